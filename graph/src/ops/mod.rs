@@ -1,0 +1,179 @@
+//! The vocabulary: one file per operator.
+//!
+//! An operator's file holds its attributes, what shapes it makes ([`Operator::infer`]), plain arithmetic
+//! ([`Operator::reference`]), what it costs, how it is read from ONNX, and its tests. It becomes known by
+//! its line in [`operators!`] below, and nowhere else.
+
+mod activation;
+mod conv;
+mod cost;
+mod epilogue;
+mod error;
+mod shape_value;
+mod window;
+
+pub use activation::ActivationOp;
+pub use conv::Conv;
+pub use cost::Cost;
+pub use epilogue::{Activation, Epilogue};
+pub use error::OpError;
+pub use shape_value::ShapeValue;
+pub use window::{Padding, Window};
+
+use crate::ir::Fact;
+use crate::onnx::{Builder, ImportError, NodeView};
+use crate::tensor::{DType, QuantParams, Tensor};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a value must be when an operator runs: all symbols bound.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// The element type it is stored as.
+    pub dtype: DType,
+    /// Its extents.
+    pub shape: Vec<usize>,
+    /// How its integers stand for reals, if they do.
+    pub quant: Option<QuantParams>,
+}
+
+impl Spec {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// True if an extent is 0.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of a dense tensor of it.
+    pub fn bytes(&self) -> usize {
+        self.len() * self.dtype.size()
+    }
+}
+
+/// One run of an operator in the reference: its inputs, and what its outputs must be.
+///
+/// FP16 inputs arrive widened to F32 (their `specs` still say F16); results are returned in F32 and the
+/// interpreter rounds them once, as a kernel's epilogue does. Integers arrive as they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Eval<'a> {
+    /// The tensors read.
+    pub inputs: &'a [Tensor],
+    /// What they are stored as.
+    pub specs: &'a [Spec],
+    /// What is asked for.
+    pub outputs: &'a [Spec],
+}
+
+/// An operator: a struct with its attributes.
+pub trait Operator: fmt::Debug {
+    /// Its name in prints and errors; ONNX's where there is one.
+    fn name(&self) -> &'static str;
+
+    /// Attributes worth a reader's eye, for the canonical print: `[("kernel", "3x3"), …]`.
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        Vec::new()
+    }
+
+    /// The outputs' facts. Shapes may be symbolic; an error says what was expected and what came.
+    fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError>;
+
+    /// Plain arithmetic on the CPU.
+    fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError>;
+
+    /// Floating-point (or integer) operations and bytes that must move at least once.
+    fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
+        Cost::elementwise(inputs, outputs)
+    }
+
+    /// Arithmetic on shapes: what a value that holds extents becomes, symbols kept.
+    /// `inputs[i]` is `None` where the input holds no extents.
+    fn shape_arithmetic(&self, _inputs: &[Option<&ShapeValue>]) -> Option<ShapeValue> {
+        None
+    }
+
+    /// The epilogue, for operators that a bias, an activation or a residual can be fused into.
+    fn epilogue(&self) -> Option<&Epilogue> {
+        None
+    }
+
+    /// The epilogue, to fuse into.
+    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        None
+    }
+}
+
+/// Reads one ONNX node: adds what it stands for to the graph and returns the values for its outputs.
+pub type Importer = fn(&NodeView<'_>, &mut Builder) -> Result<Vec<crate::ir::ValueId>, ImportError>;
+
+macro_rules! operators {
+    ($($variant:ident($path:ty) from [$($onnx:literal),*];)*) => {
+        /// Any operator.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[allow(missing_docs)] // each variant is documented at its struct
+        pub enum Op { $($variant($path)),* }
+
+        impl Op {
+            /// The operator behind the enum.
+            pub fn as_operator(&self) -> &dyn Operator {
+                match self { $(Op::$variant(op) => op),* }
+            }
+
+            /// The operator behind the enum, to change.
+            pub fn as_operator_mut(&mut self) -> &mut dyn Operator {
+                match self { $(Op::$variant(op) => op),* }
+            }
+        }
+
+        $(impl From<$path> for Op {
+            fn from(op: $path) -> Self { Op::$variant(op) }
+        })*
+
+        /// Who reads ONNX nodes of this type, if anyone does. Only the default domain.
+        pub fn importer(op_type: &str) -> Option<Importer> {
+            match op_type {
+                $($($onnx => Some(<$path>::from_onnx as Importer),)*)*
+                _ => None,
+            }
+        }
+
+        /// Every ONNX operator that can be read, in the list's order.
+        pub const IMPORTED: &[&str] = &[$($($onnx),*),*];
+    };
+}
+
+operators! {
+    Conv(Conv) from ["Conv"];
+    Activation(ActivationOp) from ["Relu", "LeakyRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh"];
+}
+
+impl Op {
+    /// See [`Operator::name`].
+    pub fn name(&self) -> &'static str {
+        self.as_operator().name()
+    }
+
+    /// See [`Operator::infer`].
+    pub fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
+        self.as_operator().infer(inputs)
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let op = self.as_operator();
+        f.write_str(op.name())?;
+        let mut attributes = op.attributes();
+        if let Some(epilogue) = op.epilogue().filter(|e| **e != Epilogue::default()) {
+            attributes.push(("epilogue", epilogue.to_string()));
+        }
+        if attributes.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<String> = attributes.into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        write!(f, "[{}]", list.join(" "))
+    }
+}

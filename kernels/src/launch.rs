@@ -1,0 +1,170 @@
+//! What a kernel comes down to: something to compile, a grid, arguments. Bytes only, no handles, so that a
+//! launch can be kept in a file, compiled for a GPU that is elsewhere, or run by an emulator.
+
+use crate::weights::Packing;
+use limpid_graph::ops::Cost;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// One source with its tile parameters: what NVRTC compiles to one cubin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CompileUnit {
+    /// Path under `kernels/src/`, such as `conv/mma.cu`; see [`crate::source::text`].
+    pub source: String,
+    /// `-D` definitions: `BLOCK_M` -> `128`.
+    pub defines: BTreeMap<String, String>,
+    /// The `extern "C" __global__` function.
+    pub entry: String,
+}
+
+impl CompileUnit {
+    /// A unit of this source and entry with these definitions.
+    pub fn new<N: Into<String>, V: ToString>(
+        source: &str,
+        entry: &str,
+        defines: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        let defines = defines.into_iter().map(|(name, value)| (name.into(), value.to_string())).collect();
+        Self { source: source.to_owned(), defines, entry: entry.to_owned() }
+    }
+}
+
+/// What a pointer argument points to; the plan knows where that lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Role {
+    /// The operator's input of this index (activations, or a constant operand that is not packed).
+    Input(u8),
+    /// The operator's output of this index.
+    Output(u8),
+    /// Weights, packed as [`Candidate::weights`] says.
+    Weights,
+    /// Bias: f32, one per output channel, zero-padded to [`Candidate::bias_len`].
+    Bias,
+    /// The tensor added before the last activation; the output's shape.
+    Residual,
+    /// Scratch of [`Candidate::workspace`] bytes, contents undefined on entry.
+    Workspace,
+}
+
+/// One kernel argument, in the order of the `__global__` function's parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arg {
+    /// A device pointer; null if the site has no such tensor.
+    Pointer(Role),
+    /// A null pointer, for a tensor the site does not have.
+    Null,
+    /// A parameter struct by value, `#[repr(C)]` bytes.
+    Bytes(Vec<u8>),
+}
+
+impl Arg {
+    /// A parameter struct.
+    pub fn params<T: bytemuck::NoUninit>(params: &T) -> Self {
+        Arg::Bytes(bytemuck::bytes_of(params).to_vec())
+    }
+
+    /// `Pointer(role)` if `present`, else `Null`.
+    pub fn optional(role: Role, present: bool) -> Self {
+        if present { Arg::Pointer(role) } else { Arg::Null }
+    }
+}
+
+/// One launch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// What runs.
+    pub unit: CompileUnit,
+    /// Blocks in x, y, z.
+    pub grid: [u32; 3],
+    /// Threads of a block in x, y, z.
+    pub block: [u32; 3],
+    /// Dynamic shared memory, bytes.
+    pub shared_bytes: u32,
+    /// Arguments.
+    pub args: Vec<Arg>,
+}
+
+/// The parameters by which one kernel's variants differ: `block_m=128 block_n=64 stages=3 split_k=4`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Tactic {
+    /// The kernel's name, such as `conv/mma`.
+    pub kernel: String,
+    /// Parameter names and values in their customary order.
+    pub parameters: Vec<(String, u32)>,
+}
+
+impl Tactic {
+    /// A tactic of this kernel.
+    pub fn new(kernel: &str, parameters: &[(&str, u32)]) -> Self {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+        Self { kernel: kernel.to_owned(), parameters }
+    }
+}
+
+impl fmt::Display for Tactic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kernel)?;
+        for (name, value) in &self.parameters {
+            write!(f, " {name}={value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// One way to do the work of a site.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its name.
+    pub tactic: Tactic,
+    /// What to launch, in order (a split-K GEMM launches its reduction last).
+    pub launches: Vec<Launch>,
+    /// Scratch bytes.
+    pub workspace: usize,
+    /// How weights must be laid out, if it reads any.
+    pub weights: Option<Packing>,
+    /// Length the bias must be zero-padded to, if it reads one.
+    pub bias_len: usize,
+    /// What this candidate computes and moves, padding, re-reads and split-K traffic included.
+    pub cost: CandidateCost,
+}
+
+/// The numbers a cost model needs of a candidate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CandidateCost {
+    /// Operations, those on padding included.
+    pub flops: u64,
+    /// Bytes to and from device memory.
+    pub bytes: u64,
+    /// Blocks launched; with `blocks_per_multiprocessor` it tells how well the last wave is filled.
+    pub blocks: u64,
+    /// Blocks that fit on one multiprocessor together.
+    pub blocks_per_multiprocessor: u32,
+    /// Share of the peak its inner loop reaches when everything else is right, 0..1.
+    pub efficiency: f32,
+    /// True if it multiplies on tensor cores.
+    pub tensor_cores: bool,
+}
+
+impl CandidateCost {
+    /// From an operator's least cost, for kernels that do no more than that.
+    pub fn of(cost: Cost, blocks: u64, efficiency: f32) -> Self {
+        Self {
+            flops: cost.flops,
+            bytes: cost.bytes,
+            blocks,
+            blocks_per_multiprocessor: 4,
+            efficiency,
+            tensor_cores: false,
+        }
+    }
+}
+
+/// Why a kernel does not take a site. Shown by `limpid inspect --tactics`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The kernel's name.
+    pub kernel: String,
+    /// The reason: "needs input channels per group divisible by 8, got 3".
+    pub reason: String,
+}

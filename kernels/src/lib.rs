@@ -1,0 +1,18 @@
+//! limpid's kernels: what can run what, why not, and the device that runs it.
+//!
+//! - [`site`] describes one piece of work in numbers: shapes, pitches, element types, epilogue.
+//! - [`catalog`] asks every kernel for its candidates at a site; each answers with tactics or a reason.
+//! - [`launch`] is what a candidate comes down to: a compile unit, a grid, arguments. Bytes only, no handles.
+//! - `conv/`, `gemm/`, … hold the kernels, each a pair `name.rs` (when, which tiles, how to launch) and
+//!   `name.cu` (the kernel).
+//! - [`device`] is the only user of the CUDA driver and NVRTC.
+//!
+//! This crate never knows plans: a plan asks the catalog, not the other way round.
+
+pub mod catalog;
+pub mod device;
+pub mod launch;
+pub mod site;
+pub mod source;
+pub mod target;
+pub mod weights;

@@ -1,0 +1,315 @@
+//! A site: one piece of work in numbers, the same whoever asks for it.
+//!
+//! Physical layout. A picture-like tensor is an [`Image`]: NHWC, `pitch` elements from one pixel to the next,
+//! `pitch >= c`. A dense image has `pitch` = `c` rounded up to 16 bytes' worth of elements; one that lies inside a
+//! concatenation has the concatenation's pitch. Whoever writes an image also writes zeros into the lanes
+//! between `c` and `c` rounded up to that vector width, so that readers may load whole vectors without a
+//! mask and NaN never comes from padding. Everything else is a [`View`]: extents and strides.
+
+use limpid_graph::ir::Precision;
+use limpid_graph::ops::{Activation, Epilogue};
+use limpid_graph::tensor::DType;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of one vector access; channel pitches and buffer offsets are multiples of it.
+pub const VECTOR_BYTES: u32 = 16;
+
+/// Elements of one vector access: 8 for f16, 4 for f32, 16 for i8.
+pub const fn vector_width(dtype: DType) -> u32 {
+    VECTOR_BYTES / dtype.size() as u32
+}
+
+/// An NHWC tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs)] // the four extents are the field's letters
+pub struct Image {
+    pub n: u32,
+    pub h: u32,
+    pub w: u32,
+    pub c: u32,
+    /// Elements from one pixel to the next.
+    pub pitch: u32,
+    /// What it is stored as.
+    pub dtype: DType,
+}
+
+impl Image {
+    /// A dense image: pitch is `c` rounded up to the vector width.
+    pub fn dense(n: u32, h: u32, w: u32, c: u32, dtype: DType) -> Self {
+        Self { n, h, w, c, pitch: c.next_multiple_of(vector_width(dtype)), dtype }
+    }
+
+    /// Channels rounded up to the vector width: the lanes a writer must write.
+    pub fn padded_channels(&self) -> u32 {
+        self.c.next_multiple_of(vector_width(self.dtype))
+    }
+
+    /// Pixels of all pictures.
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.n) * u64::from(self.h) * u64::from(self.w)
+    }
+
+    /// Bytes from the first element to the end of the last pixel's pitch.
+    pub fn bytes(&self) -> u64 {
+        self.pixels() * u64::from(self.pitch) * self.dtype.size() as u64
+    }
+}
+
+/// A strided tensor of at most [`View::MAX_RANK`] dims, in physical order (the last varies fastest).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct View {
+    /// Extents.
+    pub dims: Vec<u32>,
+    /// Elements from one index to the next; 0 where the tensor is broadcast.
+    pub strides: Vec<i64>,
+    /// What it is stored as.
+    pub dtype: DType,
+    /// Lanes after the last dim that a writer must fill with zeros (an image's channel padding).
+    pub zero_lanes: u32,
+}
+
+impl View {
+    /// Dims a kernel takes.
+    pub const MAX_RANK: usize = 6;
+
+    /// A dense row-major view.
+    pub fn dense(dims: &[u32], dtype: DType) -> Self {
+        let mut strides = vec![1i64; dims.len()];
+        for i in (1..dims.len()).rev() {
+            strides[i - 1] = strides[i] * i64::from(dims[i]);
+        }
+        Self { dims: dims.to_vec(), strides, dtype, zero_lanes: 0 }
+    }
+
+    /// Elements in it, padding lanes not counted.
+    pub fn len(&self) -> u64 {
+        self.dims.iter().map(|&d| u64::from(d)).product()
+    }
+
+    /// True if an extent is 0.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What stands behind an accumulator: [`Epilogue`] plus where the residual lies.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpilogueSite {
+    /// The steps.
+    pub steps: Epilogue,
+    /// The residual's layout, if there is one: the output's extents, its own pitch and type.
+    pub residual: Option<Image>,
+}
+
+/// A convolution, grouped and depthwise included. 1-D convolutions have h = 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ConvSite {
+    pub x: Image,
+    pub y: Image,
+    /// Kernel height and width.
+    pub kernel: [u32; 2],
+    pub stride: [u32; 2],
+    pub dilation: [u32; 2],
+    /// Padding above and left; below and right follow from `y`.
+    pub pad: [u32; 2],
+    pub groups: u32,
+    /// What it multiplies in: Fp32, Tf32 or Fp16.
+    pub precision: Precision,
+    pub epilogue: EpilogueSite,
+}
+
+/// A transposed convolution: `y[s·i + r·d - pad] += x[i]·w[r]`. Fields as in [`ConvSite`]; `pad` is ONNX's.
+pub type ConvTransposeSite = ConvSite;
+
+/// `y[b] = epilogue(a[b] · bᵀ)`: y is m×n, a is m×k, b is n×k, row-major; b may be packed weights.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct GemmSite {
+    pub m: u32,
+    pub n: u32,
+    pub k: u32,
+    /// Independent products; `stride_*` lead from one to the next.
+    pub batch: u32,
+    /// Elements from one row to the next.
+    pub pitch_a: u32,
+    pub pitch_y: u32,
+    pub stride_a: u64,
+    pub stride_y: u64,
+    pub b: GemmOperand,
+    pub dtype_a: DType,
+    pub dtype_y: DType,
+    pub precision: Precision,
+    /// The residual's image is n=1,h=1,w=m,c=n.
+    pub epilogue: EpilogueSite,
+}
+
+/// Where a GEMM's right operand comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum GemmOperand {
+    /// A constant (N,K), packed for the kernel.
+    Weights,
+    /// Activations, row-major (K,N) with this pitch and batch stride (0: shared by the batch).
+    Activations {
+        /// Elements from one row to the next.
+        pitch: u32,
+        /// Elements from one matrix of the batch to the next.
+        stride: u64,
+    },
+}
+
+/// How a window is summed up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum PoolKind {
+    /// The largest; padding never wins; NaN wins.
+    Max,
+    /// The mean over the elements inside the input.
+    Average,
+    /// The mean over the whole window, padding (but not what ceil_mode adds) counted.
+    AverageIncludePad,
+}
+
+/// Pooling over h and w; a global pool is a window of the whole picture.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PoolSite {
+    pub kind: PoolKind,
+    pub x: Image,
+    pub y: Image,
+    pub kernel: [u32; 2],
+    pub stride: [u32; 2],
+    pub dilation: [u32; 2],
+    pub pad: [u32; 2],
+    /// Padding below and right as given; bounds what AverageIncludePad counts.
+    pub pad_end: [u32; 2],
+}
+
+/// Interpolation of h and w; names and formulas are ONNX Resize's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ResizeSite {
+    pub x: Image,
+    pub y: Image,
+    /// True: linear; false: nearest.
+    pub linear: bool,
+    /// Per axis (h, w), input coordinate = `a · output index + b`, before any rounding; this covers
+    /// half_pixel, pytorch_half_pixel, asymmetric, align_corners and tf_crop_and_resize.
+    pub a: [f32; 2],
+    pub b: [f32; 2],
+    /// How nearest rounds.
+    pub nearest: NearestMode,
+    /// For tf_crop_and_resize: the value of points outside the input.
+    pub extrapolation: Option<f32>,
+}
+
+/// How `Resize` rounds a coordinate; ONNX's `nearest_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum NearestMode {
+    RoundPreferFloor,
+    RoundPreferCeil,
+    Floor,
+    Ceil,
+}
+
+/// What an elementwise kernel computes of its inputs a, b, c (f32 inside, one rounding at the end).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ElementwiseOp {
+    /// a
+    Identity,
+    /// a + b
+    Add,
+    /// a - b
+    Sub,
+    /// a · b
+    Mul,
+    /// a / b
+    Div,
+    /// a · b + c, rounded once (an unfused BatchNorm: b and c vary along channels)
+    MulAdd,
+}
+
+/// Elementwise work: `y = activation(op(inputs…))`; every input has the output's dims, strides 0 where broadcast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ElementwiseSite {
+    pub op: ElementwiseOp,
+    pub inputs: Vec<View>,
+    pub y: View,
+    pub activation: Activation,
+}
+
+/// Moves elements: layout change, transpose, slice, pad, concat into a larger tensor, cast.
+/// `x` and `y` have the same dims; the element type may change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct CopySite {
+    pub x: View,
+    /// Elements before the first one read.
+    pub x_offset: i64,
+    pub y: View,
+    /// Elements before the first one written.
+    pub y_offset: i64,
+}
+
+/// Fills a view with one value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct FillSite {
+    pub y: View,
+    pub value: f32,
+}
+
+/// What is computed along one axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum AxisOp {
+    /// e^(x-max) / Σ e^(x-max)
+    Softmax,
+    /// x - max - ln Σ e^(x-max)
+    LogSoftmax,
+    /// Σ x / count; the output's axis has extent 1
+    Mean,
+    /// Index of the first largest (as i64); the output's axis has extent 1
+    ArgMax,
+    /// Index of the last largest
+    ArgMaxLast,
+}
+
+/// Work along one or more trailing axes: every view has dims `[outer…, axis]`, the axis last whatever its stride.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct AxisSite {
+    pub op: AxisOp,
+    pub x: View,
+    /// As `x`, or with the last dim 1 for reductions.
+    pub y: View,
+}
+
+/// `y[o,i,n] = x[o, indices[i], n]`: rows picked by an integer tensor (Role::Input(1), i64 or i32).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct GatherSite {
+    pub outer: u32,
+    /// Extent of the gathered axis in x; negative indices count from its end.
+    pub axis: u32,
+    pub inner: u32,
+    pub indices: u32,
+    pub indices_dtype: DType,
+    pub dtype: DType,
+}
+
+/// Any site.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum Site {
+    Conv(ConvSite),
+    ConvTranspose(ConvTransposeSite),
+    Gemm(GemmSite),
+    Pool(PoolSite),
+    Resize(ResizeSite),
+    Elementwise(ElementwiseSite),
+    Copy(CopySite),
+    Fill(FillSite),
+    Axis(AxisSite),
+    Gather(GatherSite),
+}
