@@ -67,7 +67,12 @@ impl ActivationOp {
     }
 
     /// A bound of Clip: an attribute before opset 11, a constant input since.
-    fn bound(node: &NodeView<'_>, build: &Builder, index: usize, name: &'static str) -> Result<Option<f32>, ImportError> {
+    fn bound(
+        node: &NodeView<'_>,
+        build: &Builder,
+        index: usize,
+        name: &'static str,
+    ) -> Result<Option<f32>, ImportError> {
         if node.opset() < 11 {
             return node.float(name);
         }

@@ -56,7 +56,13 @@ impl Activation {
         match self {
             Activation::Identity => x,
             Activation::Relu => clamp(x, 0.0, f32::INFINITY),
-            Activation::LeakyRelu { alpha } => if x >= 0.0 { x } else { alpha * x },
+            Activation::LeakyRelu { alpha } => {
+                if x >= 0.0 {
+                    x
+                } else {
+                    alpha * x
+                }
+            }
             Activation::Clip { min, max } => clamp(x, min, max),
             Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
             Activation::HardSigmoid { alpha, beta } => clamp(alpha * x + beta, 0.0, 1.0),

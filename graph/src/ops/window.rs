@@ -52,10 +52,11 @@ impl Window {
         let rank = kernel.len();
         let positive = |name: &'static str| -> Result<Vec<usize>, ImportError> {
             let Some(values) = node.ints(name)? else { return Ok(vec![1; rank]) };
-            let sizes: Option<Vec<usize>> = values.iter().map(|&v| usize::try_from(v).ok().filter(|v| *v > 0)).collect();
-            sizes.filter(|s| s.len() == rank).ok_or_else(|| {
-                node.bad_attribute(name, format!("{rank} positive numbers"), format!("{values:?}"))
-            })
+            let sizes: Option<Vec<usize>> =
+                values.iter().map(|&v| usize::try_from(v).ok().filter(|v| *v > 0)).collect();
+            sizes
+                .filter(|s| s.len() == rank)
+                .ok_or_else(|| node.bad_attribute(name, format!("{rank} positive numbers"), format!("{values:?}")))
         };
         let padding = match node.string("auto_pad")?.as_deref() {
             Some("SAME_UPPER") => Padding::SameUpper,

@@ -67,7 +67,12 @@ impl Tolerance {
     /// Compares elementwise. NaN agrees with NaN, an infinity with itself; lengths must be equal.
     pub fn check(self, got: &[f32], want: &[f32]) -> Result<(), Mismatch> {
         if got.len() != want.len() {
-            return Err(Mismatch { index: got.len().min(want.len()), got: f32::NAN, want: f32::NAN, count: usize::MAX });
+            return Err(Mismatch {
+                index: got.len().min(want.len()),
+                got: f32::NAN,
+                want: f32::NAN,
+                count: usize::MAX,
+            });
         }
         let mut first = None;
         let mut count = 0;

@@ -7,10 +7,10 @@ Each function below builds one network around the operators it is named after
 and gives the shape of its input, batch of 2.  For each the script writes
 
     NAME.npz           `input` and PyTorch's `output`, both float32
-    NAME.dynamo.onnx   from the torch.export based exporter, as it comes
+    NAME.dynamo.onnx   from the torch.export based exporter
     NAME.legacy.onnx   from the TorchScript exporter, opset 17
-    NAME.opsetN.onnx   for some, the same at an older opset, where the bounds,
-                       axes, sizes or pads of an operator are attributes yet
+    NAME.opsetN.onnx   for some, the same at an older opset, where bounds, axes
+                       or sizes are still attributes of an operator
     NAME.raw.onnx      for some, from the newer exporter without its optimiser:
                        normalisations unfused, shapes computed in the graph
 

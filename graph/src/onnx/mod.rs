@@ -1,0 +1,32 @@
+//! Reading ONNX: the only room that names tract, and the only one that knows the protobuf.
+//!
+//! tract parses the file and decodes its tensors; the graph is built from the `ModelProto` by each operator's
+//! own `from_onnx`, because tract's own typed graph no longer has the structure that fusion is about (a
+//! BatchNormalization has become a Mul and an Add, a Gemm an einsum).
+
+mod builder;
+mod error;
+mod load;
+mod node;
+mod tensor;
+
+pub use builder::Builder;
+pub use error::{ImportError, UnsupportedNode};
+pub use load::{load, load_bytes};
+pub use node::NodeView;
+
+use crate::ir::Graph;
+use crate::rewrite::Ledger;
+
+/// An imported network: the graph and the book of what becomes of each ONNX node.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// One node for each ONNX node that computes something.
+    pub graph: Graph,
+    /// Every ONNX node, by [`crate::ir::OriginId`].
+    pub ledger: Ledger,
+    /// Version of the default operator set.
+    pub opset: i64,
+    /// Who wrote the file, such as `pytorch 2.11`.
+    pub producer: String,
+}

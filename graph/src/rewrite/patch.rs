@@ -1,0 +1,173 @@
+use crate::ir::{Graph, GraphError, NodeId, OriginId, ValueId};
+use crate::ops::Op;
+use crate::tensor::Tensor;
+
+/// A value a new node reads: one that is there, or a constant the patch brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A value of the graph.
+    Value(ValueId),
+    /// The patch's constant of this index.
+    Constant(usize),
+}
+
+impl From<ValueId> for Source {
+    fn from(value: ValueId) -> Self {
+        Source::Value(value)
+    }
+}
+
+#[derive(Debug)]
+enum Edit {
+    /// A node that makes values which are there already.
+    Add { name: String, op: Box<Op>, inputs: Vec<Source>, outputs: Vec<ValueId>, absorbs: Vec<NodeId>, lead: NodeId },
+    /// A node goes; what it made is a constant from now on.
+    Fold { node: NodeId, constants: Vec<Tensor> },
+    /// A node goes; readers of `from` read `to`.
+    Bypass { node: NodeId, from: ValueId, to: ValueId },
+    /// A node goes that nobody reads.
+    Drop { node: NodeId },
+}
+
+/// A change a rule proposes. It is applied by the driver, all or nothing.
+#[derive(Debug, Default)]
+pub struct Patch {
+    constants: Vec<(String, Tensor)>,
+    edits: Vec<Edit>,
+    /// Why it is right, for the ledger.
+    pub detail: String,
+}
+
+/// What a patch did, for the ledger.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// ONNX nodes that are now part of another node's group, with that group's name.
+    pub fused: Vec<(OriginId, String)>,
+    /// ONNX nodes computed once and for all.
+    pub folded: Vec<OriginId>,
+    /// ONNX nodes that did nothing.
+    pub removed: Vec<OriginId>,
+}
+
+impl Patch {
+    /// An empty patch with the reason it is right.
+    pub fn new(detail: impl Into<String>) -> Self {
+        Self { detail: detail.into(), ..Self::default() }
+    }
+
+    /// Brings a constant.
+    pub fn constant(&mut self, name: impl Into<String>, tensor: Tensor) -> Source {
+        self.constants.push((name.into(), tensor));
+        Source::Constant(self.constants.len() - 1)
+    }
+
+    /// One node in place of several: `lead` gives name, precision and rank among origins, `absorbed` are fused
+    /// into it. The new node makes `outputs`, values that are there and keep their names and readers.
+    pub fn replace(
+        &mut self,
+        graph: &Graph,
+        lead: NodeId,
+        absorbed: &[NodeId],
+        op: impl Into<Op>,
+        inputs: Vec<Source>,
+        outputs: Vec<ValueId>,
+    ) {
+        let name = graph.node(lead).name.clone();
+        self.edits.push(Edit::Add { name, op: Box::new(op.into()), inputs, outputs, absorbs: absorbed.to_vec(), lead });
+    }
+
+    /// `node` is computed now: its outputs become these constants.
+    pub fn fold(&mut self, node: NodeId, constants: Vec<Tensor>) {
+        self.edits.push(Edit::Fold { node, constants });
+    }
+
+    /// `node` does nothing: readers of its output `from` read `to`.
+    pub fn bypass(&mut self, node: NodeId, from: ValueId, to: ValueId) {
+        self.edits.push(Edit::Bypass { node, from, to });
+    }
+
+    /// `node` is read by nobody.
+    pub fn drop_node(&mut self, node: NodeId) {
+        self.edits.push(Edit::Drop { node });
+    }
+
+    /// Carries the patch out.
+    pub(super) fn apply(self, graph: &mut Graph) -> Result<Applied, GraphError> {
+        let mut applied = Applied::default();
+        let constants: Vec<ValueId> =
+            self.constants.into_iter().map(|(name, tensor)| graph.add_constant(&name, tensor)).collect();
+        for edit in self.edits {
+            match edit {
+                Edit::Add { name, op, inputs, outputs, absorbs, lead } => {
+                    let inputs: Vec<ValueId> = inputs
+                        .into_iter()
+                        .map(|source| match source {
+                            Source::Value(value) => value,
+                            Source::Constant(index) => constants[index],
+                        })
+                        .collect();
+                    replace(graph, &mut applied, &name, *op, &inputs, &outputs, &absorbs, lead)?;
+                }
+                Edit::Fold { node, constants } => {
+                    let Some(old) = graph.remove_node(node) else { continue };
+                    for (&output, tensor) in old.outputs.iter().zip(constants) {
+                        let value = graph.value_mut(output);
+                        value.fact.dtype = tensor.dtype();
+                        value.constant = Some(tensor);
+                    }
+                    applied.folded.extend(old.origins);
+                }
+                Edit::Bypass { node, from, to } => bypass(graph, &mut applied, node, from, to),
+                Edit::Drop { node } => {
+                    let Some(old) = graph.remove_node(node) else { continue };
+                    applied.removed.extend(old.origins);
+                }
+            }
+        }
+        graph.drop_unused_values();
+        Ok(applied)
+    }
+}
+
+#[allow(clippy::too_many_arguments)] // the fields of one edit
+fn replace(
+    graph: &mut Graph,
+    applied: &mut Applied,
+    name: &str,
+    op: Op,
+    inputs: &[ValueId],
+    outputs: &[ValueId],
+    absorbs: &[NodeId],
+    lead: NodeId,
+) -> Result<(), GraphError> {
+    let precision = graph.node(lead).precision;
+    let mut origins = graph.remove_node(lead).map(|n| n.origins).unwrap_or_default();
+    for &absorbed in absorbs {
+        let old = graph.remove_node(absorbed).map(|n| n.origins).unwrap_or_default();
+        applied.fused.extend(old.iter().map(|&origin| (origin, name.to_owned())));
+        origins.extend(old);
+    }
+    let id = graph.add_node_making(name, op, inputs, outputs)?;
+    let node = graph.node_mut(id);
+    node.origins = origins;
+    node.precision = precision;
+    Ok(())
+}
+
+/// A graph's output keeps its name: if `from` is one and `to` is made by a node, that node makes `from` instead.
+fn bypass(graph: &mut Graph, applied: &mut Applied, node: NodeId, from: ValueId, to: ValueId) {
+    let Some(old) = graph.remove_node(node) else { return };
+    applied.removed.extend(old.origins);
+    let (asked_from, asked_to) = (graph.outputs.contains(&from), graph.outputs.contains(&to));
+    match graph.value(to).producer {
+        Some(producer) if asked_from && !asked_to => {
+            graph.redirect(to, from);
+            for output in graph.node_mut(producer).outputs.iter_mut().filter(|v| **v == to) {
+                *output = from;
+            }
+            graph.value_mut(to).producer = None;
+            graph.value_mut(from).producer = Some(producer);
+        }
+        _ => graph.redirect(from, to),
+    }
+}
