@@ -16,7 +16,7 @@ pub(super) fn decode(proto: &TensorProto, name: &str, directory: Option<&Path>) 
         DataType::try_from(proto.data_type).map_err(|_| fail(format!("unknown element type {}", proto.data_type)))?;
     check_size(proto, kind).map_err(fail)?;
     if kind == DataType::Bfloat16 && !proto.raw_data.is_empty() {
-        let bits: Vec<u16> = bytemuck::pod_collect_to_vec(&proto.raw_data);
+        let bits: Vec<u16> = bytemuck::allocation::pod_collect_to_vec(&proto.raw_data);
         let values: Vec<f32> = bits.into_iter().map(|b| bf16::from_bits(b).to_f32()).collect();
         return Tensor::new(&extents(proto), values).map_err(|e| fail(e.to_string()));
     }

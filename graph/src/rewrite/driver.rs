@@ -13,7 +13,7 @@ pub enum RewriteError {
         /// The node it rewrote.
         node: String,
         /// What is wrong.
-        source: GraphError,
+        source: Box<GraphError>,
     },
     /// A rule keeps rewriting.
     #[error("rule `{rule}` did not come to an end after {rewrites} rewrites")]
@@ -77,7 +77,11 @@ impl<'a> Driver<'a> {
                     }
                     Outcome::Rewrite(patch) => {
                         let detail = patch.detail.clone();
-                        let invalid = |source| RewriteError::Invalid { rule: rule.name(), node: name.clone(), source };
+                        let invalid = |source| RewriteError::Invalid {
+                            rule: rule.name(),
+                            node: name.clone(),
+                            source: Box::new(source),
+                        };
                         let applied = patch.apply(graph).map_err(invalid)?;
                         graph.verify().map_err(invalid)?;
                         ledger.applied(rule.name(), &name, &detail, applied);

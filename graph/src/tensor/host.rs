@@ -106,12 +106,12 @@ impl Tensor {
     pub fn from_bytes(dtype: DType, shape: &[usize], bytes: &[u8]) -> Result<Self, TensorError> {
         Self::checked(dtype, shape, bytes.len())?;
         Ok(match dtype {
-            DType::F32 => Self::new::<f32>(shape, bytemuck::pod_collect_to_vec(bytes))?,
-            DType::F16 => Self::new::<f16>(shape, bytemuck::pod_collect_to_vec(bytes))?,
-            DType::I8 => Self::new::<i8>(shape, bytemuck::pod_collect_to_vec(bytes))?,
+            DType::F32 => Self::new::<f32>(shape, bytemuck::allocation::pod_collect_to_vec(bytes))?,
+            DType::F16 => Self::new::<f16>(shape, bytemuck::allocation::pod_collect_to_vec(bytes))?,
+            DType::I8 => Self::new::<i8>(shape, bytemuck::allocation::pod_collect_to_vec(bytes))?,
             DType::U8 => Self::new::<u8>(shape, bytes.to_vec())?,
-            DType::I32 => Self::new::<i32>(shape, bytemuck::pod_collect_to_vec(bytes))?,
-            DType::I64 => Self::new::<i64>(shape, bytemuck::pod_collect_to_vec(bytes))?,
+            DType::I32 => Self::new::<i32>(shape, bytemuck::allocation::pod_collect_to_vec(bytes))?,
+            DType::I64 => Self::new::<i64>(shape, bytemuck::allocation::pod_collect_to_vec(bytes))?,
             DType::Bool => Self { dtype, ..Self::new::<u8>(shape, bytes.to_vec())? },
         })
     }
