@@ -4,7 +4,7 @@ use limpid_graph::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// A kernel's layout of its weights. Padding is zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Packing {
     /// Convolution (K, C/groups, R, S) -> `[groups][k_pad][R·S][c_pad]`, k and c counted per group.
     Krsc {

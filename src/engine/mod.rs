@@ -1,0 +1,68 @@
+//! The engine file: everything a network needs to run again, in checksummed sections. Bytes only, no handles.
+
+mod error;
+mod format;
+mod read;
+mod write;
+
+pub use error::EngineError;
+
+use crate::input::Preprocessing;
+use crate::plan::Plan;
+use limpid_graph::ir::{Graph, Precision};
+use limpid_graph::rewrite::Ledger;
+use limpid_kernels::launch::CompileUnit;
+use limpid_kernels::target::Arch;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What an engine says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// The network's name: the model file's stem.
+    pub name: String,
+    /// blake3 of the ONNX file it was built from, hex.
+    pub model_hash: String,
+    /// Who wrote the ONNX file.
+    pub producer: String,
+    /// The ONNX operator set version.
+    pub opset: i64,
+    /// The precision asked for.
+    pub precision: Precision,
+    /// Rules that were turned off.
+    pub disabled_rules: Vec<String>,
+    /// limpid's version that built it.
+    pub limpid_version: String,
+    /// How pictures become inputs.
+    pub preprocessing: Preprocessing,
+}
+
+/// A compiled kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredCubin {
+    /// What was compiled.
+    pub unit: CompileUnit,
+    /// For which architecture.
+    pub arch: Arch,
+    /// blake3 of sources, options and compiler version: stale if it no longer matches.
+    pub key: String,
+    /// The cubin.
+    pub image: Vec<u8>,
+}
+
+/// A built network.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// What it says of itself.
+    pub metadata: Metadata,
+    /// The graph after all passes, constants attached (memory-mapped when read from a file).
+    pub graph: Graph,
+    /// What became of every ONNX node.
+    pub ledger: Ledger,
+    /// One for each target and set of extents it was built for; none for a CPU engine.
+    pub plans: Vec<Plan>,
+    /// Compiled kernels.
+    pub cubins: Vec<StoredCubin>,
+    /// The text of every kernel source and header the plans use, by path.
+    pub sources: BTreeMap<String, String>,
+}
