@@ -37,6 +37,7 @@ impl Operator for Conv {
         let count = 2 + self.epilogue.input_count();
         OpError::between(inputs, count, count)?;
         let (x, w) = (inputs[0], inputs[1]);
+        OpError::real("x", x)?;
         if x.rank() != self.window.rank() + 2 || w.rank() != x.rank() {
             return Err(OpError::shape("x", format!("of rank {}", self.window.rank() + 2), &x.shape));
         }

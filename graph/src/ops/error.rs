@@ -66,6 +66,14 @@ impl OpError {
         inputs.try_into().map_err(|_| OpError::Arity { expected: N.to_string(), got: inputs.len() })
     }
 
+    /// An input of real numbers (f32, f16, or integers with scales), or a type error about `what`.
+    pub fn real(what: &'static str, fact: &Fact) -> Result<(), OpError> {
+        if fact.dtype.is_float() || fact.quant.is_some() {
+            return Ok(());
+        }
+        Err(OpError::Type { what, expected: "f32 or f16", got: fact.dtype })
+    }
+
     /// Between `low` and `high` inputs, or an arity error.
     pub fn between(inputs: &[&Fact], low: usize, high: usize) -> Result<(), OpError> {
         if (low..=high).contains(&inputs.len()) {

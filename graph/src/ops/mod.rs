@@ -5,18 +5,30 @@
 //! its line in [`operators!`] below, and nowhere else.
 
 mod activation;
+mod batch_norm;
 mod conv;
+mod conv_transpose;
 mod cost;
 mod epilogue;
 mod error;
+mod gemm;
+mod global_pool;
+mod matmul;
+mod pool;
 mod shape_value;
 mod window;
 
 pub use activation::ActivationOp;
+pub use batch_norm::BatchNorm;
 pub use conv::Conv;
+pub use conv_transpose::ConvTranspose;
 pub use cost::Cost;
 pub use epilogue::{Activation, Epilogue};
 pub use error::OpError;
+pub use gemm::Gemm;
+pub use global_pool::GlobalPool;
+pub use matmul::MatMul;
+pub use pool::{Pool, PoolKind};
 pub use shape_value::ShapeValue;
 pub use window::{Padding, Window};
 
@@ -147,6 +159,12 @@ macro_rules! operators {
 
 operators! {
     Conv(Conv) from ["Conv"];
+    ConvTranspose(ConvTranspose) from ["ConvTranspose"];
+    Gemm(Gemm) from ["Gemm"];
+    MatMul(MatMul) from ["MatMul"];
+    BatchNorm(BatchNorm) from ["BatchNormalization"];
+    Pool(Pool) from ["MaxPool", "AveragePool"];
+    GlobalPool(GlobalPool) from ["GlobalMaxPool", "GlobalAveragePool"];
     Activation(ActivationOp) from ["Relu", "LeakyRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh"];
 }
 

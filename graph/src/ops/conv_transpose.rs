@@ -1,0 +1,163 @@
+//! y[n,k, p·stride + r·dilation - pad] += w[c,k,r] · x[n,c,p], then the epilogue: the adjoint of a convolution.
+//! <https://onnx.ai/onnx/operators/onnx__ConvTranspose.html>
+//!
+//! Inputs: x (N,C,spatial…), w (C,K/groups,kernel…), bias (K) if the epilogue has one, residual (y's shape) if it has one.
+
+use super::{Cost, Epilogue, Eval, OpError, Operator, Padding, Spec, Window};
+use crate::ir::{Fact, ValueId};
+use crate::onnx::{Builder, ImportError, NodeView};
+use crate::tensor::{Dim, Shape, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// A transposed convolution with what was fused into it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ConvTranspose {
+    /// Kernel, stride, dilation and what is cut off the full result; the padding is always explicit.
+    pub window: Window,
+    /// Elements added after the last, per spatial axis: what tells apart the inputs that one stride merged.
+    pub output_padding: Vec<usize>,
+    /// Input channels are split into this many independent groups.
+    pub groups: usize,
+    /// What happens to each sum before it is stored.
+    pub epilogue: Epilogue,
+}
+
+impl Operator for ConvTranspose {
+    fn name(&self) -> &'static str {
+        "ConvTranspose"
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        let mut out = self.window.attributes();
+        if self.output_padding.iter().any(|p| *p != 0) {
+            let text: Vec<String> = self.output_padding.iter().map(usize::to_string).collect();
+            out.push(("output_padding", text.join("x")));
+        }
+        if self.groups != 1 {
+            out.push(("groups", self.groups.to_string()));
+        }
+        out
+    }
+
+    fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
+        let count = 2 + self.epilogue.input_count();
+        OpError::between(inputs, count, count)?;
+        let (x, w) = (inputs[0], inputs[1]);
+        OpError::real("x", x)?;
+        if x.rank() != self.window.rank() + 2 || w.rank() != x.rank() {
+            return Err(OpError::shape("x", format!("of rank {}", self.window.rank() + 2), &x.shape));
+        }
+        if x.shape[1] != w.shape[0] {
+            return Err(OpError::shape("x", format!("of {} channels", w.shape[0]), &x.shape));
+        }
+        if w.shape[0].as_usize().is_none_or(|c| self.groups == 0 || c % self.groups != 0) {
+            return Err(OpError::shape("w", format!("a multiple of {} channels", self.groups), &w.shape));
+        }
+        let filters = w.shape[1].clone() * Dim::from(self.groups);
+        let mut dims = vec![x.shape[0].clone(), filters.clone()];
+        dims.extend(self.spatial(&x.shape[2..])?);
+        let y = Fact { dtype: x.dtype, shape: Shape::new(dims), quant: x.quant.clone() };
+        self.epilogue.check(inputs, 2, &filters, &y.shape)?;
+        Ok(vec![y])
+    }
+
+    fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
+        let _ = eval;
+        todo!("gemm + col2im")
+    }
+
+    fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
+        let per_input: usize = inputs[1].shape[1..].iter().product();
+        Cost { flops: 2 * (inputs[0].len() * per_input) as u64, bytes: Cost::traffic(inputs, outputs) }
+    }
+
+    fn epilogue(&self) -> Option<&Epilogue> {
+        Some(&self.epilogue)
+    }
+
+    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        Some(&mut self.epilogue)
+    }
+}
+
+impl ConvTranspose {
+    /// (input - 1)·stride + reach + output_padding - begin - end, per axis.
+    fn spatial(&self, input: &[Dim]) -> Result<Vec<Dim>, OpError> {
+        let Padding::Explicit { begin, end } = &self.window.padding else {
+            let got = "relative to the input".to_owned();
+            return Err(OpError::Attribute { name: "padding", expected: "explicit".to_owned(), got });
+        };
+        let extent = |(axis, input): (usize, &Dim)| {
+            let full = (input.clone() - Dim::from(1)) * Dim::from(self.window.strides[axis])
+                + Dim::from(self.window.reach(axis) + self.output_padding[axis]);
+            let extent = full - Dim::from(begin[axis] + end[axis]);
+            match extent.as_const() {
+                Some(e) if e <= 0 => Err(OpError::Shape {
+                    what: "the output less its padding",
+                    expected: format!("at least 1 along spatial axis {axis}"),
+                    got: e.to_string(),
+                }),
+                _ => Ok(extent),
+            }
+        };
+        input.iter().enumerate().map(extent).collect()
+    }
+
+    /// Reads ONNX's `ConvTranspose`; whatever way the padding is given, it becomes explicit here.
+    pub fn from_onnx(node: &NodeView<'_>, build: &mut Builder) -> Result<Vec<ValueId>, ImportError> {
+        let (x, w) = (node.input(0)?, node.input(1)?);
+        let weights = build.known_shape(node, w, "w")?;
+        let window = Window::from_onnx(node, weights.get(2..).unwrap_or_default())?;
+        let output_padding = sizes(node, "output_padding", window.rank())?.unwrap_or_else(|| vec![0; window.rank()]);
+        let groups = node.positive("group")?.unwrap_or(1);
+        let mut inputs = vec![x, w];
+        inputs.extend(node.optional_input(2));
+        let epilogue = Epilogue { bias: inputs.len() == 3, ..Epilogue::default() };
+        let mut op = ConvTranspose { window, output_padding, groups, epilogue };
+        let spatial = build.graph().fact(x).shape.get(2..).unwrap_or_default();
+        if let Some(excess) = op.excess(node, spatial)? {
+            op.cut(&excess);
+        }
+        build.add(node, op.into(), &inputs)
+    }
+
+    /// By how much the full result is larger than what is asked for, per axis; `None` if `pads` says it.
+    fn excess(&self, node: &NodeView<'_>, spatial: &[Dim]) -> Result<Option<Vec<i64>>, ImportError> {
+        let window = &self.window;
+        let reach = |axis: usize| (window.reach(axis) + self.output_padding[axis]) as i64;
+        if let Some(wanted) = sizes(node, "output_shape", window.rank())? {
+            let excess = wanted.iter().zip(spatial).enumerate().map(|(axis, (&wanted, input))| {
+                let symbolic = || OpError::Symbolic { what: "x, if output_shape is given,", dim: input.clone() };
+                let input = input.as_usize().ok_or_else(|| node.error(symbolic()))?;
+                Ok((input.saturating_sub(1) * window.strides[axis]) as i64 + reach(axis) - wanted as i64)
+            });
+            return excess.collect::<Result<_, _>>().map(Some);
+        }
+        // SAME: the output is input·stride, so the excess does not depend on the input's extent.
+        let same = !matches!(window.padding, Padding::Explicit { .. });
+        Ok(same.then(|| (0..window.rank()).map(|axis| reach(axis) - window.strides[axis] as i64).collect()))
+    }
+
+    /// Cuts the excess off both ends, the odd element after the last for SAME_UPPER and before the first
+    /// otherwise, as ONNX has it. A negative excess is output padding.
+    fn cut(&mut self, excess: &[i64]) {
+        let (mut begin, mut end) = (Vec::new(), Vec::new());
+        for (axis, &excess) in excess.iter().enumerate() {
+            let cut = usize::try_from(excess).unwrap_or(0);
+            self.output_padding[axis] += usize::try_from(-excess).unwrap_or(0);
+            let first = if self.window.padding == Padding::SameUpper { cut / 2 } else { cut.div_ceil(2) };
+            begin.push(first);
+            end.push(cut - first);
+        }
+        self.window.padding = Padding::Explicit { begin, end };
+    }
+}
+
+/// Sizes of the spatial axes; some exporters give the batch and the channels of `output_shape`, too.
+fn sizes(node: &NodeView<'_>, name: &'static str, rank: usize) -> Result<Option<Vec<usize>>, ImportError> {
+    let Some(values) = node.ints(name)? else { return Ok(None) };
+    let spatial = values.get(values.len().saturating_sub(rank)..).unwrap_or_default();
+    let sizes: Option<Vec<usize>> = spatial.iter().map(|&v| usize::try_from(v).ok()).collect();
+    let wrong = || node.bad_attribute(name, format!("{rank} numbers, none negative"), format!("{values:?}"));
+    sizes.filter(|s| s.len() == rank).map(Some).ok_or_else(wrong)
+}

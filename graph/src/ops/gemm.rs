@@ -1,0 +1,173 @@
+//! y = epilogue( alpha · A·B ), with A or B transposed if asked; the dense layer.
+//! <https://onnx.ai/onnx/operators/onnx__Gemm.html>
+//!
+//! Inputs: a (…,M,K), or (K,M) if `trans_a`; b (N,K) if `trans_b`, else (K,N); bias (N) if the epilogue has one,
+//! residual (y's shape) if it has one. Unlike ONNX's, `a` may have more dims, all of which are rows.
+//!
+//! A constant `b` is always kept as (N,K), one row of weights for each output feature, and has taken up alpha:
+//! that is the form kernels read, and the one in which a scale per feature is a scale per row.
+
+use super::{Cost, Epilogue, Eval, OpError, Operator, Spec};
+use crate::ir::{Fact, ValueId};
+use crate::onnx::{Builder, ImportError, NodeView};
+use crate::tensor::{Shape, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// A matrix product with what was fused into it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Gemm {
+    /// `a` holds A's columns as rows.
+    pub trans_a: bool,
+    /// `b` holds B's columns as rows: (N,K).
+    pub trans_b: bool,
+    /// Multiplied into each sum, before the epilogue.
+    pub alpha: f32,
+    /// What happens to each sum before it is stored.
+    pub epilogue: Epilogue,
+}
+
+impl Gemm {
+    /// The form of a dense layer: weights (N,K), alpha 1.
+    pub fn dense(epilogue: Epilogue) -> Self {
+        Self { trans_a: false, trans_b: true, alpha: 1.0, epilogue }
+    }
+}
+
+impl Operator for Gemm {
+    fn name(&self) -> &'static str {
+        "Gemm"
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        let mut out = Vec::new();
+        for (name, flag) in [("trans_a", self.trans_a), ("trans_b", self.trans_b)] {
+            if flag {
+                out.push((name, "1".to_owned()));
+            }
+        }
+        if self.alpha != 1.0 {
+            out.push(("alpha", self.alpha.to_string()));
+        }
+        out
+    }
+
+    fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
+        let count = 2 + self.epilogue.input_count();
+        OpError::between(inputs, count, count)?;
+        let (a, b) = (inputs[0], inputs[1]);
+        OpError::real("a", a)?;
+        OpError::real("b", b)?;
+        if b.rank() != 2 {
+            return Err(OpError::shape("b", "of rank 2", &b.shape));
+        }
+        let (k, n) = if self.trans_b { (&b.shape[1], &b.shape[0]) } else { (&b.shape[0], &b.shape[1]) };
+        let (rows, depth) = match a.shape.dims() {
+            [depth, row] if self.trans_a => (std::slice::from_ref(row), depth),
+            [rows @ .., depth] if !self.trans_a && !rows.is_empty() => (rows, depth),
+            _ => {
+                return Err(OpError::shape("a", if self.trans_a { "of rank 2" } else { "of rank 2 or more" }, &a.shape));
+            }
+        };
+        if depth != k {
+            return Err(OpError::shape("a", format!("of {k} features"), &a.shape));
+        }
+        let shape = Shape::new(rows.iter().chain([n]).cloned());
+        let y = Fact { dtype: a.dtype, shape, quant: a.quant.clone() };
+        self.epilogue.check(inputs, 2, n, &y.shape)?;
+        Ok(vec![y])
+    }
+
+    fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
+        let _ = eval;
+        todo!("gemm")
+    }
+
+    fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
+        let k = inputs[1].shape[usize::from(self.trans_b)];
+        Cost { flops: 2 * (outputs[0].len() * k) as u64, bytes: Cost::traffic(inputs, outputs) }
+    }
+
+    fn epilogue(&self) -> Option<&Epilogue> {
+        Some(&self.epilogue)
+    }
+
+    fn epilogue_mut(&mut self) -> Option<&mut Epilogue> {
+        Some(&mut self.epilogue)
+    }
+}
+
+impl Gemm {
+    /// Reads ONNX's `Gemm`: alpha·A·B + beta·C. C is the bias if it has one value a feature.
+    pub fn from_onnx(node: &NodeView<'_>, build: &mut Builder) -> Result<Vec<ValueId>, ImportError> {
+        let (a, mut b) = (node.input(0)?, node.input(1)?);
+        let mut op = Gemm {
+            trans_a: node.flag("transA")?,
+            trans_b: node.flag("transB")?,
+            alpha: node.float("alpha")?.unwrap_or(1.0),
+            epilogue: Epilogue::default(),
+        };
+        let constant = build.graph().constant(b).cloned();
+        if let Some(weights) = constant.filter(|w| w.rank() == 2 && (!op.trans_b || op.alpha != 1.0)) {
+            let rows = if op.trans_b { weights } else { transposed(&weights).map_err(|e| node.error(e))? };
+            let scaled = scaled(&rows, op.alpha).map_err(|e| node.error(e))?;
+            b = build.extra_constant(node, "weights", scaled);
+            (op.trans_b, op.alpha) = (true, 1.0);
+        }
+        let beta = node.float("beta")?.unwrap_or(1.0);
+        let Some(c) = node.optional_input(2).filter(|_| beta != 0.0) else {
+            return build.add(node, op.into(), &[a, b]);
+        };
+        let features = build.graph().fact(b).shape.get(usize::from(!op.trans_b)).cloned().unwrap_or_default();
+        match Self::bias(node, build, c, beta, features.as_usize())? {
+            Some(bias) => {
+                op.epilogue.bias = true;
+                build.add(node, op.into(), &[a, b, bias])
+            }
+            None => Err(node.bad_attribute("C", "one value per output feature", &build.graph().fact(c).shape)),
+        }
+    }
+
+    /// C as (N), beta taken up, if that is what it comes down to.
+    fn bias(
+        node: &NodeView<'_>,
+        build: &mut Builder,
+        c: ValueId,
+        beta: f32,
+        features: Option<usize>,
+    ) -> Result<Option<ValueId>, ImportError> {
+        let shape = build.graph().fact(c).shape.clone();
+        let Some(features) = features else { return Ok(None) };
+        if beta == 1.0 && shape == Shape::of(&[features]) {
+            return Ok(Some(c));
+        }
+        let one_row = shape.as_concrete().is_some_and(|dims| {
+            let (last, rows) = dims.split_last().map_or((1, &[][..]), |(l, r)| (*l, r));
+            rows.iter().all(|d| *d == 1) && (last == 1 || last == features)
+        });
+        let Some(tensor) = build.graph().constant(c).filter(|_| one_row) else { return Ok(None) };
+        let values = scaled(tensor, beta).map_err(|e| node.error(e))?;
+        let row = values.to_f32();
+        let row: Vec<f32> = (0..features).map(|i| row[i % row.len()]).collect();
+        let bias = Tensor::new(&[features], row).map_err(|e| node.error(e.into()))?.cast(values.dtype());
+        Ok(Some(build.extra_constant(node, "bias", bias)))
+    }
+}
+
+/// The transpose of a matrix of reals.
+pub(crate) fn transposed(matrix: &Tensor) -> Result<Tensor, OpError> {
+    let [rows, columns] = matrix.shape() else {
+        return Err(OpError::shape("b", "of rank 2", &Shape::of(matrix.shape())));
+    };
+    let (rows, columns, values) = (*rows, *columns, matrix.to_f32());
+    let flipped: Vec<f32> = (0..rows * columns).map(|i| values[(i % rows) * columns + i / rows]).collect();
+    Ok(Tensor::new(&[columns, rows], flipped)?.cast(matrix.dtype()))
+}
+
+/// Every element times `factor`; the tensor itself if that is 1.
+fn scaled(tensor: &Tensor, factor: f32) -> Result<Tensor, OpError> {
+    if factor == 1.0 {
+        return Ok(tensor.clone());
+    }
+    let values: Vec<f32> = tensor.to_f32().into_iter().map(|v| v * factor).collect();
+    Ok(Tensor::new(tensor.shape(), values)?.cast(tensor.dtype()))
+}

@@ -1,0 +1,66 @@
+//! y[n,c] = max or mean of x[n,c,·] over all spatial axes, which stay with extent 1.
+//! <https://onnx.ai/onnx/operators/onnx__GlobalAveragePool.html>, <https://onnx.ai/onnx/operators/onnx__GlobalMaxPool.html>
+//!
+//! Input: x (N,C,spatial…).
+
+use super::{Cost, Eval, OpError, Operator, PoolKind, Spec};
+use crate::ir::{Fact, ValueId};
+use crate::onnx::{Builder, ImportError, NodeView};
+use crate::tensor::{Dim, Tensor};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// A pool over everything there is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GlobalPool {
+    /// Largest or mean.
+    pub kind: PoolKind,
+}
+
+impl Operator for GlobalPool {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            PoolKind::Max => "GlobalMaxPool",
+            PoolKind::Average => "GlobalAveragePool",
+        }
+    }
+
+    fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
+        let [x] = OpError::exactly(inputs)?;
+        OpError::real("x", x)?;
+        if x.rank() < 3 {
+            return Err(OpError::shape("x", "of rank 3 or more", &x.shape));
+        }
+        let mut y = x.clone();
+        y.shape.dims_mut()[2..].fill(Dim::from(1));
+        Ok(vec![y])
+    }
+
+    fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
+        let x = eval.inputs[0].as_slice::<f32>()?;
+        let plane = eval.specs[0].shape[2..].iter().product::<usize>().max(1);
+        let y: Vec<f32> = x.par_chunks(plane).map(|plane| self.pool(plane)).collect();
+        Ok(vec![Tensor::new(&eval.outputs[0].shape, y)?])
+    }
+
+    fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
+        Cost { flops: inputs[0].len() as u64, bytes: Cost::traffic(inputs, outputs) }
+    }
+}
+
+impl GlobalPool {
+    /// Summed in f64: a picture has many pixels, and an oracle should not depend on their order.
+    fn pool(&self, plane: &[f32]) -> f32 {
+        match self.kind {
+            PoolKind::Max => plane.iter().copied().fold(f32::NEG_INFINITY, PoolKind::larger),
+            PoolKind::Average => (plane.iter().map(|&v| f64::from(v)).sum::<f64>() / plane.len() as f64) as f32,
+        }
+    }
+
+    /// Reads ONNX's `GlobalMaxPool` and `GlobalAveragePool`.
+    pub fn from_onnx(node: &NodeView<'_>, build: &mut Builder) -> Result<Vec<ValueId>, ImportError> {
+        let x = node.input(0)?;
+        let kind = if node.op_type() == "GlobalMaxPool" { PoolKind::Max } else { PoolKind::Average };
+        build.add(node, GlobalPool { kind }.into(), &[x])
+    }
+}

@@ -1,0 +1,101 @@
+//! y[n,c,p] = max or mean over the window at p of x[n,c,·].
+//! <https://onnx.ai/onnx/operators/onnx__MaxPool.html>, <https://onnx.ai/onnx/operators/onnx__AveragePool.html>
+//!
+//! Input: x (N,C,spatial…).
+
+use super::{Cost, Eval, OpError, Operator, Spec, Window};
+use crate::ir::{Fact, ValueId};
+use crate::onnx::{Builder, ImportError, NodeView};
+use crate::tensor::{Shape, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// What a pool makes of the elements it sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PoolKind {
+    /// The largest; NaN if one of them is NaN.
+    Max,
+    /// The mean.
+    Average,
+}
+
+impl PoolKind {
+    /// The larger of two, NaN if either is: `f32::max` would let a NaN go unseen.
+    pub(super) fn larger(a: f32, b: f32) -> f32 {
+        if b > a || b.is_nan() { b } else { a }
+    }
+}
+
+/// A pool over a sliding window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pool {
+    /// Largest or mean.
+    pub kind: PoolKind,
+    /// Kernel, stride, dilation, padding.
+    pub window: Window,
+    /// The output's extents are rounded up: the last window may reach beyond the padding.
+    pub ceil_mode: bool,
+    /// The mean counts padding as zeros (but never what is beyond the padding). Without meaning for `Max`.
+    pub count_include_pad: bool,
+}
+
+impl Operator for Pool {
+    fn name(&self) -> &'static str {
+        match self.kind {
+            PoolKind::Max => "MaxPool",
+            PoolKind::Average => "AveragePool",
+        }
+    }
+
+    fn attributes(&self) -> Vec<(&'static str, String)> {
+        let mut out = self.window.attributes();
+        for (name, flag) in [("ceil_mode", self.ceil_mode), ("count_include_pad", self.count_include_pad)] {
+            if flag {
+                out.push((name, "1".to_owned()));
+            }
+        }
+        out
+    }
+
+    fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
+        let [x] = OpError::exactly(inputs)?;
+        OpError::real("x", x)?;
+        if x.rank() != self.window.rank() + 2 {
+            return Err(OpError::shape("x", format!("of rank {}", self.window.rank() + 2), &x.shape));
+        }
+        let mut dims = x.shape[..2].to_vec();
+        dims.extend(self.window.infer(&x.shape[2..], self.ceil_mode)?);
+        Ok(vec![Fact { shape: Shape::new(dims), ..x.clone() }])
+    }
+
+    fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
+        let _ = eval;
+        todo!("taps")
+    }
+
+    fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
+        let window: usize = self.window.kernel.iter().product();
+        Cost { flops: (outputs[0].len() * window) as u64, bytes: Cost::traffic(inputs, outputs) }
+    }
+}
+
+impl Pool {
+    /// Reads ONNX's `MaxPool` and `AveragePool`; the indices of maxima are not made.
+    pub fn from_onnx(node: &NodeView<'_>, build: &mut Builder) -> Result<Vec<ValueId>, ImportError> {
+        if node.wants_output(1) {
+            return Err(node.bad_attribute("Indices", "an output that nobody reads", "one that is read"));
+        }
+        let x = node.input(0)?;
+        let extents = node.ints("kernel_shape")?.unwrap_or_default();
+        let kernel: Option<Vec<usize>> = extents.iter().map(|&k| usize::try_from(k).ok()).collect();
+        let kernel = kernel
+            .filter(|k| !k.is_empty())
+            .ok_or_else(|| node.bad_attribute("kernel_shape", "positive numbers", format!("{extents:?}")))?;
+        let op = Pool {
+            kind: if node.op_type() == "MaxPool" { PoolKind::Max } else { PoolKind::Average },
+            window: Window::from_onnx(node, &kernel)?,
+            ceil_mode: node.flag("ceil_mode")?,
+            count_include_pad: node.flag("count_include_pad")?,
+        };
+        build.add(node, op.into(), &[x])
+    }
+}
