@@ -1,9 +1,32 @@
 //! The kernels' sources, carried in the binary: NVRTC compiles them where the GPU is.
 
+use crate::launch::CompileUnit;
+
 /// Every `.cu` and `.cuh`, by its path under `kernels/src/`.
 pub const SOURCES: &[(&str, &str)] = &[];
 
 /// The text of a source or header.
 pub fn text(path: &str) -> Option<&'static str> {
     SOURCES.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
+}
+
+/// What a unit's cubin depends on besides architecture and compiler: its definitions, its source, every header.
+pub fn fingerprint(unit: &CompileUnit) -> String {
+    let mut hash = blake3::Hasher::new();
+    let mut part = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    part(&unit.source);
+    part(&unit.entry);
+    for (name, value) in &unit.defines {
+        part(name);
+        part(value);
+    }
+    part(text(&unit.source).unwrap_or_default());
+    for (name, text) in SOURCES.iter().filter(|(name, _)| name.ends_with(".cuh")) {
+        part(name);
+        part(text);
+    }
+    hash.finalize().to_hex().to_string()
 }

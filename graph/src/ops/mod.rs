@@ -15,6 +15,7 @@ mod gemm;
 mod global_pool;
 mod matmul;
 mod pool;
+mod scale_shift;
 mod shape_value;
 mod window;
 
@@ -29,6 +30,7 @@ pub use gemm::Gemm;
 pub use global_pool::GlobalPool;
 pub use matmul::MatMul;
 pub use pool::{Pool, PoolKind};
+pub use scale_shift::ScaleShift;
 pub use shape_value::ShapeValue;
 pub use window::{Padding, Window};
 
@@ -153,7 +155,7 @@ macro_rules! operators {
         }
 
         /// Every ONNX operator that can be read, in the list's order.
-        pub const IMPORTED: &[&str] = &[$($($onnx),*),*];
+        pub const IMPORTED: &[&str] = &[$($($onnx,)*)*];
     };
 }
 
@@ -163,6 +165,7 @@ operators! {
     Gemm(Gemm) from ["Gemm"];
     MatMul(MatMul) from ["MatMul"];
     BatchNorm(BatchNorm) from ["BatchNormalization"];
+    ScaleShift(ScaleShift) from [];
     Pool(Pool) from ["MaxPool", "AveragePool"];
     GlobalPool(GlobalPool) from ["GlobalMaxPool", "GlobalAveragePool"];
     Activation(ActivationOp) from ["Relu", "LeakyRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh"];

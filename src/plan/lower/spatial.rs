@@ -1,0 +1,67 @@
+//! Operators over h and w that have no weights: pools and interpolation.
+
+use super::{LowerError, Lowering};
+use limpid_graph::ir::Node;
+use limpid_graph::ops::{GlobalPool, Padding, Pool, PoolKind};
+use limpid_kernels::launch::Role;
+use limpid_kernels::site::{self, PoolSite, Site};
+
+impl Lowering<'_> {
+    pub fn pool(&mut self, node: &Node, op: &Pool) -> Result<(), LowerError> {
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        let (x, x_at) = self.read_image(input)?;
+        let (y, y_at) = self.write_image(output)?;
+        let pad = self.window_pad(node, &op.window, input, output)?;
+        let site = PoolSite {
+            kind: match (op.kind, op.count_include_pad) {
+                (PoolKind::Max, _) => site::PoolKind::Max,
+                (PoolKind::Average, false) => site::PoolKind::Average,
+                (PoolKind::Average, true) => site::PoolKind::AverageIncludePad,
+            },
+            x,
+            y,
+            kernel: self.pair(node, &op.window.kernel, 1)?,
+            stride: self.pair(node, &op.window.strides, 1)?,
+            dilation: self.pair(node, &op.window.dilations, 1)?,
+            pad,
+            pad_end: self.pad_end(node, op, pad)?,
+        };
+        let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
+        self.emit(node.op.name().to_owned(), Site::Pool(site), operands, self.cost_of(node));
+        Ok(())
+    }
+
+    /// Padding after the last element along h and w.
+    fn pad_end(&self, node: &Node, op: &Pool, begin: [u32; 2]) -> Result<[u32; 2], LowerError> {
+        if let Padding::Explicit { end, .. } = &op.window.padding {
+            return self.pair(node, end, 0);
+        }
+        let spatial = |index| self.spec(index).shape.get(2..).unwrap_or_default();
+        let (input, output) = (spatial(node.inputs[0]), spatial(node.outputs[0]));
+        let needed: Vec<usize> = (0..op.window.rank())
+            .map(|axis| {
+                let span = output[axis].saturating_sub(1) * op.window.strides[axis] + op.window.reach(axis);
+                span.saturating_sub(input[axis])
+            })
+            .collect();
+        let [h, w] = self.pair(node, &needed, 0)?;
+        Ok([h.saturating_sub(begin[0]), w.saturating_sub(begin[1])])
+    }
+
+    pub fn global_pool(&mut self, node: &Node, op: &GlobalPool) -> Result<(), LowerError> {
+        if !self.is_pictorial(node.inputs[0]) {
+            return Err(self.unsupported(node, node.op.name(), "more than two spatial axes; kernels have 2"));
+        }
+        let (x, x_at) = self.read_image(node.inputs[0])?;
+        let (y, y_at) = self.write_image(node.outputs[0])?;
+        let kind = match op.kind {
+            PoolKind::Max => site::PoolKind::Max,
+            PoolKind::Average => site::PoolKind::Average,
+        };
+        let (kernel, one, none) = ([x.h, x.w], [1, 1], [0, 0]);
+        let site = PoolSite { kind, x, y, kernel, stride: one, dilation: one, pad: none, pad_end: none };
+        let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
+        self.emit(node.op.name().to_owned(), Site::Pool(site), operands, self.cost_of(node));
+        Ok(())
+    }
+}
