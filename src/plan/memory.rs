@@ -4,7 +4,7 @@
 //! same time (Pisarchyk & Lee, *Efficient Memory Management for Deep Neural Net Inference*, 2020, §4).
 
 use super::select::{Choice, Selected};
-use super::types::{BufferId, BufferKind, ConstantForm, ConstantSlot, Location, Operand, Plan, Port, Step};
+use super::types::{Bound, BufferId, BufferKind, ConstantForm, ConstantSlot, Location, Operand, Plan, Port, Step};
 use limpid_graph::ir::ValueId;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::launch::{Candidate, Role};
@@ -43,19 +43,25 @@ pub fn lay_out(
     let Selected { choices, buffers } = selected;
     let mut steps = Vec::with_capacity(choices.len());
     for (choice, workspace) in choices.into_iter().zip(workspaces) {
-        let mut locate = |operand: Operand| match buffers[operand.buffer.0 as usize].kind {
-            BufferKind::Activation => Location::Arena(arena[&operand.buffer] + operand.offset),
-            BufferKind::Input(index) => Location::Input(index, operand.offset),
-            BufferKind::Output(index) => Location::Output(index, operand.offset),
-            BufferKind::Constant(value, form) => {
-                let bytes = buffers[operand.buffer.0 as usize].bytes;
-                Location::Constants(constants.slot(value, form, bytes) + operand.offset)
-            }
+        let mut locate = |(role, operand): (Role, Operand)| {
+            let buffer = &buffers[operand.buffer.0 as usize];
+            let location = match buffer.kind {
+                BufferKind::Activation => Location::Arena(arena[&operand.buffer] + operand.offset),
+                BufferKind::Input(index) => Location::Input(index, operand.offset),
+                BufferKind::Output(index) => Location::Output(index, operand.offset),
+                BufferKind::Constant(value, form) => {
+                    Location::Constants(constants.slot(value, form, buffer.bytes) + operand.offset)
+                }
+            };
+            Bound { role, location, bytes: buffer.bytes - operand.offset }
         };
-        let mut operands: Vec<(Role, Location)> =
-            choice.work.operands.iter().map(|&(role, operand)| (role, locate(operand))).collect();
+        let mut operands: Vec<Bound> = choice.work.operands.iter().copied().map(&mut locate).collect();
         operands.extend(constants.of(&choice));
-        operands.extend(workspace.map(|life| (Role::Workspace, Location::Arena(offsets[life]))));
+        operands.extend(workspace.map(|life| Bound {
+            role: Role::Workspace,
+            location: Location::Arena(offsets[life]),
+            bytes: lives[life].bytes,
+        }));
         steps.push(step(choice, operands));
     }
     Plan {
@@ -71,7 +77,7 @@ pub fn lay_out(
     }
 }
 
-fn step(choice: Choice, operands: Vec<(Role, Location)>) -> Step {
+fn step(choice: Choice, operands: Vec<Bound>) -> Step {
     let Choice { work, candidate, offers, refusals } = choice;
     Step {
         group: work.group,
@@ -108,17 +114,19 @@ impl Constants {
         offset
     }
 
-    fn of(&mut self, choice: &Choice) -> Vec<(Role, Location)> {
+    fn of(&mut self, choice: &Choice) -> Vec<Bound> {
         let Candidate { weights, bias_len, .. } = &choice.candidate;
         let mut out = Vec::new();
+        let mut bind = |role, value, form, bytes| {
+            let location = Location::Constants(self.slot(value, form, bytes));
+            out.push(Bound { role, location, bytes });
+        };
         if let (Some(value), Some(packing)) = (choice.work.weights, weights) {
-            let offset = self.slot(value, ConstantForm::Packed(*packing), packing.bytes());
-            out.push((Role::Weights, Location::Constants(offset)));
+            bind(Role::Weights, value, ConstantForm::Packed(*packing), packing.bytes());
         }
         if let Some(value) = choice.work.bias {
             let len = u32::try_from(*bias_len).unwrap_or(u32::MAX);
-            let offset = self.slot(value, ConstantForm::Bias { len }, u64::from(len) * 4);
-            out.push((Role::Bias, Location::Constants(offset)));
+            bind(Role::Bias, value, ConstantForm::Bias { len }, u64::from(len) * 4);
         }
         out
     }

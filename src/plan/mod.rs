@@ -16,7 +16,7 @@ mod types;
 pub use select::Tuner;
 pub use timing_cache::TimingCache;
 pub use types::{
-    Buffer, BufferId, BufferKind, ConstantForm, ConstantSlot, Location, Offer, Operand, Plan, Port, Step, Work,
+    Bound, Buffer, BufferId, BufferKind, ConstantForm, ConstantSlot, Location, Offer, Operand, Plan, Port, Step, Work,
 };
 
 use limpid_graph::ir::{Graph, ValueId};

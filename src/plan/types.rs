@@ -95,6 +95,17 @@ pub enum Location {
     Output(u32, u64),
 }
 
+/// A role of a step and the memory behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Bound {
+    /// What the kernel uses it for.
+    pub role: Role,
+    /// Where it begins.
+    pub location: Location,
+    /// Bytes from there to the end of the buffer: the kernel may touch no others.
+    pub bytes: u64,
+}
+
 /// A candidate and how long it takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Offer {
@@ -122,7 +133,7 @@ pub struct Step {
     /// What is launched, in order.
     pub launches: Vec<Launch>,
     /// Where each role lies.
-    pub operands: Vec<(Role, Location)>,
+    pub operands: Vec<Bound>,
     /// The least the group must compute and move: (operations, bytes).
     pub flops: u64,
     /// Bytes that must move at least once.

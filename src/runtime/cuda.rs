@@ -128,7 +128,7 @@ fn prepare(
     kernels: &Kernels,
     base: &dyn Fn(&Location) -> DevicePtr,
 ) -> Result<Vec<PreparedLaunch>, RunError> {
-    let resolve = |role: Role| step.operands.iter().find(|(r, _)| *r == role).map(|(_, location)| base(location));
+    let resolve = |role: Role| step.operands.iter().find(|b| b.role == role).map(|b| base(&b.location));
     step.launches
         .iter()
         .map(|launch| {
