@@ -106,7 +106,8 @@ fn parameter_size(declaration: &str) -> Option<u32> {
     let mut size = None;
     for word in declaration.split_whitespace() {
         // `.u64`, `.f32`, `.b8`: a letter and a number of bits. `.ptr` and `.align` are not of that form.
-        let bits = word.strip_prefix('.').and_then(|w| w.strip_prefix(['u', 's', 'b', 'f'])).and_then(|n| n.parse().ok());
+        let bits =
+            word.strip_prefix('.').and_then(|w| w.strip_prefix(['u', 's', 'b', 'f'])).and_then(|n| n.parse().ok());
         size = bits.map(|bits: u32| bits / 8).or(size);
     }
     let count = match declaration.split_once('[') {
@@ -167,7 +168,10 @@ ptxas info    : Compile time = 1.548 ms
     #[test]
     fn reads_the_lines_of_the_entry_that_was_asked_for() {
         let k = Resources::parse(LOG, PTX, "k").expect("k is there");
-        assert_eq!((k.registers, k.spill_bytes, k.stack_bytes, k.shared_bytes), (Some(10), Some(0), Some(0), Some(256)));
+        assert_eq!(
+            (k.registers, k.spill_bytes, k.stack_bytes, k.shared_bytes),
+            (Some(10), Some(0), Some(0), Some(256))
+        );
         let other = Resources::parse(LOG, PTX, "_Z5otherPf").expect("it is there");
         assert_eq!((other.registers, other.spill_bytes, other.shared_bytes), (Some(48), Some(776), Some(0)));
     }
@@ -183,7 +187,10 @@ ptxas info    : Function properties for helper
     16 bytes stack frame, 8 bytes spill stores, 8 bytes spill loads
 ";
         let k = Resources::parse(log, PTX, "k").expect("k is there");
-        assert_eq!((k.spill_bytes, k.stack_bytes, k.registers, k.shared_bytes), (Some(12), Some(16), Some(255), Some(8192)));
+        assert_eq!(
+            (k.spill_bytes, k.stack_bytes, k.registers, k.shared_bytes),
+            (Some(12), Some(16), Some(255), Some(8192))
+        );
     }
 
     #[test]

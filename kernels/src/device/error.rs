@@ -246,7 +246,9 @@ fn advice(code: u32) -> &'static str {
         700 | 714..=719 => {
             "; a kernel went wrong and the GPU's context is lost: run the same command under `compute-sanitizer`"
         }
-        803 | 804 => "; libcuda and the kernel module are of different releases: reboot, or match the container's libcuda",
+        803 | 804 => {
+            "; libcuda and the kernel module are of different releases: reboot, or match the container's libcuda"
+        }
         900..=908 => "; this call is not allowed while a stream is being captured into a graph",
         _ => "",
     }

@@ -91,7 +91,8 @@ fn pack(
     let entry = &launch.unit.entry;
     let arguments = launch.args.iter().map(|argument| match argument {
         Arg::Pointer(role) => {
-            let pointer = resolve(*role).ok_or_else(|| DeviceError::Unassigned { entry: entry.clone(), role: *role })?;
+            let pointer =
+                resolve(*role).ok_or_else(|| DeviceError::Unassigned { entry: entry.clone(), role: *role })?;
             Ok(pointer.address().to_ne_bytes().to_vec())
         }
         Arg::Null => Ok(0u64.to_ne_bytes().to_vec()),

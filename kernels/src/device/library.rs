@@ -68,8 +68,11 @@ struct NvrtcFiles {
 impl NvrtcFiles {
     /// The newest NVRTC of a folder.
     fn in_folder(folder: &Path) -> Option<Self> {
-        let names: BTreeSet<String> =
-            std::fs::read_dir(folder).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        let names: BTreeSet<String> = std::fs::read_dir(folder)
+            .ok()?
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
         // The file is named as the library names itself, by its major version: `libnvrtc.so.13`. Longer names
         // (`libnvrtc.so.13.0.88`) are what links of that name lead to.
         let major = names.iter().filter_map(|name| name.strip_prefix("libnvrtc.so.")?.parse::<u32>().ok()).max()?;
@@ -189,8 +192,7 @@ mod tests {
             "usr/local/cuda-12.4/lib64/libnvrtc.so.12",
         ]);
         let environment = root.path().join("venv");
-        let folders =
-            nvrtc_folders(&|name| (name == "VIRTUAL_ENV").then(|| environment.clone().into()), root.path());
+        let folders = nvrtc_folders(&|name| (name == "VIRTUAL_ENV").then(|| environment.clone().into()), root.path());
         let with_nvrtc: Vec<_> = folders.iter().filter(|f| NvrtcFiles::in_folder(f).is_some()).collect();
         assert_eq!(
             with_nvrtc,

@@ -58,8 +58,8 @@ impl LoadedModule {
             Entry::Occupied(there) => return Ok(there.into_mut()),
             Entry::Vacant(gap) => gap,
         };
-        let name =
-            CString::new(entry).map_err(|_| DeviceError::ZeroByte { what: "a kernel's name", text: entry.to_owned() })?;
+        let name = CString::new(entry)
+            .map_err(|_| DeviceError::ZeroByte { what: "a kernel's name", text: entry.to_owned() })?;
         let mut raw = ptr::null_mut();
         // SAFETY: the module is loaded, the name is zero-terminated, the pointer leads to a CUfunction.
         check("cuModuleGetFunction", unsafe { sys::cuModuleGetFunction(&mut raw, self.raw, name.as_ptr()) })?;

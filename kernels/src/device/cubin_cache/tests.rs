@@ -73,8 +73,7 @@ fn compiles_once_in_a_process() {
 #[test]
 fn an_error_is_not_kept() {
     let cache = CubinCache::in_memory();
-    let failed =
-        cache.get_or_insert_with(key(64), || Err(DeviceError::UnknownSource { path: "a.cu".to_owned() }));
+    let failed = cache.get_or_insert_with(key(64), || Err(DeviceError::UnknownSource { path: "a.cu".to_owned() }));
     assert!(matches!(failed, Err(DeviceError::UnknownSource { .. })));
     assert!(cache.get_or_insert_with(key(64), || Ok(cubin(1, 10))).is_ok());
 }
@@ -146,8 +145,10 @@ fn the_folder_stays_within_its_bound_and_keeps_what_was_used_last() {
     CubinCache::in_folder(home.path(), 10_000).get_or_insert_with(key(0), never).expect("on disk");
     cache.get_or_insert_with(key(6), || Ok(cubin(0, 1500))).expect("compiles");
 
-    let left: u64 =
-        std::fs::read_dir(home.path()).expect("a folder").map(|e| e.expect("an entry").metadata().expect("it").len()).sum();
+    let left: u64 = std::fs::read_dir(home.path())
+        .expect("a folder")
+        .map(|e| e.expect("an entry").metadata().expect("it").len())
+        .sum();
     assert!(left <= 10_000, "{left} bytes");
     let next = CubinCache::in_folder(home.path(), 10_000);
     let is_there = |i: u32| {
