@@ -6,8 +6,8 @@ use std::borrow::Cow;
 
 /// A source with the headers it may include.
 ///
-/// Each header has one name, its path under `kernels/src/`. A `.cu` writes `#include "include/ptx.cuh"`; between
-/// headers of one folder, `#include "ptx.cuh"` is enough, since NVRTC also looks beside the including file.
+/// Each header has one name, its path under `kernels/src/`, and is included by it from wherever:
+/// `#include "include/ptx.cuh"`. NVRTC compares names; it has no folders to look into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program<'a> {
     /// The name that log lines carry.
