@@ -95,10 +95,10 @@ fn entry_name(line: &str) -> Option<&str> {
 /// Sizes of an entry's parameters: `.param .align 8 .b8 conv_param_3[48]` has 48 bytes.
 fn parameters(ptx: &str, entry: &str) -> Option<Vec<u32>> {
     let mut lines = ptx.lines().skip_while(|line| entry_name(line) != Some(entry));
-    if !lines.next()?.contains('(') {
-        lines.next();
+    if lines.next()?.contains(')') {
+        return Some(Vec::new());
     }
-    let declarations = lines.take_while(|line| !line.trim_start().starts_with(')'));
+    let declarations = lines.take_while(|line| !line.trim_start().starts_with([')', '{']));
     declarations.filter(|line| line.contains(".param ")).map(parameter_size).collect()
 }
 
@@ -144,6 +144,9 @@ ptxas info    : Compile time = 1.548 ms
 
     const PTX: &str = "\
 // a comment that says .entry nothing(
+.visible .entry nothing()
+{
+}
 .visible .entry _Z5otherPf(
 \t.param .u64 .ptr .align 1 _Z5otherPf_param_0
 )
@@ -158,9 +161,6 @@ ptxas info    : Compile time = 1.548 ms
 \t.param .u8 k_param_4
 )
 .maxntid 128
-{
-}
-.visible .entry nothing()
 {
 }
 ";
@@ -203,7 +203,7 @@ ptxas info    : Function properties for helper
 
     #[test]
     fn lists_entries() {
-        assert_eq!(entries(PTX), ["_Z5otherPf", "k", "nothing"]);
+        assert_eq!(entries(PTX), ["nothing", "_Z5otherPf", "k"]);
     }
 
     #[test]

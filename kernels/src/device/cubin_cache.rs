@@ -13,6 +13,7 @@ use crate::launch::CompileUnit;
 use crate::target::Arch;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,7 +78,12 @@ impl CubinCache {
     /// The user's cache folder: `$XDG_CACHE_HOME/limpid/cubins`, else `~/.cache/limpid/cubins`. `None` for a user
     /// without a home.
     pub fn default_folder() -> Option<PathBuf> {
-        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        Self::folder_of_user(&|name| std::env::var_os(name))
+    }
+
+    fn folder_of_user(variable: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+        // The XDG Base Directory Specification: a relative path is to be ignored.
+        let absolute = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
         Some(caches.join("limpid").join("cubins"))
     }

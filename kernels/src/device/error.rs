@@ -3,7 +3,6 @@
 use super::version::CudaVersion;
 use crate::launch::{CompileUnit, Role};
 use crate::target::Arch;
-use std::fmt;
 use std::path::PathBuf;
 
 /// The command that brings NVRTC to a machine without it.
@@ -233,8 +232,8 @@ fn defines(unit: &CompileUnit) -> String {
     text
 }
 
-fn mib(bytes: usize) -> impl fmt::Display {
-    // One digit is enough to choose a batch size by.
+/// One digit is enough to choose a batch size by.
+fn mib(bytes: usize) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 

@@ -9,7 +9,7 @@
 //! The way of one kernel: `CompileUnit` → [`Compiler::compile`] → [`Cubin`] → [`Device::prepare`] →
 //! [`PreparedLaunch::enqueue`], the last of these usually once, inside [`GraphExec::capture`].
 //!
-//! Both libraries are probed before the first call into them ([`library`]), so a machine without them gets a
+//! Both libraries are probed before the first call into them, so a machine without them gets a
 //! [`DeviceError`] that says what to install, never a panic.
 //!
 //! **Safety.** Only this room contains `unsafe`. What it hands out is safe in Rust's sense: host memory is borrowed
@@ -30,7 +30,7 @@ mod error;
 mod event;
 mod graph;
 mod launch;
-pub mod library;
+mod library;
 mod module;
 mod nvrtc;
 mod options;
@@ -46,7 +46,7 @@ pub use clocks::Clocks;
 pub use context::{Device, MemoryInfo};
 pub use cubin::{Cubin, Resources};
 pub use cubin_cache::{CubinCache, CubinKey};
-pub use error::DeviceError;
+pub use error::{DeviceError, INSTALL_NVRTC};
 pub use event::Event;
 pub use graph::GraphExec;
 pub use launch::PreparedLaunch;

@@ -173,3 +173,17 @@ fn a_folder_that_cannot_be_written_does_not_stop_a_build() {
     let cache = CubinCache::in_folder(file.join("below"), 1000);
     assert!(cache.get_or_insert_with(key(64), || Ok(cubin(1, 10))).is_ok());
 }
+
+#[test]
+fn the_users_folder_follows_xdg() {
+    let folder = |xdg: &'static str, home: &'static str| {
+        CubinCache::folder_of_user(&|name| {
+            let value = if name == "XDG_CACHE_HOME" { xdg } else { home };
+            (!value.is_empty()).then(|| value.into())
+        })
+    };
+    assert_eq!(folder("/xdg", "/home/a"), Some("/xdg/limpid/cubins".into()));
+    assert_eq!(folder("relative", "/home/a"), Some("/home/a/.cache/limpid/cubins".into()));
+    assert_eq!(folder("", "/home/a"), Some("/home/a/.cache/limpid/cubins".into()));
+    assert_eq!(folder("", ""), None);
+}
