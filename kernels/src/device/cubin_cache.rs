@@ -14,6 +14,7 @@ use crate::target::Arch;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,6 +49,21 @@ impl CubinKey {
             part(&option);
         }
         Self(hasher.finalize())
+    }
+
+    /// The key of a unit of this binary.
+    ///
+    /// # Errors
+    /// [`DeviceError::UnknownSource`] if the binary has no such source.
+    pub fn of(unit: &CompileUnit, arch: Arch, nvrtc: CudaVersion) -> Result<Self, DeviceError> {
+        Ok(Self::new(&Program::of(unit)?, unit, arch, nvrtc))
+    }
+}
+
+/// 64 hexadecimal digits.
+impl fmt::Display for CubinKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.to_hex())
     }
 }
 
@@ -133,7 +149,7 @@ impl CubinCache {
         if let Some(cubin) = &*slot {
             return Ok(Arc::clone(cubin));
         }
-        let name = key.0.to_hex();
+        let name = key.to_string();
         if let Some(cubin) = self.folder.as_ref().and_then(|folder| report(folder, folder.read(&name)).flatten()) {
             return Ok(Arc::clone(slot.insert(Arc::new(cubin))));
         }

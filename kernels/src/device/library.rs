@@ -108,7 +108,7 @@ impl NvrtcFiles {
 }
 
 /// The folders where wheels and toolkits put NVRTC, in the order they are tried: the active environment first,
-/// then the user's, then the system's. `variable` reads the environment; `root` is `/` outside tests.
+/// then the `python3` on the path, the user's, the system's. `variable` reads the environment; `root` is `/` outside tests.
 fn nvrtc_folders(variable: &dyn Fn(&str) -> Option<OsString>, root: &Path) -> Vec<PathBuf> {
     let folder = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let mut folders = Vec::new();
@@ -119,6 +119,12 @@ fn nvrtc_folders(variable: &dyn Fn(&str) -> Option<OsString>, root: &Path) -> Ve
     }
     for toolkit in [folder("CUDA_HOME"), folder("CUDA_PATH")].into_iter().flatten() {
         toolkit_folders(&toolkit, &mut folders);
+    }
+    // Whose `python3` comes first on the path, its packages are meant, even if no environment is active.
+    for bin in variable("PATH").iter().flat_map(std::env::split_paths) {
+        if let Some(prefix) = bin.parent().filter(|_| bin.join("python3").exists()) {
+            wheels(prefix, &mut folders);
+        }
     }
     if let Some(home) = folder("HOME") {
         wheels(&home.join(".local"), &mut folders);
@@ -131,6 +137,8 @@ fn nvrtc_folders(variable: &dyn Fn(&str) -> Option<OsString>, root: &Path) -> Ve
     for toolkit in children(&root.join("usr/local"), "cuda").into_iter().chain([root.join("opt/cuda")]) {
         toolkit_folders(&toolkit, &mut folders);
     }
+    let mut seen = BTreeSet::new();
+    folders.retain(|folder| seen.insert(folder.clone()));
     folders
 }
 
@@ -202,6 +210,21 @@ mod tests {
                 &root.path().join("usr/local/cuda-12.4/lib64"),
             ]
         );
+    }
+
+    #[test]
+    fn finds_the_packages_of_the_python_on_the_path_once() {
+        let root = tree(&[
+            "opt/conda/bin/python3",
+            "opt/conda/lib/python3.12/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12",
+            "other/lib/python3.12/site-packages/nvidia/cuda_nvrtc/lib/libnvrtc.so.12",
+        ]);
+        let path = ["other/bin", "opt/conda/bin", "opt/conda/bin"].map(|bin| root.path().join(bin));
+        let path = std::env::join_paths(path).expect("no colons");
+        let folders = nvrtc_folders(&|name| (name == "PATH").then(|| path.clone()), root.path());
+        let with_nvrtc: Vec<_> = folders.iter().filter(|f| NvrtcFiles::in_folder(f).is_some()).collect();
+        let expected = root.path().join("opt/conda/lib/python3.12/site-packages/nvidia/cuda_nvrtc/lib");
+        assert_eq!(with_nvrtc, [&expected]);
     }
 
     #[test]

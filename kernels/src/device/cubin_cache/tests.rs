@@ -136,7 +136,7 @@ fn the_folder_stays_within_its_bound_and_keeps_what_was_used_last() {
     let now = SystemTime::now();
     for i in 0..6u32 {
         cache.get_or_insert_with(key(i), || Ok(cubin(0, 1500))).expect("compiles");
-        let file = home.path().join(key(i).0.to_hex().as_str()).with_extension("cubin");
+        let file = home.path().join(key(i).to_string()).with_extension("cubin");
         let used = now - Duration::from_secs(u64::from(1000 - i));
         let file = std::fs::File::options().append(true).open(file).expect("there");
         file.set_modified(used).expect("a time");
