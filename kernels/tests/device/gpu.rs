@@ -1,4 +1,5 @@
-//! What needs a GPU. `cargo test -p limpid-kernels -- --ignored` runs these.
+//! What needs a GPU. `cargo test -p limpid-kernels -- --ignored --test-threads=1` runs these: one at a time, since
+//! one of them measures.
 
 use crate::programs::{BLOCK, SCALE, ScaleParams, program, unit};
 use limpid_kernels::device::{
