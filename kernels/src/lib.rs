@@ -6,11 +6,13 @@
 //! - `conv/`, `gemm/`, … hold the kernels, each a pair `name.rs` (when, which tiles, how to launch) and
 //!   `name.cu` (the kernel).
 //! - [`device`] is the only user of the CUDA driver and NVRTC.
+//! - [`emulator`] runs the same kernels on the CPU.
 //!
 //! This crate never knows plans: a plan asks the catalog, not the other way round.
 
 pub mod catalog;
 pub mod device;
+pub mod emulator;
 pub mod launch;
 pub mod site;
 pub mod source;

@@ -1,0 +1,59 @@
+// The second implementation of every wrapper in ptx.cuh, for the CPU. Fragments travel as register images, 32
+// bits each; their layouts stand in runtime/mma.cpp, written from the PTX ISA and from nothing else.
+#pragma once
+#include "cuda.hpp"
+
+// IEEE binary16 as it lies in memory.
+struct f16 {
+    uint16_t bits;
+};
+
+// ---- Conversions (PTX ISA: "Data Movement and Conversion Instructions: cvt") ---------------------------------
+
+__forceinline__ float cvt_f32_f16(f16 x) { return emulator::f32_from_f16(x.bits); }
+__forceinline__ f16 cvt_rn_f16_f32(float x) { return {emulator::f16_from_f32(x)}; }
+__forceinline__ uint32_t cvt_rn_f16x2_f32(float low, float high) {
+    return emulator::f16_from_f32(low) | static_cast<uint32_t>(emulator::f16_from_f32(high)) << 16;
+}
+#if __CUDA_ARCH__ >= 800
+__forceinline__ uint32_t cvt_rna_tf32_f32(uint32_t x) { return emulator::tf32_from_f32(x); }
+#endif
+
+// ---- ldmatrix ------------------------------------------------------------------------------------------------
+
+__forceinline__ void ldmatrix_x1(uint32_t& d, const void* row) { emulator::ldmatrix(1, false, &d, row); }
+__forceinline__ void ldmatrix_x2(uint32_t (&d)[2], const void* row) { emulator::ldmatrix(2, false, d, row); }
+__forceinline__ void ldmatrix_x4(uint32_t (&d)[4], const void* row) { emulator::ldmatrix(4, false, d, row); }
+__forceinline__ void ldmatrix_x2_trans(uint32_t (&d)[2], const void* row) { emulator::ldmatrix(2, true, d, row); }
+__forceinline__ void ldmatrix_x4_trans(uint32_t (&d)[4], const void* row) { emulator::ldmatrix(4, true, d, row); }
+
+// ---- mma -----------------------------------------------------------------------------------------------------
+
+__forceinline__ void mma_m16n8k8_f16(float (&d)[4], const uint32_t (&a)[2], const uint32_t (&b)[1]) {
+    emulator::mma(emulator::Mma::F16_16x8x8, d, a, b);
+}
+#if __CUDA_ARCH__ >= 800
+__forceinline__ void mma_m16n8k16_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    emulator::mma(emulator::Mma::F16_16x8x16, d, a, b);
+}
+__forceinline__ void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    emulator::mma(emulator::Mma::Tf32_16x8x8, d, a, b);
+}
+
+// ---- cp.async ------------------------------------------------------------------------------------------------
+
+__forceinline__ void cp_async_16(void* shared, const void* global, bool valid) {
+    emulator::cp_async(shared, global, 16, valid ? 16 : 0);
+}
+__forceinline__ void cp_async_8(void* shared, const void* global, bool valid) {
+    emulator::cp_async(shared, global, 8, valid ? 8 : 0);
+}
+__forceinline__ void cp_async_4(void* shared, const void* global, bool valid) {
+    emulator::cp_async(shared, global, 4, valid ? 4 : 0);
+}
+__forceinline__ void cp_async_commit_group() { emulator::cp_async_commit(); }
+template <int N>
+__forceinline__ void cp_async_wait_group() {
+    emulator::cp_async_wait(N);
+}
+#endif

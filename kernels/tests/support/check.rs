@@ -1,0 +1,132 @@
+//! Runs every candidate of a site and compares.
+
+use super::executor::Executor;
+use super::problem::Problem;
+use limpid_kernels::catalog::Kernel;
+use limpid_kernels::emulator::{Buffer, Memory};
+use limpid_kernels::launch::{Candidate, Role};
+use limpid_kernels::site::Site;
+use limpid_kernels::target::Target;
+use rayon::prelude::*;
+
+/// What became of a site's candidates.
+pub struct Verdict {
+    /// Candidates that ran.
+    pub candidates: usize,
+    /// What was wrong, each with the tactic's name.
+    pub failures: Vec<String>,
+    /// The kernel's own reason for offering nothing on this target.
+    pub refusal: Option<String>,
+}
+
+/// Holds every candidate that a kernel offers for a site against the reference.
+pub fn check_site(
+    executor: &dyn Executor,
+    kernel: &dyn Kernel,
+    site: &Site,
+    problem: &Problem,
+    target: &Target,
+) -> Verdict {
+    let candidates = match kernel.candidates(site, target) {
+        Ok(candidates) => candidates,
+        Err(reason) => return Verdict { candidates: 0, failures: Vec::new(), refusal: Some(reason) },
+    };
+    let check = |candidate: &Candidate| {
+        let outcome = check_candidate(executor, candidate, problem, target);
+        outcome.err().map(|what| format!("{} on {}: {what}", candidate.tactic, target.arch))
+    };
+    let failures = candidates.par_iter().filter_map(check).collect();
+    Verdict { candidates: candidates.len(), failures, refusal: None }
+}
+
+/// Runs one candidate with its output and workspace poisoned, and judges what it leaves.
+fn check_candidate(
+    executor: &dyn Executor,
+    candidate: &Candidate,
+    problem: &Problem,
+    target: &Target,
+) -> Result<(), String> {
+    let mut memory = memory_for(candidate, problem)?;
+    executor.run(&candidate.launches, target.arch, &mut memory)?;
+    let output = &memory[&Role::Output(0)];
+    check_values(problem, output, executor.knows_written())?;
+    check_surroundings(problem, output, executor.knows_written())
+}
+
+fn memory_for(candidate: &Candidate, problem: &Problem) -> Result<Memory, String> {
+    let mut memory = problem.memory.clone();
+    if let Some(packing) = &candidate.weights {
+        let weights = problem.weights.as_ref().ok_or("packs weights where the site has none")?;
+        memory.insert(Role::Weights, Buffer::input(packing.pack(weights).map_err(|e| e.to_string())?));
+    }
+    if !problem.bias.is_empty() {
+        if candidate.bias_len < problem.bias.len() {
+            return Err(format!("bias_len is {}, the site has {} channels", candidate.bias_len, problem.bias.len()));
+        }
+        memory.insert(Role::Bias, Buffer::input(problem.bias_bytes(candidate.bias_len)));
+    }
+    if candidate.workspace > 0 {
+        memory.insert(Role::Workspace, Buffer::output(candidate.workspace));
+    }
+    memory.insert(Role::Output(0), Buffer::output(problem.output.bytes()));
+    Ok(memory)
+}
+
+/// Every element is there and right; the lanes behind each line are zero.
+fn check_values(problem: &Problem, output: &Buffer, knows_written: bool) -> Result<(), String> {
+    let layout = &problem.output;
+    let offsets = layout.offsets();
+    let describe = |index: usize| {
+        let mut rest = index;
+        let mut coordinates: Vec<usize> = Vec::new();
+        for &extent in layout.view.dims.iter().rev() {
+            coordinates.insert(0, rest % extent.max(1) as usize);
+            rest /= extent.max(1) as usize;
+        }
+        format!("y{coordinates:?} of {:?}", layout.view.dims)
+    };
+    let written = |at: usize| output.written[layout.range(at)].iter().all(|&byte| byte != 0);
+    if let Some(index) = offsets.iter().position(|&at| knows_written && !written(at)) {
+        let count = offsets.iter().filter(|&&at| !written(at)).count();
+        return Err(format!("{} was not written, nor were {} others", describe(index), count - 1));
+    }
+    let got = layout.values(output);
+    match problem.tolerance {
+        Some(tolerance) => {
+            let floats = |values: &[f64]| values.iter().map(|&v| v as f32).collect::<Vec<_>>();
+            let check = tolerance.check(&floats(&got), &floats(&problem.want));
+            check.map_err(|mismatch| format!("{}: {mismatch}", describe(mismatch.index)))?;
+        }
+        None => {
+            let wrong = |i: usize| got[i] != problem.want[i] && !(got[i].is_nan() && problem.want[i].is_nan());
+            if let Some(index) = (0..got.len()).find(|&i| wrong(i)) {
+                let count = (0..got.len()).filter(|&i| wrong(i)).count();
+                return Err(format!(
+                    "{}: got {}, want exactly {} ({count} elements differ)",
+                    describe(index),
+                    got[index],
+                    problem.want[index]
+                ));
+            }
+        }
+    }
+    let not_zero = |&at: &usize| output.bytes[layout.range(at)].iter().any(|&byte| byte != 0);
+    match layout.zero_lanes().into_iter().find(not_zero) {
+        Some(at) => Err(format!("the padding lane at element {at} of the output is not zero")),
+        None => Ok(()),
+    }
+}
+
+/// Nothing around the output was touched.
+fn check_surroundings(problem: &Problem, output: &Buffer, knows_written: bool) -> Result<(), String> {
+    let layout = &problem.output;
+    let mut outside = vec![true; output.bytes.len()];
+    for at in layout.offsets().into_iter().chain(layout.zero_lanes()) {
+        outside[layout.range(at)].fill(false);
+    }
+    let touched = |i: usize| if knows_written { output.written[i] != 0 } else { output.bytes[i] != 0xff };
+    match (0..outside.len()).find(|&i| outside[i] && touched(i)) {
+        Some(i) => Err(format!("byte {i} of the output lies outside of the view but was written")),
+        None => Ok(()),
+    }
+}

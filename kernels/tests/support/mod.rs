@@ -1,0 +1,8 @@
+//! Holds any candidate of any site against a plain reference, on whatever runs launches.
+
+pub mod check;
+pub mod executor;
+pub mod layout;
+pub mod problem;
+pub mod reference;
+pub mod windows;

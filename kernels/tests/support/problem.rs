@@ -1,0 +1,243 @@
+//! A site with numbers in it: inputs, weights, and the answer it has to give.
+
+use super::layout::{Layout, encode};
+use super::{reference, windows};
+use limpid_graph::ir::Precision;
+use limpid_graph::tensor::{DType, Tensor, Tolerance};
+use limpid_kernels::emulator::Memory;
+use limpid_kernels::launch::Role;
+use limpid_kernels::site::{AxisOp, AxisSite, EpilogueSite, GatherSite, GemmOperand, GemmSite, Image, Site, View, vector_width};
+
+/// What a candidate is given and what it must make of it.
+pub struct Problem {
+    /// Inputs and residual, laid out as the site says.
+    pub memory: Memory,
+    /// Weights in ONNX's layout; each candidate packs them as it likes.
+    pub weights: Option<Tensor>,
+    /// One value an output channel; empty if the site has none.
+    pub bias: Vec<f32>,
+    /// Where the answer must lie.
+    pub output: Layout,
+    /// The answer, row-major.
+    pub want: Vec<f64>,
+    /// How near a candidate must come; `None`: the same number.
+    pub tolerance: Option<Tolerance>,
+}
+
+/// Numbers that are the same on every run: splitmix64.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number that `dtype` holds exactly: floats in [-1, 1), integers small.
+    fn number(&mut self, dtype: DType) -> f64 {
+        let unit = (self.next() >> 40) as f64 / f64::from(1 << 23) - 1.0;
+        match dtype {
+            DType::F32 => unit,
+            DType::F16 => half::f16::from_f64(unit).to_f64(),
+            DType::I8 | DType::I32 | DType::I64 => (unit * 100.0).trunc(),
+            DType::U8 => ((unit + 1.0) * 100.0).trunc(),
+            DType::Bool => f64::from(u8::from(unit > 0.0)),
+        }
+    }
+}
+
+/// Fills the inputs of a problem while it is put together.
+struct Inputs {
+    random: Random,
+    memory: Memory,
+}
+
+impl Inputs {
+    /// Random numbers in a layout: what a kernel reads there, in logical order.
+    fn fill(&mut self, role: Role, layout: &Layout) -> Vec<f64> {
+        self.fill_with(role, layout, |random| random.number(layout.view.dtype))
+    }
+
+    fn fill_with(&mut self, role: Role, layout: &Layout, mut number: impl FnMut(&mut Random) -> f64) -> Vec<f64> {
+        let values: Vec<f64> = (0..layout.view.len()).map(|_| number(&mut self.random)).collect();
+        let buffer = layout.input(&values);
+        // Read back: broadcast elements were written more than once.
+        let values = layout.values(&buffer);
+        self.memory.insert(role, buffer);
+        values
+    }
+
+    fn tensor(&mut self, shape: &[u32], dtype: DType) -> Tensor {
+        let shape: Vec<usize> = shape.iter().map(|&d| d as usize).collect();
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| self.random.number(dtype) as f32).collect();
+        Tensor::new(&shape, values).expect("as many values as the shape has")
+    }
+
+    /// Bias of `channels` values and the residual's logical values, both empty where the site has none.
+    fn epilogue(&mut self, site: &EpilogueSite, channels: u32, batch: u32) -> (Vec<f32>, Vec<f64>) {
+        let count = if site.steps.bias { channels } else { 0 };
+        let bias = (0..count).map(|_| self.random.number(DType::F32) as f32).collect();
+        let rows = site.residual.map(|image| Image { w: image.w * batch, ..image });
+        let residual = rows.map(|image| self.fill(Role::Residual, &Layout::image(&image)));
+        (bias, residual.unwrap_or_default())
+    }
+}
+
+/// The operands' type where a product multiplies in this precision.
+fn operand_dtype(precision: Precision) -> DType {
+    match precision {
+        Precision::Fp16 => DType::F16,
+        Precision::Int8 => DType::I8,
+        Precision::Fp32 | Precision::Tf32 => DType::F32,
+    }
+}
+
+/// A sum of `k` products of numbers uniform in [-1, 1), whose size is √k/3.
+fn product_tolerance(dtype: DType, k: u32) -> Option<Tolerance> {
+    Some(Tolerance::gemm(dtype, k as usize, (k as f32).sqrt() / 3.0 + 1.0))
+}
+
+impl Problem {
+    /// Numbers for a site, and the answer by the plain loops of [`reference`] and [`windows`].
+    pub fn new(site: &Site) -> Self {
+        let mut inputs = Inputs { random: Random(1), memory: Memory::new() };
+        let x = Role::Input(0);
+        match site {
+            Site::Conv(site) => {
+                let values = inputs.fill(x, &Layout::image(&site.x));
+                let per_group = site.x.c / site.groups;
+                let dtype = operand_dtype(site.precision);
+                let weights = inputs.tensor(&[site.y.c, per_group, site.kernel[0], site.kernel[1]], dtype);
+                let (bias, residual) = inputs.epilogue(&site.epilogue, site.y.c, 1);
+                let want = windows::conv(site, &values, &weights.to_f32(), &bias, &residual);
+                let tolerance = product_tolerance(site.y.dtype, per_group * site.kernel[0] * site.kernel[1]);
+                Self::product(inputs, weights, bias, Layout::image(&site.y), want, tolerance)
+            }
+            Site::ConvTranspose(site) => {
+                let values = inputs.fill(x, &Layout::image(&site.x));
+                let dtype = operand_dtype(site.precision);
+                let shape = [site.x.c, site.y.c / site.groups, site.kernel[0], site.kernel[1]];
+                let weights = inputs.tensor(&shape, dtype);
+                let (bias, residual) = inputs.epilogue(&site.epilogue, site.y.c, 1);
+                let want = windows::conv_transpose(site, &values, &weights.to_f32(), &bias, &residual);
+                let k = site.x.c / site.groups * site.kernel[0] * site.kernel[1];
+                Self::product(inputs, weights, bias, Layout::image(&site.y), want, product_tolerance(site.y.dtype, k))
+            }
+            Site::Gemm(site) => Self::gemm(site, inputs),
+            Site::Pool(site) => {
+                let values = inputs.fill(x, &Layout::image(&site.x));
+                let want = windows::pool(site, &values);
+                let window = site.kernel[0] * site.kernel[1];
+                let tolerance = Tolerance::gemm(site.y.dtype, window as usize, 1.0);
+                Self::plain(inputs, Layout::image(&site.y), want, Some(tolerance))
+            }
+            Site::Resize(site) => {
+                let values = inputs.fill(x, &Layout::image(&site.x));
+                let want = windows::resize(site, &values);
+                let tolerance = site.linear.then(|| Tolerance::elementwise(site.y.dtype));
+                Self::plain(inputs, Layout::image(&site.y), want, tolerance)
+            }
+            Site::Elementwise(site) => {
+                let count = site.inputs.len();
+                let operands: Vec<_> =
+                    (0..count).map(|i| inputs.fill(Role::Input(i as u8), &Layout::new(&site.inputs[i]))).collect();
+                let want = reference::elementwise(site, &operands);
+                Self::plain(inputs, Layout::new(&site.y), want, Some(Tolerance::elementwise(site.y.dtype)))
+            }
+            Site::Copy(site) => {
+                let from = Layout { view: site.x.clone(), offset: site.x_offset };
+                let values = inputs.fill(x, &from);
+                let want = values.iter().map(|&v| reference::cast(v, site.y.dtype)).collect();
+                Self::plain(inputs, Layout { view: site.y.clone(), offset: site.y_offset }, want, None)
+            }
+            Site::Fill(site) => {
+                let want = vec![reference::cast(f64::from(site.value), site.y.dtype); site.y.len() as usize];
+                Self::plain(inputs, Layout::new(&site.y), want, None)
+            }
+            Site::Axis(site) => Self::axis(site, inputs),
+            Site::Gather(site) => Self::gather(site, inputs),
+        }
+    }
+
+    fn plain(inputs: Inputs, output: Layout, want: Vec<f64>, tolerance: Option<Tolerance>) -> Self {
+        Self { memory: inputs.memory, weights: None, bias: Vec::new(), output, want, tolerance }
+    }
+
+    fn product(
+        inputs: Inputs,
+        weights: Tensor,
+        bias: Vec<f32>,
+        output: Layout,
+        want: Vec<f64>,
+        tolerance: Option<Tolerance>,
+    ) -> Self {
+        Self { memory: inputs.memory, weights: Some(weights), bias, output, want, tolerance }
+    }
+
+    fn gemm(site: &GemmSite, mut inputs: Inputs) -> Self {
+        let matrix = |rows: u32, columns: u32, pitch: u32, stride: u64, dtype: DType| {
+            // Rows that have room for whole vectors have zeros there, as an image's pixels have.
+            let padded = columns.next_multiple_of(vector_width(dtype));
+            let zero_lanes = if pitch >= padded { padded - columns } else { 0 };
+            let strides = vec![stride as i64, i64::from(pitch), 1];
+            Layout::new(&View { dims: vec![site.batch, rows, columns], strides, dtype, zero_lanes })
+        };
+        let a = inputs.fill(Role::Input(0), &matrix(site.m, site.k, site.pitch_a, site.stride_a, site.dtype_a));
+        let dtype = operand_dtype(site.precision);
+        let (weights, b, b_is_k_by_n) = match site.b {
+            GemmOperand::Weights => {
+                let weights = inputs.tensor(&[site.n, site.k], dtype);
+                let values = weights.to_f32().into_iter().map(f64::from).collect::<Vec<_>>();
+                (Some(weights), values.repeat(site.batch as usize), false)
+            }
+            GemmOperand::Activations { pitch, stride } => {
+                let layout = matrix(site.k, site.n, pitch, stride, site.dtype_a);
+                (None, inputs.fill(Role::Input(1), &layout), true)
+            }
+        };
+        let (bias, residual) = inputs.epilogue(&site.epilogue, site.n, site.batch);
+        let want = reference::gemm(site, &a, &b, b_is_k_by_n, &bias, &residual);
+        let output = matrix(site.m, site.n, site.pitch_y, site.stride_y, site.dtype_y);
+        let tolerance = product_tolerance(site.dtype_y, site.k);
+        Self { memory: inputs.memory, weights, bias, output, want, tolerance }
+    }
+
+    fn axis(site: &AxisSite, mut inputs: Inputs) -> Self {
+        let layout = Layout::new(&site.x);
+        let n = site.x.dims.last().copied().unwrap_or(1);
+        let picks = matches!(site.op, AxisOp::ArgMax | AxisOp::ArgMaxLast);
+        let values = inputs.fill_with(Role::Input(0), &layout, |random| {
+            // Coarse numbers where the largest is sought, so that there are ties; else exponents that matter.
+            let number = random.number(DType::F16);
+            if picks { (number * 4.0).round() } else { (number * 1024.0).round() / 128.0 }
+        });
+        let want = reference::axis(site, &values);
+        let scale = if site.op == AxisOp::LogSoftmax { 16.0 } else { 8.0 };
+        let tolerance = (!picks).then(|| Tolerance::gemm(site.y.dtype, n as usize, scale));
+        Self::plain(inputs, Layout::new(&site.y), want, tolerance)
+    }
+
+    fn gather(site: &GatherSite, mut inputs: Inputs) -> Self {
+        let x = View::dense(&[site.outer, site.axis, site.inner], site.dtype);
+        let values = inputs.fill(Role::Input(0), &Layout::new(&x));
+        let indices = View::dense(&[site.indices], site.indices_dtype);
+        let axis = f64::from(site.axis);
+        let indices = inputs.fill_with(Role::Input(1), &Layout::new(&indices), |random| {
+            // From -axis to axis - 1.
+            ((random.number(DType::F32) * axis).floor()).clamp(-axis, axis - 1.0)
+        });
+        let want = reference::gather(site, &values, &indices);
+        let y = View::dense(&[site.outer, site.indices, site.inner], site.dtype);
+        Self::plain(inputs, Layout::new(&y), want, None)
+    }
+
+    /// The bias as a candidate wants it: zero-padded f32.
+    pub fn bias_bytes(&self, len: usize) -> Vec<u8> {
+        let mut bias = self.bias.clone();
+        bias.resize(len.max(bias.len()), 0.0);
+        bias.iter().flat_map(|&b| encode(DType::F32, f64::from(b))).collect()
+    }
+}

@@ -1,0 +1,102 @@
+//! What each site computes, as plain loops over logical coordinates in f64. Written from the definitions in
+//! `site.rs` and ONNX's operator pages, with no look at the kernels. Windows over pictures are in `windows.rs`.
+
+use limpid_graph::ir::Precision;
+use limpid_graph::tensor::DType;
+use limpid_kernels::site::{AxisOp, AxisSite, ElementwiseOp, ElementwiseSite, EpilogueSite, GatherSite, GemmSite};
+use rayon::prelude::*;
+
+/// A number as a product of this precision takes it. TF32 keeps 10 bits, to nearest, ties away from zero.
+pub fn operand(precision: Precision, x: f64) -> f64 {
+    match precision {
+        Precision::Tf32 => {
+            let bits = (x as f32).to_bits();
+            f64::from(f32::from_bits(bits.wrapping_add(0x1000) & !0x1fff))
+        }
+        _ => x,
+    }
+}
+
+/// `post(pre(sum + bias) + residual)`, the order that `limpid_graph::ops::Epilogue` defines.
+pub fn finish(site: &EpilogueSite, sum: f64, bias: &[f32], channel: usize, residual: &[f64], index: usize) -> f64 {
+    let bias = bias.get(channel).copied().unwrap_or(0.0);
+    let residual = residual.get(index).copied().unwrap_or(0.0);
+    f64::from(site.steps.apply(sum as f32, bias, residual as f32))
+}
+
+/// a: (batch, m, k); b: (batch, k, n) or (batch, n, k).
+pub fn gemm(site: &GemmSite, a: &[f64], b: &[f64], b_is_k_by_n: bool, bias: &[f32], residual: &[f64]) -> Vec<f64> {
+    let (m, n, k) = (site.m as usize, site.n as usize, site.k as usize);
+    let a: Vec<f64> = a.iter().map(|&x| operand(site.precision, x)).collect();
+    let b: Vec<f64> = b.iter().map(|&x| operand(site.precision, x)).collect();
+    let element = |index: usize| {
+        let (batch, row, column) = (index / (m * n), index / n % m, index % n);
+        let product = |i: usize| {
+            let at = if b_is_k_by_n { i * n + column } else { column * k + i };
+            a[(batch * m + row) * k + i] * b[batch * k * n + at]
+        };
+        finish(&site.epilogue, (0..k).map(product).sum(), bias, column, residual, index)
+    };
+    (0..site.batch as usize * m * n).into_par_iter().map(element).collect()
+}
+
+/// Inputs have the output's dims.
+pub fn elementwise(site: &ElementwiseSite, inputs: &[Vec<f64>]) -> Vec<f64> {
+    let value = |index: usize| {
+        let input = |i: usize| inputs[i][index];
+        let y = match site.op {
+            ElementwiseOp::Identity => input(0),
+            ElementwiseOp::Add => input(0) + input(1),
+            ElementwiseOp::Sub => input(0) - input(1),
+            ElementwiseOp::Mul => input(0) * input(1),
+            ElementwiseOp::Div => input(0) / input(1),
+            ElementwiseOp::MulAdd => input(0) * input(1) + input(2),
+        };
+        f64::from(site.activation.apply(y as f32))
+    };
+    (0..site.y.len() as usize).map(value).collect()
+}
+
+/// ONNX's Cast: to integers toward zero, to bool anything but zero, to floats to nearest even.
+pub fn cast(x: f64, to: DType) -> f64 {
+    match to {
+        DType::F32 => f64::from(x as f32),
+        DType::F16 => half::f16::from_f64(x).to_f64(),
+        DType::Bool => f64::from(u8::from(x != 0.0)),
+        DType::I8 => f64::from(x as i8),
+        DType::U8 => f64::from(x as u8),
+        DType::I32 => f64::from(x as i32),
+        DType::I64 => x as i64 as f64,
+    }
+}
+
+/// Lines of the last dim, one after another.
+pub fn axis(site: &AxisSite, x: &[f64]) -> Vec<f64> {
+    let extent = site.x.dims.last().copied().unwrap_or(1) as usize;
+    let line = |x: &[f64]| -> Vec<f64> {
+        let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = x.iter().map(|v| (v - max).exp()).sum();
+        match site.op {
+            AxisOp::Softmax => x.iter().map(|v| (v - max).exp() / sum).collect(),
+            AxisOp::LogSoftmax => x.iter().map(|v| v - max - sum.ln()).collect(),
+            AxisOp::Mean => vec![x.iter().sum::<f64>() / extent as f64],
+            AxisOp::ArgMax => vec![x.iter().position(|&v| v == max).unwrap_or(0) as f64],
+            AxisOp::ArgMaxLast => vec![x.iter().rposition(|&v| v == max).unwrap_or(0) as f64],
+        }
+    };
+    x.chunks(extent.max(1)).flat_map(line).collect()
+}
+
+/// x: (outer, axis, inner).
+pub fn gather(site: &GatherSite, x: &[f64], indices: &[f64]) -> Vec<f64> {
+    let (axis, inner) = (site.axis as usize, site.inner as usize);
+    let mut y = Vec::new();
+    for outer in 0..site.outer as usize {
+        for &index in indices {
+            let row = if index < 0.0 { index + axis as f64 } else { index } as usize;
+            let start = (outer * axis + row) * inner;
+            y.extend_from_slice(&x[start..start + inner]);
+        }
+    }
+    y
+}
