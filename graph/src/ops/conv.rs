@@ -3,10 +3,14 @@
 //!
 //! Inputs: x (N,C,spatial…), w (K,C/groups,kernel…), bias (K) if the epilogue has one, residual (y's shape) if it has one.
 
+use super::finish::Finish;
+use super::product::{Product, Right, View};
+use super::sliding::Sliding;
 use super::{Cost, Epilogue, Eval, OpError, Operator, Spec, Window};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{Dim, Shape, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// A convolution with what was fused into it.
@@ -57,8 +61,16 @@ impl Operator for Conv {
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let _ = eval;
-        todo!("im2col + gemm")
+        let (x, w) = (eval.inputs[0].as_slice::<f32>()?, eval.inputs[1].as_slice::<f32>()?);
+        let (x_shape, w_shape, shape) = (&eval.specs[0].shape, &eval.specs[1].shape, &eval.outputs[0].shape);
+        let sliding = Sliding::new(&self.window, &x_shape[2..], &shape[2..]);
+        let sums = Sums { x, w, sliding, groups: self.groups, channels: w_shape[1], filters: w_shape[0] };
+        let mut y = vec![0f32; shape.iter().product()];
+        if !y.is_empty() {
+            if sums.channels == 1 || sums.sliding.rank() > 2 { sums.by_taps(&mut y) } else { sums.by_patches(&mut y)? }
+        }
+        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, sums.filters, sums.sliding.output_len());
+        Ok(vec![Tensor::new(shape, y)?])
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
@@ -87,5 +99,71 @@ impl Conv {
         inputs.extend(node.optional_input(2));
         let epilogue = Epilogue { bias: inputs.len() == 3, ..Epilogue::default() };
         build.add(node, Conv { window, groups, epilogue }.into(), &inputs)
+    }
+}
+
+/// The sums of products of a convolution, before the epilogue.
+struct Sums<'a> {
+    x: &'a [f32],
+    w: &'a [f32],
+    sliding: Sliding,
+    groups: usize,
+    /// Channels of one group.
+    channels: usize,
+    /// Filters of all groups.
+    filters: usize,
+}
+
+impl Sums<'_> {
+    /// One matrix product for each image and group: weights (filters, channels·kernel) by patches
+    /// (channels·kernel, outputs). The patches of a 1x1 kernel are the image itself.
+    fn by_patches(&self, y: &mut [f32]) -> Result<(), OpError> {
+        let product = Product::new();
+        let (filters, depth) = (self.filters / self.groups, self.channels * self.sliding.kernel_len());
+        let (input, output) = (self.channels * self.sliding.input_len(), self.sliding.output_len());
+        let images = y.len() / (self.filters * output);
+        let of_group = |group: usize| {
+            let rows = &self.w[group * filters * depth..][..filters * depth];
+            product.left(View::dense(rows, filters, depth), images)
+        };
+        let weights = (0..self.groups).map(of_group).collect::<Result<Vec<_>, _>>()?;
+        y.par_chunks_mut(filters * output).enumerate().try_for_each(|(index, sums)| {
+            let planes = &self.x[index * input..][..input];
+            let weights = &weights[index % self.groups];
+            if self.sliding.is_pointwise() {
+                return product.multiply(weights, Right::Dense(View::dense(planes, depth, output)), 1.0, sums);
+            }
+            let patches = product.patches(&self.sliding, planes, self.channels);
+            product.multiply(weights, Right::Patches(&patches), 1.0, sums)
+        })
+    }
+
+    /// Kernel element by kernel element, each a scaled row of the input added to a row of the output. For
+    /// depthwise kernels, where a matrix product would have one row, and for more than two axes.
+    fn by_taps(&self, y: &mut [f32]) {
+        let taps = self.sliding.taps();
+        let (input, per_group) = (self.sliding.input_len(), self.filters / self.groups);
+        y.par_chunks_mut(self.sliding.output_len()).enumerate().for_each(|(index, sums)| {
+            let (image, filter) = (index / self.filters, index % self.filters);
+            let first = (image * self.groups + filter / per_group) * self.channels;
+            for channel in 0..self.channels {
+                let plane = &self.x[(first + channel) * input..][..input];
+                let weights = &self.w[(filter * self.channels + channel) * taps.len()..];
+                for (tap, &weight) in taps.iter().zip(weights) {
+                    for (outputs, at) in tap.runs() {
+                        add_scaled(&mut sums[outputs], plane.get(at..).unwrap_or_default(), tap.step, weight);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// sums[i] += weight · x[i·step]; its own case for step 1 lets the compiler use vectors.
+fn add_scaled(sums: &mut [f32], x: &[f32], step: usize, weight: f32) {
+    if step == 1 {
+        sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += weight * x);
+    } else {
+        sums.iter_mut().zip(x.iter().step_by(step)).for_each(|(sum, x)| *sum += weight * x);
     }
 }

@@ -7,6 +7,8 @@
 //! A constant `b` is always kept as (N,K), one row of weights for each output feature, and has taken up alpha:
 //! that is the form kernels read, and the one in which a scale per feature is a scale per row.
 
+use super::finish::Finish;
+use super::product::{Left, Product, Right, View};
 use super::{Cost, Epilogue, Eval, OpError, Operator, Spec};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
@@ -65,7 +67,11 @@ impl Operator for Gemm {
             [depth, row] if self.trans_a => (std::slice::from_ref(row), depth),
             [rows @ .., depth] if !self.trans_a && !rows.is_empty() => (rows, depth),
             _ => {
-                return Err(OpError::shape("a", if self.trans_a { "of rank 2" } else { "of rank 2 or more" }, &a.shape));
+                return Err(OpError::shape(
+                    "a",
+                    if self.trans_a { "of rank 2" } else { "of rank 2 or more" },
+                    &a.shape,
+                ));
             }
         };
         if depth != k {
@@ -78,8 +84,17 @@ impl Operator for Gemm {
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let _ = eval;
-        todo!("gemm")
+        let (a, b) = (eval.inputs[0].as_slice::<f32>()?, eval.inputs[1].as_slice::<f32>()?);
+        let (b_shape, shape) = (&eval.specs[1].shape, &eval.outputs[0].shape);
+        let stored = View::dense(b, b_shape[0], b_shape[1]);
+        let b = if self.trans_b { stored.transposed() } else { stored };
+        let [k, n] = b.extents;
+        let rows = shape[..shape.len() - 1].iter().product();
+        let a = if self.trans_a { View::dense(a, k, rows).transposed() } else { View::dense(a, rows, k) };
+        let mut y = vec![0f32; rows * n];
+        Product::new().multiply(&Left::Plain(a), Right::Dense(b), self.alpha, &mut y)?;
+        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, n, 1);
+        Ok(vec![Tensor::new(shape, y)?])
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {

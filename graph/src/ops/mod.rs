@@ -11,11 +11,14 @@ mod conv_transpose;
 mod cost;
 mod epilogue;
 mod error;
+mod finish;
 mod gemm;
 mod global_pool;
 mod matmul;
 mod pool;
+mod product;
 mod shape_value;
+mod sliding;
 mod window;
 
 pub use activation::ActivationOp;
