@@ -167,3 +167,77 @@ fn add_scaled(sums: &mut [f32], x: &[f32], step: usize, weight: f32) {
         sums.iter_mut().zip(x.iter().step_by(step)).for_each(|(sum, x)| *sum += weight * x);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Activation;
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+    use crate::ops::Padding;
+    use crate::tensor::{DType, Symbol};
+
+    fn conv(kernel: &[usize]) -> Conv {
+        Conv { window: Window::of(kernel), groups: 1, epilogue: Epilogue::default() }
+    }
+
+    #[test]
+    fn slides_a_kernel_over_a_picture() {
+        // Each output is the difference of its window's corners: x[i+1][j+1] - x[i][j] = 4.
+        let w = tensor(&[1, 1, 2, 2], &[-1.0, 0.0, 0.0, 1.0]);
+        let y = evaluate(conv(&[2, 2]), &[counting(&[1, 1, 3, 3]), w]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 2, 2], &[4.0; 4]));
+    }
+
+    #[test]
+    fn pads_each_side_by_its_own_amount() {
+        let mut op = conv(&[3]);
+        op.window.padding = Padding::Explicit { begin: vec![2], end: vec![0] };
+        let y = evaluate(op, &[tensor(&[1, 1, 3], &[1.0, 2.0, 3.0]), tensor(&[1, 1, 3], &[1.0, 10.0, 100.0])]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 3], &[100.0, 210.0, 321.0]));
+    }
+
+    #[test]
+    fn groups_do_not_mix() {
+        let op = Conv { groups: 2, ..conv(&[1, 1]) };
+        let x = tensor(&[1, 4, 1, 1], &[1.0, 2.0, 3.0, 4.0]);
+        let w = tensor(&[2, 2, 1, 1], &[1.0, 10.0, 1.0, 10.0]);
+        assert_eq!(evaluate(op, &[x, w]).unwrap(), tensor(&[1, 2, 1, 1], &[21.0, 43.0]));
+    }
+
+    #[test]
+    fn epilogue_adds_bias_then_activates_then_adds_the_residual() {
+        let epilogue = Epilogue {
+            bias: true,
+            pre: Activation::Relu,
+            residual: true,
+            post: Activation::Clip { min: 0.0, max: 5.0 },
+        };
+        let x = tensor(&[1, 1, 1, 3], &[1.0, -3.0, 9.0]);
+        let (w, bias) = (tensor(&[1, 1, 1, 1], &[1.0]), tensor(&[1], &[1.0]));
+        let residual = tensor(&[1, 1, 1, 3], &[-10.0, 2.5, 0.0]);
+        // relu(1+1)-10 -> 0; relu(-3+1)+2.5; relu(9+1)+0 -> 5.
+        let y = evaluate(Conv { epilogue, ..conv(&[1, 1]) }, &[x, w, bias, residual]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 1, 3], &[0.0, 2.5, 5.0]));
+    }
+
+    #[test]
+    fn nan_reaches_just_the_outputs_that_see_it() {
+        let x = tensor(&[1, 1, 1, 4], &[f32::NAN, 1.0, 1.0, 1.0]);
+        let y = evaluate(conv(&[1, 2]), &[x, tensor(&[1, 1, 1, 2], &[1.0, 1.0])]).unwrap().to_f32();
+        assert!(y[0].is_nan() && y[1..] == [2.0, 2.0]);
+    }
+
+    #[test]
+    fn symbols_pass_through_and_mismatches_are_named() {
+        let mut op = conv(&[3, 3]);
+        op.window.strides = vec![2, 2];
+        let symbolic = Shape::new([Dim::symbol(Symbol::new("N")), 3.into(), Dim::symbol(Symbol::new("H")), 9.into()]);
+        let (x, w) = (Fact::new(DType::F32, symbolic), Fact::of(DType::F32, &[8, 3, 3, 3]));
+        assert_eq!(op.infer(&[&x, &w]).unwrap()[0].to_string(), "f32(N,8,⌊(H+1)/2⌋-1,4)");
+        let wrong = Fact::of(DType::F32, &[8, 4, 3, 3]);
+        let message = op.infer(&[&x, &wrong]).unwrap_err().to_string();
+        assert_eq!(message, "x must be of 4 channels, got (N,3,H,9)");
+        let message = op.infer(&[&Fact::of(DType::F32, &[1, 3, 2, 9]), &w]).unwrap_err().to_string();
+        assert!(message.contains("at least the window's reach, 3 along spatial axis 0"), "{message}");
+    }
+}

@@ -205,3 +205,46 @@ fn sizes(node: &NodeView<'_>, name: &'static str, rank: usize) -> Result<Option<
     let wrong = || node.bad_attribute(name, format!("{rank} numbers, none negative"), format!("{values:?}"));
     sizes.filter(|s| s.len() == rank).map(Some).ok_or_else(wrong)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+
+    fn transpose(kernel: usize, stride: usize) -> ConvTranspose {
+        let mut window = Window::of(&[1, kernel]);
+        window.strides = vec![1, stride];
+        ConvTranspose { window, output_padding: vec![0, 0], groups: 1, epilogue: Epilogue::default() }
+    }
+
+    #[test]
+    fn every_input_leaves_a_copy_of_the_kernel() {
+        let w = tensor(&[1, 1, 1, 3], &[1.0, 10.0, 100.0]);
+        let y = evaluate(transpose(3, 2), &[counting(&[1, 1, 1, 2]), w]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 1, 5], &[1.0, 10.0, 102.0, 20.0, 200.0]));
+    }
+
+    #[test]
+    fn padding_cuts_and_output_padding_adds() {
+        let w = tensor(&[1, 1, 1, 3], &[1.0, 10.0, 100.0]);
+        let mut op = transpose(3, 2);
+        op.window.padding = Padding::Explicit { begin: vec![0, 1], end: vec![0, 1] };
+        let y = evaluate(op.clone(), &[counting(&[1, 1, 1, 2]), w.clone()]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 1, 3], &[10.0, 102.0, 20.0]));
+        op.output_padding = vec![0, 1];
+        let y = evaluate(op, &[counting(&[1, 1, 1, 2]), w]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 1, 4], &[10.0, 102.0, 20.0, 200.0]));
+    }
+
+    #[test]
+    fn an_odd_excess_is_cut_where_onnx_says() {
+        let mut op = transpose(4, 1);
+        op.window.padding = Padding::SameUpper;
+        op.cut(&[0, 3]);
+        assert_eq!(op.window.padding, Padding::Explicit { begin: vec![0, 1], end: vec![0, 2] });
+        op.cut(&[0, 3]);
+        assert_eq!(op.window.padding, Padding::Explicit { begin: vec![0, 2], end: vec![0, 1] });
+        op.cut(&[0, -2]);
+        assert_eq!((op.output_padding, op.window.padding), (vec![0, 2], Window::of(&[1, 4]).padding));
+    }
+}

@@ -186,3 +186,35 @@ fn scaled(tensor: &Tensor, factor: f32) -> Result<Tensor, OpError> {
     let values: Vec<f32> = tensor.to_f32().into_iter().map(|v| v * factor).collect();
     Ok(Tensor::new(tensor.shape(), values)?.cast(tensor.dtype()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+
+    #[test]
+    fn dense_layer_reads_weights_row_by_row() {
+        let (x, w) = (tensor(&[1, 2], &[1.0, 10.0]), counting(&[3, 2]));
+        let y = evaluate(Gemm::dense(Epilogue { bias: true, ..Epilogue::default() }), &[x, w, counting(&[3])]).unwrap();
+        assert_eq!(y, tensor(&[1, 3], &[22.0, 45.0, 68.0]));
+    }
+
+    #[test]
+    fn leading_dims_are_rows() {
+        let y = evaluate(Gemm::dense(Epilogue::default()), &[counting(&[2, 1, 2]), tensor(&[1, 2], &[1.0, 1.0])]);
+        assert_eq!(y.unwrap(), tensor(&[2, 1, 1], &[3.0, 7.0]));
+    }
+
+    #[test]
+    fn alpha_comes_before_the_bias() {
+        let op = Gemm { alpha: 2.0, ..Gemm::dense(Epilogue { bias: true, ..Epilogue::default() }) };
+        let one = |v: f32| tensor(&[1, 1], &[v]);
+        assert_eq!(evaluate(op, &[one(3.0), one(5.0), tensor(&[1], &[1.0])]).unwrap().to_f32(), [31.0]);
+    }
+
+    #[test]
+    fn transposes() {
+        assert_eq!(transposed(&counting(&[2, 3])).unwrap(), tensor(&[3, 2], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
+        assert!(transposed(&counting(&[2])).is_err());
+    }
+}

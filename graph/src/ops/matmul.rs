@@ -100,3 +100,34 @@ fn matrices(own: &[usize], batch: &[usize]) -> Vec<usize> {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+
+    #[test]
+    fn vectors_lose_the_dim_they_lack() {
+        let (row, square) = (tensor(&[2], &[1.0, 10.0]), counting(&[2, 2]));
+        assert_eq!(evaluate(MatMul, &[row.clone(), square.clone()]).unwrap(), tensor(&[2], &[31.0, 42.0]));
+        assert_eq!(evaluate(MatMul, &[square, row.clone()]).unwrap(), tensor(&[2], &[21.0, 43.0]));
+        assert_eq!(evaluate(MatMul, &[row.clone(), row]).unwrap(), tensor(&[], &[101.0]));
+    }
+
+    #[test]
+    fn batches_broadcast_against_each_other() {
+        let (a, b) = (counting(&[2, 1, 1, 1]), counting(&[3, 1, 1]));
+        let y = evaluate(MatMul, &[a, b]).unwrap();
+        assert_eq!(y, tensor(&[2, 3, 1, 1], &[1.0, 2.0, 3.0, 2.0, 4.0, 6.0]));
+        let y = evaluate(MatMul, &[counting(&[2]), counting(&[2, 2, 1])]).unwrap();
+        assert_eq!(y, tensor(&[2, 1], &[5.0, 11.0]));
+    }
+
+    #[test]
+    fn mismatches_are_named() {
+        let message = evaluate(MatMul, &[counting(&[2, 3]), counting(&[2, 3])]).unwrap_err().to_string();
+        assert_eq!(message, "b must be of 3 rows, got (2,3)");
+        let message = evaluate(MatMul, &[counting(&[2, 1, 3]), counting(&[3, 3, 1])]).unwrap_err().to_string();
+        assert_eq!(message, "b must be broadcastable with (2,1,3), got (3,3,1)");
+    }
+}

@@ -11,6 +11,8 @@ mod conv_transpose;
 mod cost;
 mod epilogue;
 mod error;
+#[cfg(test)]
+pub(crate) mod evaluate;
 mod finish;
 mod gemm;
 mod global_pool;

@@ -147,3 +147,84 @@ impl Pool {
         build.add(node, op.into(), &[x])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+    use crate::tensor::{DType, Dim, Symbol};
+
+    fn pool(kind: PoolKind, kernel: usize, stride: usize) -> Pool {
+        let mut window = Window::of(&[kernel]);
+        window.strides = vec![stride];
+        Pool { kind, window, ceil_mode: false, count_include_pad: false }
+    }
+
+    fn padded(mut pool: Pool, begin: usize, end: usize) -> Pool {
+        pool.window.padding = Padding::Explicit { begin: vec![begin], end: vec![end] };
+        pool
+    }
+
+    #[test]
+    fn padding_is_never_the_largest() {
+        let x = tensor(&[1, 1, 3], &[-1.0, -2.0, -3.0]);
+        let y = evaluate(padded(pool(PoolKind::Max, 2, 2), 1, 0), &[x]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 2], &[-1.0, -2.0]));
+    }
+
+    #[test]
+    fn nan_is_not_lost() {
+        let x = tensor(&[1, 1, 4], &[f32::NAN, 1.0, 2.0, f32::NAN]);
+        let y = evaluate(pool(PoolKind::Max, 2, 1), &[x]).unwrap().to_f32();
+        assert!(y[0].is_nan() && y[1] == 2.0 && y[2].is_nan());
+    }
+
+    #[test]
+    fn mean_counts_padding_only_if_asked() {
+        let mut op = padded(pool(PoolKind::Average, 2, 2), 1, 1);
+        let x = tensor(&[1, 1, 2], &[4.0, 6.0]);
+        assert_eq!(evaluate(op.clone(), std::slice::from_ref(&x)).unwrap().to_f32(), [4.0, 6.0]);
+        op.count_include_pad = true;
+        assert_eq!(evaluate(op, &[x]).unwrap().to_f32(), [2.0, 3.0]);
+    }
+
+    #[test]
+    fn rounding_up_adds_a_window_that_is_cut_off() {
+        let mut op = Pool { ceil_mode: true, ..pool(PoolKind::Average, 3, 2) };
+        assert_eq!(evaluate(op.clone(), &[counting(&[1, 1, 6])]).unwrap().to_f32(), [2.0, 4.0, 5.5]);
+        // What lies beyond the padding does not count, even if the padding does.
+        op.count_include_pad = true;
+        assert_eq!(evaluate(op.clone(), &[counting(&[1, 1, 6])]).unwrap().to_f32(), [2.0, 4.0, 5.5]);
+        // A last window that would start in the padding after the input is left out.
+        let op = padded(Pool { kind: PoolKind::Max, ..op }, 1, 1);
+        assert_eq!(evaluate(op, &[counting(&[1, 1, 3])]).unwrap().to_f32(), [2.0, 3.0]);
+    }
+
+    #[test]
+    fn dilation_skips_elements() {
+        let mut op = pool(PoolKind::Max, 2, 1);
+        op.window.dilations = vec![3];
+        let x = tensor(&[1, 1, 5], &[5.0, 9.0, 9.0, 1.0, 2.0]);
+        assert_eq!(evaluate(op, &[x]).unwrap().to_f32(), [5.0, 9.0]);
+    }
+
+    #[test]
+    fn windows_of_nothing_but_padding_are_refused() {
+        let x = Fact::of(DType::F32, &[1, 1, 5]);
+        let message = padded(pool(PoolKind::Max, 2, 1), 2, 0).infer(&[&x]).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "attribute `pads` must be less than the window's reach, 2 along spatial axis 0, got 2 and 0"
+        );
+    }
+
+    #[test]
+    fn rounding_up_a_symbol_is_refused_where_the_last_window_is_in_doubt() {
+        let symbolic = Shape::new([1.into(), 1.into(), Dim::symbol(Symbol::new("W"))]);
+        let x = Fact::new(DType::F32, symbolic);
+        let usual = padded(Pool { ceil_mode: true, ..pool(PoolKind::Max, 3, 2) }, 1, 1);
+        assert_eq!(usual.infer(&[&x]).unwrap()[0].shape[2].to_string(), "⌊(W)/2⌋+1");
+        let doubtful = Pool { ceil_mode: true, ..pool(PoolKind::Max, 1, 3) };
+        assert!(matches!(doubtful.infer(&[&x]), Err(OpError::Symbolic { .. })));
+    }
+}
