@@ -11,12 +11,17 @@ mod conv_transpose;
 mod cost;
 mod epilogue;
 mod error;
+#[cfg(test)]
+pub(crate) mod evaluate;
+mod finish;
 mod gemm;
 mod global_pool;
 mod matmul;
 mod pool;
+mod product;
 mod scale_shift;
 mod shape_value;
+mod sliding;
 mod window;
 
 pub use activation::ActivationOp;
