@@ -1,0 +1,201 @@
+// What every kernel does to its sums before they are stored; `ops/epilogue.rs` is the definition.
+//
+//     y = post( pre(sum + bias) + residual )        all in float, rounded once
+//
+// The output is seen as a matrix: a row for each pixel (or row of a GEMM), a column for each channel. Rows lie
+// `pitch` elements apart. Lanes from `columns` to `padded_columns` are written as zeros, so that whoever reads
+// the tensor may load whole vectors. The structs below are mirrored, field by field, in `kernels/src/epilogue.rs`.
+#pragma once
+#include "include/ptx.cuh"
+
+// Kinds of activation; the numbers are those of `ActivationParams::new` in epilogue.rs.
+enum ActivationKind : int {
+    ACTIVATION_IDENTITY = 0,
+    ACTIVATION_CLIP = 1,          // min(max(x, a), b); Relu is Clip(0, infinity)
+    ACTIVATION_LEAKY_RELU = 2,    // x >= 0 ? x : a·x
+    ACTIVATION_SIGMOID = 3,       // 1 / (1 + e^-x)
+    ACTIVATION_HARD_SIGMOID = 4,  // min(max(a·x + b, 0), 1)
+    ACTIVATION_HARD_SWISH = 5,    // x · min(max(x/6 + 1/2, 0), 1)
+    ACTIVATION_SILU = 6,          // x / (1 + e^-x)
+    ACTIVATION_TANH = 7,
+};
+
+struct ActivationParams {
+    int kind;
+    float a;
+    float b;
+};
+
+struct EpilogueParams {
+    ActivationParams pre;   // before the residual is added
+    ActivationParams post;  // last
+    int y_is_f16;           // else f32
+    int residual_is_f16;    // else f32
+    int y_pitch;            // elements from one row to the next
+    int residual_pitch;
+    int columns;         // channels that hold numbers
+    int padded_columns;  // channels written; those beyond `columns` as zeros
+    int vectors;         // 1: rows of y and of the residual start 16-byte aligned, padding is whole vectors
+};
+
+// The tensors of an epilogue; a null pointer is one that the site does not have.
+struct EpilogueTensors {
+    const float* bias;     // one per column, zero-padded to a multiple of 8
+    const void* residual;
+    void* y;
+};
+
+// Not fmaxf and fminf: those turn NaN into a bound, and NaN has to stay visible.
+__device__ __forceinline__ float clamp(float x, float low, float high) {
+    const float raised = x < low ? low : x;
+    return raised > high ? high : raised;
+}
+
+// Applies one activation to W numbers. The kind is the same for the whole grid, so it is asked for once and the
+// loops inside have no branch.
+template <int W>
+__device__ __forceinline__ void activate(const ActivationParams& f, float (&x)[W]) {
+    switch (f.kind) {
+        case ACTIVATION_CLIP:
+#pragma unroll
+            for (int i = 0; i < W; ++i) x[i] = clamp(x[i], f.a, f.b);
+            break;
+        case ACTIVATION_LEAKY_RELU:
+#pragma unroll
+            for (int i = 0; i < W; ++i) x[i] = x[i] >= 0.0f ? x[i] : f.a * x[i];
+            break;
+        case ACTIVATION_SIGMOID:
+#pragma unroll
+            for (int i = 0; i < W; ++i) x[i] = 1.0f / (1.0f + expf(-x[i]));
+            break;
+        case ACTIVATION_HARD_SIGMOID:
+#pragma unroll
+            for (int i = 0; i < W; ++i) x[i] = clamp(f.a * x[i] + f.b, 0.0f, 1.0f);
+            break;
+        case ACTIVATION_HARD_SWISH:
+#pragma unroll
+            for (int i = 0; i < W; ++i) x[i] *= clamp(x[i] * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f);
+            break;
+        case ACTIVATION_SILU:
+#pragma unroll
+            for (int i = 0; i < W; ++i) x[i] /= 1.0f + expf(-x[i]);
+            break;
+        case ACTIVATION_TANH:
+#pragma unroll
+            for (int i = 0; i < W; ++i) x[i] = tanhf(x[i]);
+            break;
+        default:
+            break;
+    }
+}
+
+__device__ __forceinline__ float activate(const ActivationParams& f, float x) {
+    float one[1] = {x};
+    activate(f, one);
+    return one[0];
+}
+
+// Eight halves of a 16-byte vector, widened.
+__device__ __forceinline__ void unpack_f16(uint4 vector, float (&x)[8]) {
+    const uint32_t words[4] = {vector.x, vector.y, vector.z, vector.w};
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        f16 low, high;
+        low.bits = static_cast<uint16_t>(words[i]);
+        high.bits = static_cast<uint16_t>(words[i] >> 16);
+        x[2 * i] = to_f32(low);
+        x[2 * i + 1] = to_f32(high);
+    }
+}
+
+__device__ __forceinline__ uint4 pack_f16(const float (&x)[8]) {
+    return make_uint4(cvt_rn_f16x2_f32(x[0], x[1]), cvt_rn_f16x2_f32(x[2], x[3]), cvt_rn_f16x2_f32(x[4], x[5]),
+                      cvt_rn_f16x2_f32(x[6], x[7]));
+}
+
+// Eight elements of a matrix whose rows are 16-byte aligned, from the element at `offset` on. Where only `lanes`
+// <= 4 of them are wanted, the second vector of an f32 matrix is not touched (it may lie behind the last row).
+__device__ __forceinline__ void load_row_8(const void* matrix, bool is_f16, int64_t offset, int lanes,
+                                           float (&x)[8]) {
+    if (is_f16) {
+        unpack_f16(*reinterpret_cast<const uint4*>(static_cast<const f16*>(matrix) + offset), x);
+    } else {
+        const float4* source = reinterpret_cast<const float4*>(static_cast<const float*>(matrix) + offset);
+        const float4 low = source[0];
+        const float4 high = lanes > 4 ? source[1] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        x[0] = low.x, x[1] = low.y, x[2] = low.z, x[3] = low.w;
+        x[4] = high.x, x[5] = high.y, x[6] = high.z, x[7] = high.w;
+    }
+}
+
+// The counterpart: writes 8 elements, or 4 of an f32 matrix whose padding ends there.
+__device__ __forceinline__ void store_row_8(void* matrix, bool is_f16, int64_t offset, int lanes,
+                                            const float (&x)[8]) {
+    if (is_f16) {
+        *reinterpret_cast<uint4*>(static_cast<f16*>(matrix) + offset) = pack_f16(x);
+    } else {
+        float4* target = reinterpret_cast<float4*>(static_cast<float*>(matrix) + offset);
+        target[0] = make_float4(x[0], x[1], x[2], x[3]);
+        if (lanes > 4) target[1] = make_float4(x[4], x[5], x[6], x[7]);
+    }
+}
+
+// One number of a matrix stored as f16 or f32.
+__device__ __forceinline__ float load_1(const void* matrix, bool is_f16, int64_t offset) {
+    return is_f16 ? to_f32(static_cast<const f16*>(matrix)[offset]) : static_cast<const float*>(matrix)[offset];
+}
+
+__device__ __forceinline__ void store_1(void* matrix, bool is_f16, int64_t offset, float x) {
+    if (is_f16) {
+        static_cast<f16*>(matrix)[offset] = from_f32<f16>(x);
+    } else {
+        static_cast<float*>(matrix)[offset] = x;
+    }
+}
+
+// Finishes and stores one sum. For kernels whose threads own single channels.
+__device__ __forceinline__ void epilogue_1(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
+                                           int column, float sum) {
+    if (column >= p.padded_columns) return;
+    float x = 0.0f;
+    if (column < p.columns) {
+        x = sum;
+        if (t.bias) x += t.bias[column];
+        if (t.residual) {
+            x = activate(p.pre, x) + load_1(t.residual, p.residual_is_f16, row * p.residual_pitch + column);
+        }
+        x = activate(p.post, x);
+    }
+    store_1(t.y, p.y_is_f16, row * p.y_pitch + column, x);
+}
+
+// Finishes and stores eight sums of one row, columns `column`.. (a multiple of 8). Only where `p.vectors` is set.
+__device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
+                                           int column, float (&x)[8]) {
+    const int lanes = p.padded_columns - column;
+    if (lanes <= 0) return;
+    if (t.bias) {
+        float bias[8];
+        load_row_8(t.bias, false, column, 8, bias);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] += bias[i];
+    }
+    if (t.residual) {
+        float residual[8];
+        load_row_8(t.residual, p.residual_is_f16, row * p.residual_pitch + column, p.columns - column, residual);
+        activate(p.pre, x);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] += residual[i];
+    }
+    activate(p.post, x);
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+        if (column + i >= p.columns) x[i] = 0.0f;
+    }
+    store_row_8(t.y, p.y_is_f16, row * p.y_pitch + column, lanes, x);
+}
+
+// Eight 16-byte aligned floats, as `epilogue_8` takes them.
+__device__ __forceinline__ void load_sums_8(const float* sums, float (&x)[8]) {
+    load_row_8(sums, false, 0, 8, x);
+}
