@@ -11,6 +11,7 @@
 
 pub mod catalog;
 pub mod device;
+pub mod epilogue;
 pub mod launch;
 pub mod site;
 pub mod source;
