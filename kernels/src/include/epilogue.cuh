@@ -52,7 +52,7 @@ __device__ __forceinline__ float clamp(float x, float low, float high) {
 }
 
 // Applies one activation to W numbers. The kind is the same for the whole grid, so it is asked for once and the
-// loops inside have no branch.
+// loops inside have no branch. __fdividef is the division of two instructions, right to 2 units in the last place.
 template <int W>
 __device__ __forceinline__ void activate(const ActivationParams& f, float (&x)[W]) {
     switch (f.kind) {
@@ -64,10 +64,6 @@ __device__ __forceinline__ void activate(const ActivationParams& f, float (&x)[W
 #pragma unroll
             for (int i = 0; i < W; ++i) x[i] = x[i] >= 0.0f ? x[i] : f.a * x[i];
             break;
-        case ACTIVATION_SIGMOID:
-#pragma unroll
-            for (int i = 0; i < W; ++i) x[i] = 1.0f / (1.0f + expf(-x[i]));
-            break;
         case ACTIVATION_HARD_SIGMOID:
 #pragma unroll
             for (int i = 0; i < W; ++i) x[i] = clamp(f.a * x[i] + f.b, 0.0f, 1.0f);
@@ -76,9 +72,12 @@ __device__ __forceinline__ void activate(const ActivationParams& f, float (&x)[W
 #pragma unroll
             for (int i = 0; i < W; ++i) x[i] *= clamp(x[i] * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f);
             break;
+        case ACTIVATION_SIGMOID:
         case ACTIVATION_SILU:
 #pragma unroll
-            for (int i = 0; i < W; ++i) x[i] /= 1.0f + expf(-x[i]);
+            for (int i = 0; i < W; ++i) {
+                x[i] = __fdividef(f.kind == ACTIVATION_SILU ? x[i] : 1.0f, 1.0f + expf(-x[i]));
+            }
             break;
         case ACTIVATION_TANH:
 #pragma unroll
@@ -113,19 +112,40 @@ __device__ __forceinline__ uint4 pack_f16(const float (&x)[8]) {
                       cvt_rn_f16x2_f32(x[6], x[7]));
 }
 
-// Eight elements of a matrix whose rows are 16-byte aligned, from the element at `offset` on. Where only `lanes`
-// <= 4 of them are wanted, the second vector of an f32 matrix is not touched (it may lie behind the last row).
-__device__ __forceinline__ void load_row_8(const void* matrix, bool is_f16, int64_t offset, int lanes,
-                                           float (&x)[8]) {
+// Eight neighbouring elements of a row that starts 16-byte aligned, as they lie in memory: one vector of f16, two of
+// f32.
+struct RawRow8 {
+    uint4 low, high;
+};
+
+// The eight elements at `offset`. Where only `lanes` <= 4 of them are wanted, the second vector of an f32 matrix
+// is not touched: it may lie behind the last row.
+__device__ __forceinline__ RawRow8 load_raw_8(const void* matrix, bool is_f16, int64_t offset, int lanes) {
+    RawRow8 row = {zero_vector(), zero_vector()};
     if (is_f16) {
-        unpack_f16(*reinterpret_cast<const uint4*>(static_cast<const f16*>(matrix) + offset), x);
+        row.low = *reinterpret_cast<const uint4*>(static_cast<const f16*>(matrix) + offset);
     } else {
-        const float4* source = reinterpret_cast<const float4*>(static_cast<const float*>(matrix) + offset);
-        const float4 low = source[0];
-        const float4 high = lanes > 4 ? source[1] : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-        x[0] = low.x, x[1] = low.y, x[2] = low.z, x[3] = low.w;
-        x[4] = high.x, x[5] = high.y, x[6] = high.z, x[7] = high.w;
+        const uint4* const source = reinterpret_cast<const uint4*>(static_cast<const float*>(matrix) + offset);
+        row.low = source[0];
+        if (lanes > 4) row.high = source[1];
     }
+    return row;
+}
+
+__device__ __forceinline__ void unpack_8(const RawRow8& row, bool is_f16, float (&x)[8]) {
+    if (is_f16) {
+        unpack_f16(row.low, x);
+    } else {
+        const uint32_t words[8] = {row.low.x,  row.low.y,  row.low.z,  row.low.w,
+                                   row.high.x, row.high.y, row.high.z, row.high.w};
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] = __uint_as_float(words[i]);
+    }
+}
+
+// Eight 16-byte aligned floats.
+__device__ __forceinline__ void load_row_8(const float* row, float (&x)[8]) {
+    unpack_8(load_raw_8(row, false, 0, 8), false, x);
 }
 
 // The counterpart: writes 8 elements, or 4 of an f32 matrix whose padding ends there.
@@ -169,33 +189,41 @@ __device__ __forceinline__ void epilogue_1(const EpilogueParams& p, const Epilog
     store_1(t.y, p.y_is_f16, row * p.y_pitch + column, x);
 }
 
+// The residual's share of eight sums, loaded ahead of their epilogue so that the wait overlaps other work.
+__device__ __forceinline__ RawRow8 load_residual_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
+                                                   int column) {
+    if (!t.residual || !p.vectors) return {zero_vector(), zero_vector()};
+    return load_raw_8(t.residual, p.residual_is_f16, row * p.residual_pitch + column, p.columns - column);
+}
+
 // Finishes and stores eight sums of one row, columns `column`.. (a multiple of 8). Only where `p.vectors` is set.
 __device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
-                                           int column, float (&x)[8]) {
+                                           int column, float (&x)[8], const RawRow8& residual) {
     const int lanes = p.padded_columns - column;
     if (lanes <= 0) return;
     if (t.bias) {
         float bias[8];
-        load_row_8(t.bias, false, column, 8, bias);
+        load_row_8(t.bias + column, bias);
 #pragma unroll
         for (int i = 0; i < 8; ++i) x[i] += bias[i];
     }
-    if (t.residual) {
-        float residual[8];
-        load_row_8(t.residual, p.residual_is_f16, row * p.residual_pitch + column, p.columns - column, residual);
-        activate(p.pre, x);
+    // Both activations go through one copy of the code, which is most of a kernel's length otherwise.
+#pragma unroll 1
+    for (int last = t.residual ? 0 : 1; last < 2; ++last) {
+        // Field by field: a choice between two addresses would move the parameters to local memory.
+        const ActivationParams f = {last ? p.post.kind : p.pre.kind, last ? p.post.a : p.pre.a,
+                                    last ? p.post.b : p.pre.b};
+        activate(f, x);
+        if (!last) {
+            float addend[8];
+            unpack_8(residual, p.residual_is_f16, addend);
 #pragma unroll
-        for (int i = 0; i < 8; ++i) x[i] += residual[i];
+            for (int i = 0; i < 8; ++i) x[i] += addend[i];
+        }
     }
-    activate(p.post, x);
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
         if (column + i >= p.columns) x[i] = 0.0f;
     }
     store_row_8(t.y, p.y_is_f16, row * p.y_pitch + column, lanes, x);
-}
-
-// Eight 16-byte aligned floats, as `epilogue_8` takes them.
-__device__ __forceinline__ void load_sums_8(const float* sums, float (&x)[8]) {
-    load_row_8(sums, false, 0, 8, x);
 }
