@@ -42,7 +42,6 @@ struct PixelSource {
     int left[Layout::COPIES];
     int corner[Layout::COPIES];    // vectors from x to (n, top, left); may lie before x
     int r, s, c, depth;            // this thread's position along K
-    int down, right, offset;       // what (r, s, c) adds to top, left and corner
 
     __device__ __forceinline__ PixelSource(const ConvParams& p_, const uint4* x_, const BlockWork& work) : p(p_) {
         x = x_ + work.batch * p.channel_vectors;
@@ -59,15 +58,18 @@ struct PixelSource {
         c = depth - tap * p.channel_vectors;
         r = tap / p.kernel_width;
         s = tap - r * p.kernel_width;
-        locate();
     }
 
     __device__ __forceinline__ bool valid(int j) const {
         // An index below 0 becomes a large unsigned one.
-        return static_cast<uint32_t>(top[j] + down) < static_cast<uint32_t>(p.height) &&
-               static_cast<uint32_t>(left[j] + right) < static_cast<uint32_t>(p.width) && depth < p.depth_vectors;
+        return static_cast<uint32_t>(top[j] + r * p.dilation_h) < static_cast<uint32_t>(p.height) &&
+               static_cast<uint32_t>(left[j] + s * p.dilation_w) < static_cast<uint32_t>(p.width) &&
+               depth < p.depth_vectors;
     }
-    __device__ __forceinline__ const uint4* address(int j) const { return x + (corner[j] + offset); }
+    __device__ __forceinline__ const uint4* address(int j) const {
+        const int tap = (r * p.dilation_h * p.width + s * p.dilation_w) * p.pixel_vectors + c;
+        return x + (corner[j] + tap);
+    }
     __device__ __forceinline__ uint4 read(int j) const { return valid(j) ? *address(j) : zero_vector(); }
 
     __device__ __forceinline__ void advance() {
@@ -77,17 +79,10 @@ struct PixelSource {
         r += p.step_r;
         if (c >= p.channel_vectors) c -= p.channel_vectors, ++s;
         if (s >= p.kernel_width) s -= p.kernel_width, ++r;
-        locate();
     }
 
   private:
     static constexpr int OUTSIDE = -(1 << 30);
-
-    __device__ __forceinline__ void locate() {
-        down = r * p.dilation_h;
-        right = s * p.dilation_w;
-        offset = (down * p.width + right) * p.pixel_vectors + c;
-    }
 };
 
 // The whole kernel, for any way a warp multiplies.

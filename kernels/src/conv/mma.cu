@@ -16,7 +16,7 @@
 #include "conv/implicit.cuh"
 #include "include/fragment.cuh"
 
-extern "C" __global__ void __launch_bounds__(THREADS)
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 conv_mma(const uint4* __restrict__ x, const uint4* __restrict__ w, const float* __restrict__ bias,
          const void* __restrict__ residual, void* __restrict__ y, float* __restrict__ partial, const ConvParams p,
          const EpilogueParams epilogue) {

@@ -227,3 +227,13 @@ __device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const Epilog
     }
     store_row_8(t.y, p.y_is_f16, row * p.y_pitch + column, lanes, x);
 }
+
+// The tensors as batch `batch` of a batched product sees them: y moves by `stride_y` elements, the residual by
+// `rows` of its rows.
+__device__ __forceinline__ EpilogueTensors tensors_of_batch(const EpilogueParams& p, const EpilogueTensors& t, int batch,
+                                                            int64_t stride_y, int rows) {
+    const int64_t y_bytes = batch * stride_y * (p.y_is_f16 ? 2 : 4);
+    const int64_t residual_bytes = static_cast<int64_t>(batch) * rows * p.residual_pitch * (p.residual_is_f16 ? 2 : 4);
+    return {t.bias, t.residual ? static_cast<const char*>(t.residual) + residual_bytes : nullptr,
+            static_cast<char*>(t.y) + y_bytes};
+}

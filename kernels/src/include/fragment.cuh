@@ -41,12 +41,12 @@ struct Tf32 {
 };
 #endif
 
-// A's tile is [BLOCK_M][BLOCK_K]. B's is [BLOCK_N][BLOCK_K], or [BLOCK_K][BLOCK_N] if B_BY_ROWS.
-template <class Math, bool B_BY_ROWS>
+// A's tile is [BLOCK_M][BLOCK_K]. B's is [BLOCK_N][BLOCK_K], or [BLOCK_K][BLOCK_N] if B_IS_K_BY_N.
+template <class Math, bool B_IS_K_BY_N>
 struct MmaWarp {
     static constexpr int VECTORS = BLOCK_K / Math::WIDTH;
     typedef TileLayout<BLOCK_M, VECTORS> TileA;
-    typedef TileLayout<B_BY_ROWS ? BLOCK_K : BLOCK_N, B_BY_ROWS ? BLOCK_N / Math::WIDTH : VECTORS> TileB;
+    typedef TileLayout<B_IS_K_BY_N ? BLOCK_K : BLOCK_N, B_IS_K_BY_N ? BLOCK_N / Math::WIDTH : VECTORS> TileB;
 
     static constexpr int STEPS = VECTORS / 2;
     static constexpr int TILES_M = WARP_M / 16, TILES_N = WARP_N / 8;
@@ -135,7 +135,7 @@ struct MmaWarp {
 
     __device__ __forceinline__ void load_b(uint32_t (&two)[4], const uint4* b, int step, int n) const {
         const int first = column + n * 8;
-        if constexpr (!B_BY_ROWS) {
+        if constexpr (!B_IS_K_BY_N) {
             ldmatrix_x4(two, b + TileB::slot(first + lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2));
         } else if constexpr (sizeof(typename Math::Element) == 2) {
             // Rows are k, columns are n: `trans` turns each 8x8 matrix on the way.

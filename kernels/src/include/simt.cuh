@@ -14,13 +14,13 @@ struct Fp32 {
     static constexpr int WIDTH = 4;
 };
 
-// A's tile is [BLOCK_M][BLOCK_K]. B's is [BLOCK_N][BLOCK_K], or [BLOCK_K][BLOCK_N] if B_BY_ROWS.
-template <bool B_BY_ROWS>
+// A's tile is [BLOCK_M][BLOCK_K]. B's is [BLOCK_N][BLOCK_K], or [BLOCK_K][BLOCK_N] if B_IS_K_BY_N.
+template <bool B_IS_K_BY_N>
 struct FmaWarp {
     typedef Fp32 Math;
     static constexpr int VECTORS = BLOCK_K / 4;
     typedef TileLayout<BLOCK_M, VECTORS> TileA;
-    typedef TileLayout<B_BY_ROWS ? BLOCK_K : BLOCK_N, B_BY_ROWS ? BLOCK_N / 4 : VECTORS> TileB;
+    typedef TileLayout<B_IS_K_BY_N ? BLOCK_K : BLOCK_N, B_IS_K_BY_N ? BLOCK_N / 4 : VECTORS> TileB;
 
     static constexpr int LANE_M = WARP_M / 8, LANE_N = WARP_N / 4, RUNS = LANE_N / 4;
     static_assert(LANE_M >= 1 && LANE_N % 4 == 0, "a warp needs at least 8x16 sums");
@@ -42,12 +42,13 @@ struct FmaWarp {
 
     // sums += A·B over one step of BLOCK_K, four k at a time.
     __device__ __forceinline__ void multiply(const uint4* a, const uint4* b) {
-#pragma unroll
+        // Rolled: unrolled, the swizzled addresses of every v would each take a register through the whole loop.
+#pragma unroll 1
         for (int v = 0; v < VECTORS; ++v) {
             float4 rows[LANE_M];
 #pragma unroll
             for (int i = 0; i < LANE_M; ++i) rows[i] = vector(a, TileA::slot(row + 8 * i, v));
-            if constexpr (B_BY_ROWS) {
+            if constexpr (B_IS_K_BY_N) {
 #pragma unroll
                 for (int run = 0; run < RUNS; ++run) {
 #pragma unroll

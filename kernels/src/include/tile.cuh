@@ -9,7 +9,8 @@
 //   Warp    what a warp does with two tiles in shared memory: `multiply(a, b)`, and `stage(slab, out)` at the end
 //
 // Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
-// of Math) and ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes).
+// of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
+// are to fit on a multiprocessor together: it bounds the registers.
 #pragma once
 #include "include/epilogue.cuh"
 #include "include/ptx.cuh"
