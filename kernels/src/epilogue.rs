@@ -65,7 +65,8 @@ impl EpilogueParams {
         let whole = |value: u32, dtype: DType| value.is_multiple_of(vector_width(dtype));
         let vectors = whole(y_pitch, y_dtype)
             && whole(padded_columns, y_dtype)
-            && residual.is_none_or(|r| whole(r.pitch, r.dtype) && r.pitch >= columns.next_multiple_of(vector_width(r.dtype)));
+            && residual
+                .is_none_or(|r| whole(r.pitch, r.dtype) && r.pitch >= columns.next_multiple_of(vector_width(r.dtype)));
         Self {
             pre: ActivationParams::new(site.steps.pre),
             post: ActivationParams::new(site.steps.post),
@@ -77,6 +78,11 @@ impl EpilogueParams {
             padded_columns: padded_columns as i32,
             vectors: i32::from(vectors),
         }
+    }
+
+    /// The same, element by element: for tensors that do not start 16-byte aligned.
+    pub fn without_vectors(self) -> Self {
+        Self { vectors: 0, ..self }
     }
 
     /// Why no kernel's epilogue can do it, if so: types other than f16 and f32.

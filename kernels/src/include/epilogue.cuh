@@ -228,6 +228,12 @@ __device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const Epilog
     store_row_8(t.y, p.y_is_f16, row * p.y_pitch + column, lanes, x);
 }
 
+// The same where there is nothing to overlap the residual's loading with.
+__device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
+                                           int column, float (&x)[8]) {
+    epilogue_8(p, t, row, column, x, load_residual_8(p, t, row, column));
+}
+
 // The tensors as batch `batch` of a batched product sees them: y moves by `stride_y` elements, the residual by
 // `rows` of its rows.
 __device__ __forceinline__ EpilogueTensors tensors_of_batch(const EpilogueParams& p, const EpilogueTensors& t, int batch,
