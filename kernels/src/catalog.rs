@@ -21,7 +21,14 @@ pub trait Kernel: Sync {
 }
 
 /// Every kernel, in the order they are asked.
-pub const KERNELS: &[&dyn Kernel] = &[];
+pub const KERNELS: &[&dyn Kernel] = &[
+    &crate::conv::Mma,
+    &crate::conv::Simt,
+    &crate::conv::Direct,
+    &crate::gemm::Mma,
+    &crate::gemm::Simt,
+    &crate::gemm::Gemv,
+];
 
 /// What the catalog says of a site.
 #[derive(Clone, Debug, Default)]

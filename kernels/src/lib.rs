@@ -11,10 +11,14 @@
 //! This crate never knows plans: a plan asks the catalog, not the other way round.
 
 pub mod catalog;
+pub mod conv;
 pub mod device;
 pub mod emulator;
+pub mod epilogue;
+pub mod gemm;
 pub mod launch;
 pub mod site;
 pub mod source;
 pub mod target;
+pub mod tile;
 pub mod weights;
