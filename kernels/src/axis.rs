@@ -56,7 +56,12 @@ impl Lines {
     pub fn new(site: &AxisSite) -> Result<Self, String> {
         let (x, y) = (&site.x, &site.y);
         let rank = x.dims.len();
-        if rank == 0 || rank > View::MAX_RANK || y.dims.len() != rank || x.strides.len() != rank || y.strides.len() != rank {
+        if rank == 0
+            || rank > View::MAX_RANK
+            || y.dims.len() != rank
+            || x.strides.len() != rank
+            || y.strides.len() != rank
+        {
             return Err(format!("takes 1 to {} dims, got {} and {}", View::MAX_RANK, rank, y.dims.len()));
         }
         if x.dims[..rank - 1] != y.dims[..rank - 1] {
@@ -117,7 +122,8 @@ impl Lines {
         let width = vector_width(x.dtype);
         let columns = self.outer.inner();
         let outer = &self.outer.strides[0][..self.outer.rank() - 1];
-        let room = outer.iter().chain([&self.x_axis]).all(|s| s.unsigned_abs() >= u64::from(columns.next_multiple_of(width)));
+        let room =
+            outer.iter().chain([&self.x_axis]).all(|s| s.unsigned_abs() >= u64::from(columns.next_multiple_of(width)));
         self.outer.inner_stride(0) == 1
             && outer.iter().chain([&self.x_axis]).all(|s| s % i64::from(width) == 0)
             && (columns.is_multiple_of(width) || room)
