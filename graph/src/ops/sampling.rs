@@ -60,6 +60,25 @@ impl CoordinateMode {
         }
     }
 
+    /// The coordinates along `axis` as a line: output position x reads slope · x + offset.
+    pub fn line(&self, axis: usize, input: usize, output: usize, scale: f32) -> (f32, f32) {
+        let offset = self.source(axis, 0, input, output, scale);
+        let (length_in, length_out) = (input as f32, output as f32);
+        let slope = match self {
+            CoordinateMode::PytorchHalfPixel | CoordinateMode::AlignCorners | CoordinateMode::TfCropAndResize { .. }
+                if output <= 1 =>
+            {
+                0.0
+            }
+            CoordinateMode::AlignCorners => (length_in - 1.0) / (length_out - 1.0),
+            CoordinateMode::TfCropAndResize { start, end, .. } => {
+                (end[axis] - start[axis]) * (length_in - 1.0) / (length_out - 1.0)
+            }
+            _ => 1.0 / scale,
+        };
+        (slope, offset)
+    }
+
     /// The value of a coordinate outside the input, for the one mode where that is not the nearest edge's.
     pub fn extrapolation(&self) -> Option<f32> {
         match self {
