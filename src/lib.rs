@@ -1,3 +1,4 @@
 #![allow(missing_docs)]
 pub mod plan;
+pub mod runtime;
 pub mod zoo;

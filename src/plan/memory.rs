@@ -110,7 +110,7 @@ impl Constants {
         let offset = self.bytes.next_multiple_of(ALIGNMENT);
         self.bytes = offset + bytes;
         self.known.insert((value, form), offset);
-        self.slots.push(ConstantSlot { value, form, offset, bytes });
+        self.slots.push(ConstantSlot { value, form, offset, size: bytes });
         offset
     }
 

@@ -154,7 +154,7 @@ pub struct ConstantSlot {
     /// Bytes from the start of the constants.
     pub offset: u64,
     /// Its size there.
-    pub bytes: u64,
+    pub size: u64,
 }
 
 /// An input or output of the network.
