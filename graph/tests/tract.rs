@@ -157,8 +157,9 @@ fn dense_layers() {
         let b: &[usize] = if trans_b == 1 { &[9, 33] } else { &[33, 9] };
         let flags =
             || vec![("transA", Int(trans_a)), ("transB", Int(trans_b)), ("alpha", Float(0.5)), ("beta", Float(2.0))];
-        for c in [&[9usize][..], &[1, 9], &[1]] {
+        for c in [&[9usize][..], &[1, 9], &[1], &[5, 9], &[5, 1]] {
             agree("Gemm", &[a, b, c], 1..3, 33, flags());
+            agree("Gemm", &[a, b, c], 1..2, 33, flags());
         }
         agree("Gemm", &[a, b], 2..2, 33, flags());
     }

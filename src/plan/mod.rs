@@ -28,12 +28,7 @@ use limpid_kernels::target::Target;
 
 /// Plans `graph` for the extents in `bindings` on `target`. The tuner times candidates on the GPU at hand; without
 /// one the cost model picks.
-pub fn plan(
-    graph: &Graph,
-    bindings: &Bindings,
-    target: &Target,
-    tuner: Option<Tuner<'_>>,
-) -> Result<Plan, PlanError> {
+pub fn plan(graph: &Graph, bindings: &Bindings, target: &Target, tuner: Option<Tuner<'_>>) -> Result<Plan, PlanError> {
     let lowered = lower::lower(graph, bindings)?;
     let selected = select::select(lowered, target, tuner)?;
     let (inputs, outputs) = (ports(graph, &graph.inputs, bindings)?, ports(graph, &graph.outputs, bindings)?);

@@ -9,7 +9,7 @@
 
 use super::finish::Finish;
 use super::product::{Left, Product, Right, View};
-use super::{Cost, Epilogue, Eval, OpError, Operator, Spec};
+use super::{Binary, BinaryFunction, Cost, Epilogue, Eval, OpError, Operator, Spec};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{Shape, Tensor};
@@ -133,13 +133,19 @@ impl Gemm {
             return build.add(node, op.into(), &[a, b]);
         };
         let features = build.graph().fact(b).shape.get(usize::from(!op.trans_b)).cloned().unwrap_or_default();
-        match Self::bias(node, build, c, beta, features.as_usize())? {
-            Some(bias) => {
-                op.epilogue.bias = true;
-                build.add(node, op.into(), &[a, b, bias])
-            }
-            None => Err(node.bad_attribute("C", "one value per output feature", &build.graph().fact(c).shape)),
+        if let Some(bias) = Self::bias(node, build, c, beta, features.as_usize())? {
+            op.epilogue.bias = true;
+            return build.add(node, op.into(), &[a, b, bias]);
         }
+        // A whole matrix, or one that is computed: its own Mul and Add, in which a rule may see a residual.
+        let product = build.add_part(node, "product", op.into(), &[a, b])?[0];
+        let mut addend = c;
+        if beta != 1.0 {
+            let beta = Tensor::scalar(beta).cast(build.graph().fact(c).dtype);
+            let beta = build.extra_constant(node, "beta", beta);
+            addend = build.add_part(node, "scaled", Binary::new(BinaryFunction::Mul).into(), &[c, beta])?[0];
+        }
+        build.add(node, Binary::new(BinaryFunction::Add).into(), &[product, addend])
     }
 
     /// C as (N), beta taken up, if that is what it comes down to.

@@ -71,6 +71,7 @@ pub use expand::{Expand, Tile};
 pub use flatten::Flatten;
 pub use gather::Gather;
 pub use gemm::Gemm;
+pub(crate) use gemm::transposed;
 pub use global_pool::GlobalPool;
 pub use identity::Identity;
 pub use matmul::MatMul;

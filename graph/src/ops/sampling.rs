@@ -65,7 +65,9 @@ impl CoordinateMode {
         let offset = self.source(axis, 0, input, output, scale);
         let (length_in, length_out) = (input as f32, output as f32);
         let slope = match self {
-            CoordinateMode::PytorchHalfPixel | CoordinateMode::AlignCorners | CoordinateMode::TfCropAndResize { .. }
+            CoordinateMode::PytorchHalfPixel
+            | CoordinateMode::AlignCorners
+            | CoordinateMode::TfCropAndResize { .. }
                 if output <= 1 =>
             {
                 0.0

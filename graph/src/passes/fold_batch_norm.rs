@@ -36,7 +36,7 @@ impl Rule for FoldBatchNorm {
             return Outcome::Declined("its statistics are computed, not constant".to_owned());
         };
         let detail = "w' = w·γ/σ, b' = (b-μ)·γ/σ + β";
-        linear.take_in(id, Some(&factors), &offsets, detail).map_or_else(Outcome::Declined, Outcome::Rewrite)
+        linear.take_in(id, Some(&factors), Some(&offsets), detail).map_or_else(Outcome::Declined, Outcome::Rewrite)
     }
 }
 

@@ -50,11 +50,6 @@ impl<'g> Linear<'g> {
         }
     }
 
-    /// Output channels, if known.
-    pub fn channels(&self) -> Option<usize> {
-        self.graph.fact(self.output()).shape[self.channel_axis()].as_usize()
-    }
-
     /// The weights, or why they cannot be folded into.
     pub fn weights(&self) -> Result<&'g Tensor, String> {
         let value = self.node.inputs[1];
@@ -86,42 +81,42 @@ impl<'g> Linear<'g> {
     }
 
     /// Takes `reader`, which makes factor·y + offset for each channel of this node's y, into the weights and the
-    /// bias. `None` stands for factors of 1.
+    /// bias. `None` stands for factors of 1 and for offsets of 0.
     pub fn take_in(
         &self,
         reader: NodeId,
         factors: Option<&[f32]>,
-        offsets: &[f32],
+        offsets: Option<&[f32]>,
         detail: &str,
     ) -> Result<Patch, String> {
         only_read_by(self.graph, self.output(), reader)?;
         self.is_plain()?;
-        let weights = self.weights()?;
-        let bias = self.bias()?.map_or_else(|| vec![0.0; offsets.len()], Tensor::to_f32);
-        let factor = |k: usize| factors.map_or(1.0, |f| f[k]);
-        let bias: Vec<f32> = bias.iter().zip(offsets).enumerate().map(|(k, (b, o))| factor(k) * b + o).collect();
-        let own = &self.graph.node(reader).name;
+        let reader_node = self.graph.node(reader);
+        let own = &reader_node.name;
         let mut patch = Patch::new(detail);
-        let weights = match factors {
+        let mut inputs = vec![Source::Value(self.node.inputs[0])];
+        inputs.push(match factors {
             None => Source::Value(self.node.inputs[1]),
             Some(factors) => {
-                let scaled = self.scaled(weights, factors).map_err(|e| e.to_string())?;
-                patch.constant(self.constant_name("weights", own), scaled)
+                let scaled = self.scaled(self.weights()?, factors).map_err(|e| e.to_string())?;
+                patch.constant(format!("{}.weights*{own}", self.node.name), scaled)
             }
-        };
-        let bias = Tensor::new(&[bias.len()], bias).map_err(|e| e.to_string())?;
-        let bias = patch.constant(self.constant_name("bias", own), bias);
+        });
+        let bias = self.bias()?.map(Tensor::to_f32);
+        let has_bias = bias.is_some() || offsets.is_some();
+        if let Some(len) = bias.as_ref().map(Vec::len).or(offsets.map(<[f32]>::len)) {
+            let at = |values: Option<&[f32]>, k: usize, absent: f32| values.map_or(absent, |v| v[k]);
+            let bias = (0..len).map(|k| at(factors, k, 1.0) * at(bias.as_deref(), k, 0.0) + at(offsets, k, 0.0));
+            let bias = Tensor::new(&[len], bias.collect::<Vec<f32>>()).map_err(|e| e.to_string())?;
+            inputs.push(patch.constant(format!("{}.bias*{own}", self.node.name), bias));
+        }
         let mut op = self.node.op.clone();
         if let Some(epilogue) = op.as_operator_mut().epilogue_mut() {
-            epilogue.bias = true;
+            epilogue.bias = has_bias;
+            epilogue.post = activation_of(&reader_node.op);
         }
-        let inputs = vec![Source::Value(self.node.inputs[0]), weights, bias];
-        patch.replace(self.graph, self.id, &[reader], op, inputs, self.graph.node(reader).outputs.clone());
+        patch.replace(self.graph, self.id, &[reader], op, inputs, reader_node.outputs.clone());
         Ok(patch)
-    }
-
-    fn constant_name(&self, what: &str, reader: &str) -> String {
-        format!("{}.{what}*{reader}", self.node.name)
     }
 
     /// The weights, each output channel's slice times its factor.
@@ -140,6 +135,30 @@ impl<'g> Linear<'g> {
         let values = weights.to_f32().into_iter().enumerate().map(|(i, w)| w * factors[channel(i)]);
         Ok(Tensor::new(shape, values.collect::<Vec<f32>>())?.cast(weights.dtype()))
     }
+}
+
+/// The activation that an elementwise operator ends with.
+pub(super) fn activation_of(op: &Op) -> Activation {
+    match op {
+        Op::Binary(binary) => binary.activation,
+        _ => Activation::Identity,
+    }
+}
+
+/// A constant that has one value for each slice along `axis` of a value (or one for all), as broadcasting reads it:
+/// those values, one a slice. `None` if it varies along another axis, or if broadcasting would enlarge the value.
+pub(super) fn per_channel(graph: &Graph, constant: ValueId, value: ValueId, axis: usize) -> Option<Vec<f32>> {
+    let tensor = graph.constant(constant).filter(|t| t.dtype().is_float())?;
+    let shape = &graph.fact(value).shape;
+    let channels = shape[axis].as_usize()?;
+    let offset = shape.rank().checked_sub(tensor.rank())?;
+    for (i, &extent) in tensor.shape().iter().enumerate() {
+        if extent != 1 && (i + offset != axis || extent != channels) {
+            return None;
+        }
+    }
+    let values = tensor.to_f32();
+    (!values.is_empty()).then(|| (0..channels).map(|k| values[k % values.len()]).collect())
 }
 
 /// An error that says who else needs `value`, if `reader` is not the only one.

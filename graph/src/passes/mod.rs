@@ -4,20 +4,63 @@
 //! finds its pattern but may not rewrite says why; the ledger keeps that, too.
 
 mod batch_norm_before_conv;
+mod eliminate_dead;
 mod fold_batch_norm;
+mod fold_constants;
+mod fuse_activation;
+mod fuse_bias;
+mod fuse_matmul_add;
+mod fuse_pad;
+mod fuse_residual;
+mod fuse_scale;
+mod fuse_silu;
 mod linear;
+mod merge_views;
 #[cfg(test)]
 mod net;
+mod remove_identity;
 
 pub use batch_norm_before_conv::BatchNormBeforeConv;
+pub use eliminate_dead::EliminateDead;
 pub use fold_batch_norm::FoldBatchNorm;
+pub use fold_constants::FoldConstants;
+pub use fuse_activation::FuseActivation;
+pub use fuse_bias::FuseBias;
+pub use fuse_matmul_add::FuseMatMulAdd;
+pub use fuse_pad::FusePad;
+pub use fuse_residual::FuseResidual;
+pub use fuse_scale::FuseScale;
+pub use fuse_silu::FuseSilu;
+pub use merge_views::MergeViews;
+pub use remove_identity::RemoveIdentity;
 
 use crate::ir::{Graph, Node};
 use crate::ops::BatchNorm;
 use crate::rewrite::{Driver, Ledger, RewriteError, Rule};
 
 /// Every rule, in order. A rule that others make work for stands in the list again.
-pub const RULES: &[&dyn Rule] = &[&FoldBatchNorm, &BatchNormBeforeConv];
+pub const RULES: &[&dyn Rule] = &[
+    // What is known or does nothing goes first, so that it does not stand between the nodes that belong together.
+    &FoldConstants,
+    &EliminateDead,
+    &RemoveIdentity,
+    &MergeViews,
+    &RemoveIdentity,
+    // Arithmetic that weights can absorb. A BatchNorm that was exported as Sub, Mul, Add takes all three turns.
+    &FusePad,
+    &FuseMatMulAdd,
+    &FuseBias,
+    &FuseScale,
+    &FuseBias,
+    &FoldBatchNorm,
+    &BatchNormBeforeConv,
+    // Epilogues, from the inside out: an activation, a residual, and the activation behind it.
+    &FuseSilu,
+    &FuseActivation,
+    &FuseResidual,
+    &FuseActivation,
+    &EliminateDead,
+];
 
 /// Applies every rule but those named in `disabled`, and books in `ledger` what became of each node.
 ///

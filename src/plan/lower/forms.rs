@@ -64,7 +64,9 @@ impl Lowering<'_> {
             return Ok(placed);
         }
         let (source, from) = self.any_form(value)?;
-        if source == value && let Some(placed) = self.same_bytes(value, from) {
+        if source == value
+            && let Some(placed) = self.same_bytes(value, from)
+        {
             self.put(value, form, placed);
             return Ok(placed);
         }

@@ -13,7 +13,8 @@ impl Lowering<'_> {
     /// A dense layer. Rows of rank-2 operands have an image's pitch; of more dims, they lie dense.
     pub fn gemm(&mut self, node: &Node, op: &Gemm) -> Result<(), LowerError> {
         if op.trans_a || !op.trans_b || op.alpha != 1.0 {
-            let reason = "only y = a·bᵀ with constant weights (N,K) has a kernel, and this product is transposed or scaled";
+            let reason =
+                "only y = a·bᵀ with constant weights (N,K) has a kernel, and this product is transposed or scaled";
             return Err(self.unsupported(node, "Gemm", reason));
         }
         let weights = self.constant_operand(node, 1, "weights")?;
@@ -56,7 +57,8 @@ impl Lowering<'_> {
         };
         let shared = b_batch.iter().all(|&d| d == 1);
         if !shared && a_batch != b_batch {
-            let reason = format!("batches {a_batch:?} and {b_batch:?} broadcast; kernels take equal ones or one right operand");
+            let reason =
+                format!("batches {a_batch:?} and {b_batch:?} broadcast; kernels take equal ones or one right operand");
             return Err(self.unsupported(node, "MatMul", reason));
         }
         let batch: usize = a_batch.iter().product();
@@ -83,7 +85,8 @@ impl Lowering<'_> {
         let operands = vec![(Role::Input(0), a_at), (Role::Input(1), b_at), (Role::Output(0), y_at)];
         let (group, cost) = (self.group.clone(), self.cost_of(node));
         let what = describe(node);
-        let work = Work { group, node: self.node, what, site: Site::Gemm(site), operands, weights: None, bias: None, cost };
+        let work =
+            Work { group, node: self.node, what, site: Site::Gemm(site), operands, weights: None, bias: None, cost };
         self.work.push(work);
         Ok(())
     }

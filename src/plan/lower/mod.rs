@@ -168,7 +168,8 @@ impl<'g> Lowering<'g> {
     fn constant_buffer(&mut self, value: ValueId) -> Operand {
         let spec = self.spec(value);
         let (dtype, bytes) = (spec.dtype, spec.bytes() as u64);
-        let buffer = self.new_buffer(self.name(value), bytes, BufferKind::Constant(value, ConstantForm::Dense { dtype }));
+        let buffer =
+            self.new_buffer(self.name(value), bytes, BufferKind::Constant(value, ConstantForm::Dense { dtype }));
         Operand { buffer, offset: 0 }
     }
 

@@ -1,6 +1,6 @@
 //! Operators that only move elements. Where the bytes are right already, nothing is done.
 
-use super::forms::{Form, Placed, pictorial, physical_order};
+use super::forms::{Form, Placed, physical_order, pictorial};
 use super::{LowerError, Lowering, narrow};
 use limpid_graph::ir::{Node, ValueId};
 use limpid_graph::ops::{Cost, Gather, Op, Pad, PadMode, Slice, Split, Transpose};

@@ -67,8 +67,7 @@ impl Lowering<'_> {
         };
         let placed = self.write(output, to)?;
         let rank = self.spec(input).shape.len();
-        let outer: Vec<usize> =
-            physical_order(from, rank).into_iter().filter(|axis| !axes.contains(axis)).collect();
+        let outer: Vec<usize> = physical_order(from, rank).into_iter().filter(|axis| !axes.contains(axis)).collect();
         let x = self.axis_view(input, from, &outer, last, axes)?;
         let y = match keep_dims {
             None => self.axis_view(output, to, &outer, last, axes)?,
