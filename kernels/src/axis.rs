@@ -56,12 +56,7 @@ impl Lines {
     pub fn new(site: &AxisSite) -> Result<Self, String> {
         let (x, y) = (&site.x, &site.y);
         let rank = x.dims.len();
-        if rank == 0
-            || rank > View::MAX_RANK
-            || y.dims.len() != rank
-            || x.strides.len() != rank
-            || y.strides.len() != rank
-        {
+        if rank == 0 || rank > View::MAX_RANK || y.dims.len() != rank || x.strides.len() != rank || y.strides.len() != rank {
             return Err(format!("takes 1 to {} dims, got {} and {}", View::MAX_RANK, rank, y.dims.len()));
         }
         if x.dims[..rank - 1] != y.dims[..rank - 1] {
@@ -71,16 +66,14 @@ impl Lines {
             return Err("nothing to do: an extent is 0".to_owned());
         }
         let axis = rank - 1;
-        // y's contiguous dim carries the padding; the axis only if no other dim is contiguous.
-        let contiguous = (0..axis).rev().find(|&d| y.strides[d] == 1);
-        let padding = match (y.zero_lanes, contiguous) {
+        let padding = match (y.zero_lanes, y.contiguous_dim()) {
             (0, _) => Padding::None,
-            (_, Some(_)) => Padding::Columns,
-            (_, None) => Padding::Axis,
+            (_, Some(d)) if d < axis => Padding::Columns,
+            _ => Padding::Axis,
         };
         // Columns come last: the dim with the padding, else the one that x, or y, is contiguous along.
-        let in_x = (0..axis).rev().find(|&d| x.strides[d] == 1 && x.dims[d] > 1);
-        let columns = if padding == Padding::Columns { contiguous } else { in_x.or(contiguous) };
+        let [in_x, in_y] = [x, y].map(|view| view.contiguous_dim().filter(|&d| d < axis));
+        let columns = if padding == Padding::Columns { in_y } else { in_x.or(in_y) };
         let mut order: Vec<usize> = (0..axis).filter(|d| Some(*d) != columns).collect();
         order.extend(columns);
         let pick = |values: &[i64]| order.iter().map(|&d| values[d]).collect::<Vec<i64>>();
@@ -117,16 +110,14 @@ impl Lines {
         stride == 1 && self.outer.strides[view].iter().zip(&self.outer.dims).all(|(s, d)| *d == 1 || s % width == 0)
     }
 
-    /// True if vectors along the columns of x are aligned and end inside the padded columns.
+    /// True if vectors along the columns of x are aligned and end inside x or the zeros behind its rows.
     pub fn columns_are_whole(&self, x: &View) -> bool {
         let width = vector_width(x.dtype);
-        let columns = self.outer.inner();
+        let missing = self.outer.inner().next_multiple_of(width) - self.outer.inner();
         let outer = &self.outer.strides[0][..self.outer.rank() - 1];
-        let room =
-            outer.iter().chain([&self.x_axis]).all(|s| s.unsigned_abs() >= u64::from(columns.next_multiple_of(width)));
         self.outer.inner_stride(0) == 1
             && outer.iter().chain([&self.x_axis]).all(|s| s % i64::from(width) == 0)
-            && (columns.is_multiple_of(width) || room)
+            && missing <= x.zero_lanes
     }
 
     /// The kernels' parameters. `reduced` is for outputs with one element a line.
@@ -177,7 +168,7 @@ mod tests {
 
     /// Dims N, C, H·W of an image of two pictures of 6 pixels and 5 channels.
     fn pixels_last(zero_lanes: u32) -> AxisSite {
-        let x = View { dims: vec![2, 5, 6], strides: vec![48, 1, 8], dtype: DType::F16, zero_lanes: 0 };
+        let x = View { dims: vec![2, 5, 6], strides: vec![48, 1, 8], dtype: DType::F16, zero_lanes: 3 };
         let y = View { dims: vec![2, 5, 1], strides: vec![8, 1, 1], dtype: DType::F16, zero_lanes };
         AxisSite { op: AxisOp::Mean, x, y }
     }

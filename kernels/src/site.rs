@@ -64,7 +64,9 @@ pub struct View {
     pub strides: Vec<i64>,
     /// What it is stored as.
     pub dtype: DType,
-    /// Lanes after the last dim that a writer must fill with zeros (an image's channel padding).
+    /// Lanes after the contiguous dim, mostly the last, that a writer must fill with zeros (an image's channel
+    /// padding). An [`AxisSite`], whose last dim is its axis, may have them after another one; see
+    /// [`View::contiguous_dim`].
     pub zero_lanes: u32,
 }
 
@@ -89,6 +91,11 @@ impl View {
     /// True if an extent is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The dim with stride 1, one with more than one element if there is a choice.
+    pub fn contiguous_dim(&self) -> Option<usize> {
+        (0..self.dims.len()).filter(|&d| self.strides.get(d) == Some(&1)).max_by_key(|&d| self.dims[d] > 1)
     }
 }
 

@@ -81,7 +81,7 @@ impl Kernel for Columns {
             let padding = |c: u32| c.next_multiple_of(16 / y.size() as u32) - c;
             vec![
                 // Pixels of an image, aligned with padding: N, C, H·W.
-                (view(&[2, 13, 35], &[560, 1, 16], x, 0), view(&[2, 13, 1], &[16, 1, 1], y, padding(13))),
+                (view(&[2, 13, 35], &[560, 1, 16], x, 3), view(&[2, 13, 1], &[16, 1, 1], y, padding(13))),
                 (view(&[1, 72, 67], &[4824, 1, 72], x, 0), view(&[1, 72, 1], &[72, 1, 1], y, 0)),
                 // Unaligned: C is no multiple of a vector and there is no padding.
                 (view(&[2, 5, 9], &[45, 1, 5], x, 0), view(&[2, 5, 1], &[5, 1, 1], y, 0)),

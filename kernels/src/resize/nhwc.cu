@@ -34,13 +34,14 @@ struct ResizeParams {
 
 __device__ __forceinline__ int inside(int at, int extent) { return min(max(at, 0), extent - 1); }
 
+// The fraction is exact, so a tie is one whatever the size of the coordinate.
 __device__ __forceinline__ int nearest(float at, int mode) {
-    switch (mode) {
-        case ROUND_PREFER_FLOOR: return static_cast<int>(ceilf(at - 0.5f));
-        case ROUND_PREFER_CEIL: return static_cast<int>(floorf(at + 0.5f));
-        case FLOOR: return static_cast<int>(floorf(at));
-        default: return static_cast<int>(ceilf(at));
-    }
+    const float below = floorf(at), fraction = at - below;
+    const bool up = mode == ROUND_PREFER_FLOOR  ? fraction > 0.5f
+                    : mode == ROUND_PREFER_CEIL ? fraction >= 0.5f
+                    : mode == CEIL              ? fraction > 0.0f
+                                                : false;
+    return static_cast<int>(below) + up;
 }
 
 // a + (b - a)·share for all lanes.

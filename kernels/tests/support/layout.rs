@@ -41,13 +41,15 @@ impl Layout {
         offsets.into_iter().map(|at| usize::try_from(at).expect("a site's views lie inside their buffers")).collect()
     }
 
-    /// Offsets of the lanes behind the last dim that hold zeros.
+    /// Offsets of the lanes that hold zeros, behind the contiguous dim.
     pub fn zero_lanes(&self) -> Vec<usize> {
-        let Some((&last, lines)) = self.view.dims.split_last() else { return Vec::new() };
-        let strides = self.view.strides[..lines.len()].to_vec();
-        let first = self.offset + i64::from(last);
-        let lines = Layout { view: View { dims: lines.to_vec(), strides, ..self.view.clone() }, offset: first };
-        let lanes = self.view.zero_lanes as usize;
+        let View { dims, strides, zero_lanes, .. } = &self.view;
+        let Some(rows) = self.view.contiguous_dim().or(dims.len().checked_sub(1)) else { return Vec::new() };
+        let (mut line_dims, mut line_strides) = (dims.clone(), strides.clone());
+        let first = self.offset + i64::from(line_dims.remove(rows));
+        line_strides.remove(rows);
+        let lines = Layout { view: View { dims: line_dims, strides: line_strides, ..self.view.clone() }, offset: first };
+        let lanes = *zero_lanes as usize;
         lines.offsets().into_iter().flat_map(|at| at..at + lanes).collect()
     }
 
