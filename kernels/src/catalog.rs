@@ -21,7 +21,33 @@ pub trait Kernel: Sync {
 }
 
 /// Every kernel, in the order they are asked.
-pub const KERNELS: &[&dyn Kernel] = &[];
+pub const KERNELS: &[&dyn Kernel] = &[
+    &crate::conv::Mma,
+    &crate::conv::Simt,
+    &crate::conv::Direct,
+    &crate::gemm::Mma,
+    &crate::gemm::Simt,
+    &crate::gemm::Gemv,
+    &crate::conv_transpose::Mma,
+    &crate::conv_transpose::Simt,
+    &crate::conv_transpose::Direct,
+    &crate::depthwise::Tiled,
+    &crate::depthwise::Direct,
+    &crate::elementwise::Broadcast,
+    &crate::gather::Rows,
+    &crate::layout::Copy,
+    &crate::layout::Transpose,
+    &crate::layout::Cast,
+    &crate::layout::Fill,
+    &crate::pool::Window,
+    &crate::pool::Global,
+    &crate::reduce::Rows,
+    &crate::reduce::Columns,
+    &crate::resize::Nhwc,
+    &crate::softmax::Rows,
+    &crate::softmax::Block,
+    &crate::softmax::Columns,
+];
 
 /// What the catalog says of a site.
 #[derive(Clone, Debug, Default)]

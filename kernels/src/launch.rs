@@ -3,6 +3,7 @@
 
 use crate::weights::Packing;
 use limpid_graph::ops::Cost;
+use limpid_graph::tensor::DType;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -27,6 +28,19 @@ impl CompileUnit {
     ) -> Self {
         let defines = defines.into_iter().map(|(name, value)| (name.into(), value.to_string())).collect();
         Self { source: source.to_owned(), defines, entry: entry.to_owned() }
+    }
+}
+
+/// A type's name in the kernels' sources.
+pub const fn cuda_type(dtype: DType) -> &'static str {
+    match dtype {
+        DType::F32 => "float",
+        DType::F16 => "f16",
+        DType::I8 => "int8_t",
+        DType::U8 => "uint8_t",
+        DType::I32 => "int32_t",
+        DType::I64 => "int64_t",
+        DType::Bool => "bool",
     }
 }
 
@@ -83,6 +97,28 @@ pub struct Launch {
     pub shared_bytes: u32,
     /// Arguments.
     pub args: Vec<Arg>,
+}
+
+impl Launch {
+    /// Threads a one-dimensional grid may have: running numbers are divided by [`crate::index::Divisor`]s.
+    pub const MAX_THREADS: u64 = 1 << 31;
+
+    /// At least `threads` threads in a row, in blocks of `block`; an error names the limit it would pass.
+    pub fn linear(unit: CompileUnit, threads: u64, block: u32, args: Vec<Arg>) -> Result<Self, String> {
+        if threads == 0 {
+            return Err("nothing to do: an extent is 0".to_owned());
+        }
+        let blocks = threads.div_ceil(u64::from(block));
+        if blocks * u64::from(block) > Self::MAX_THREADS {
+            return Err(format!("needs {threads} threads, takes fewer than {}", Self::MAX_THREADS));
+        }
+        Ok(Self { unit, grid: [blocks as u32, 1, 1], block: [block, 1, 1], shared_bytes: 0, args })
+    }
+
+    /// Blocks of the grid.
+    pub fn blocks(&self) -> u64 {
+        self.grid.iter().map(|&extent| u64::from(extent)).product()
+    }
 }
 
 /// The parameters by which one kernel's variants differ: `block_m=128 block_n=64 stages=3 split_k=4`.

@@ -10,11 +10,26 @@
 //!
 //! This crate never knows plans: a plan asks the catalog, not the other way round.
 
+pub mod axis;
 pub mod catalog;
+pub mod conv;
+pub mod conv_transpose;
+pub mod depthwise;
 pub mod device;
+pub mod elementwise;
 pub mod emulator;
+pub mod epilogue;
+pub mod gather;
+pub mod gemm;
+pub mod index;
 pub mod launch;
+pub mod layout;
+pub mod pool;
+pub mod reduce;
+pub mod resize;
 pub mod site;
+pub mod softmax;
 pub mod source;
 pub mod target;
+pub mod tile;
 pub mod weights;

@@ -1,9 +1,77 @@
 //! The kernels' sources, carried in the binary: NVRTC compiles them where the GPU is.
 
+use crate::launch::CompileUnit;
+
 /// Every `.cu` and `.cuh`, by its path under `kernels/src/`.
-pub const SOURCES: &[(&str, &str)] = &[];
+pub const SOURCES: &[(&str, &str)] = &[
+    ("conv/direct.cu", include_str!("conv/direct.cu")),
+    ("conv/implicit.cuh", include_str!("conv/implicit.cuh")),
+    ("conv/mma.cu", include_str!("conv/mma.cu")),
+    ("conv/simt.cu", include_str!("conv/simt.cu")),
+    ("conv_transpose/direct.cu", include_str!("conv_transpose/direct.cu")),
+    ("conv_transpose/mma.cu", include_str!("conv_transpose/mma.cu")),
+    ("conv_transpose/phase.cuh", include_str!("conv_transpose/phase.cuh")),
+    ("conv_transpose/simt.cu", include_str!("conv_transpose/simt.cu")),
+    ("conv_transpose/transposed.cuh", include_str!("conv_transpose/transposed.cuh")),
+    ("depthwise/direct.cu", include_str!("depthwise/direct.cu")),
+    ("depthwise/tiled.cu", include_str!("depthwise/tiled.cu")),
+    ("elementwise/broadcast.cu", include_str!("elementwise/broadcast.cu")),
+    ("gather/rows.cu", include_str!("gather/rows.cu")),
+    ("gemm/gemm.cuh", include_str!("gemm/gemm.cuh")),
+    ("gemm/gemv.cu", include_str!("gemm/gemv.cu")),
+    ("gemm/mma.cu", include_str!("gemm/mma.cu")),
+    ("gemm/simt.cu", include_str!("gemm/simt.cu")),
+    ("gemm/split_k.cu", include_str!("gemm/split_k.cu")),
+    ("include/axis.cuh", include_str!("include/axis.cuh")),
+    ("include/cast.cuh", include_str!("include/cast.cuh")),
+    ("include/epilogue.cuh", include_str!("include/epilogue.cuh")),
+    ("include/fragment.cuh", include_str!("include/fragment.cuh")),
+    ("include/index.cuh", include_str!("include/index.cuh")),
+    ("include/matrix.cuh", include_str!("include/matrix.cuh")),
+    ("include/ptx.cuh", include_str!("include/ptx.cuh")),
+    ("include/reduce.cuh", include_str!("include/reduce.cuh")),
+    ("include/simt.cuh", include_str!("include/simt.cuh")),
+    ("include/tile.cuh", include_str!("include/tile.cuh")),
+    ("include/vector.cuh", include_str!("include/vector.cuh")),
+    ("layout/cast.cu", include_str!("layout/cast.cu")),
+    ("layout/copy.cu", include_str!("layout/copy.cu")),
+    ("layout/fill.cu", include_str!("layout/fill.cu")),
+    ("layout/strided.cuh", include_str!("layout/strided.cuh")),
+    ("layout/transpose.cu", include_str!("layout/transpose.cu")),
+    ("pool/global.cu", include_str!("pool/global.cu")),
+    ("pool/window.cu", include_str!("pool/window.cu")),
+    ("reduce/columns.cu", include_str!("reduce/columns.cu")),
+    ("reduce/fold.cuh", include_str!("reduce/fold.cuh")),
+    ("reduce/rows.cu", include_str!("reduce/rows.cu")),
+    ("resize/nhwc.cu", include_str!("resize/nhwc.cu")),
+    ("softmax/block.cu", include_str!("softmax/block.cu")),
+    ("softmax/columns.cu", include_str!("softmax/columns.cu")),
+    ("softmax/online.cuh", include_str!("softmax/online.cuh")),
+    ("softmax/rows.cu", include_str!("softmax/rows.cu")),
+];
 
 /// The text of a source or header.
 pub fn text(path: &str) -> Option<&'static str> {
     SOURCES.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
+}
+
+/// What a unit's cubin depends on besides architecture and compiler: its definitions, its source, every header.
+pub fn fingerprint(unit: &CompileUnit) -> String {
+    let mut hash = blake3::Hasher::new();
+    let mut part = |text: &str| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    part(&unit.source);
+    part(&unit.entry);
+    for (name, value) in &unit.defines {
+        part(name);
+        part(value);
+    }
+    part(text(&unit.source).unwrap_or_default());
+    for (name, text) in SOURCES.iter().filter(|(name, _)| name.ends_with(".cuh")) {
+        part(name);
+        part(text);
+    }
+    hash.finalize().to_hex().to_string()
 }

@@ -1,6 +1,7 @@
 //! How constant weights are laid out for a kernel.
 
 use limpid_graph::tensor::{DType, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// A kernel's layout of its weights. Padding is zero.
@@ -14,6 +15,13 @@ pub enum Packing {
         k_pad: u32,
         /// Channels of a group, padded.
         c_pad: u32,
+        /// Element type.
+        dtype: DType,
+    },
+    /// Convolution (K, C/groups, R, S) -> `[R·S][C/groups][k_pad]`, k counted over all groups.
+    Rsck {
+        /// Filters of all groups, padded.
+        k_pad: u32,
         /// Element type.
         dtype: DType,
     },
@@ -46,10 +54,226 @@ pub enum Packing {
     },
 }
 
+/// The weights do not fit the packing.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("weights of shape {shape:?} cannot be packed as {packing:?}: {reason}")]
+pub struct PackError {
+    packing: Packing,
+    shape: Vec<usize>,
+    reason: &'static str,
+}
+
+/// A packing seen as copying runs: the packed array is `outer` runs of `inner` elements, each of which comes from
+/// elements a fixed stride apart, or is padding.
+struct Runs<F> {
+    outer: usize,
+    inner: usize,
+    /// First source element of a run, their stride, and how many there are; `None`: the run is padding.
+    source: F,
+}
+
 impl Packing {
-    /// The packed bytes of `weights`, which are in ONNX's layout (a GEMM's as (N, K)).
-    pub fn pack(&self, weights: &Tensor) -> Vec<u8> {
-        let _ = weights;
-        todo!()
+    /// The element type of the packed weights.
+    pub fn dtype(&self) -> DType {
+        match *self {
+            Self::Krsc { dtype, .. }
+            | Self::Rsck { dtype, .. }
+            | Self::Rsc { dtype, .. }
+            | Self::TransposedRskc { dtype, .. }
+            | Self::Rows { dtype, .. } => dtype,
+        }
+    }
+
+    /// Bytes of weights of this shape (ONNX's layout) once packed.
+    pub fn bytes(&self, shape: &[usize]) -> u64 {
+        let taps: u64 = shape.iter().skip(2).map(|&d| d as u64).product();
+        let elements = match *self {
+            Self::Krsc { groups, k_pad, c_pad, .. } | Self::TransposedRskc { groups, k_pad, c_pad, .. } => {
+                u64::from(groups) * u64::from(k_pad) * u64::from(c_pad) * taps
+            }
+            Self::Rsck { k_pad, .. } => u64::from(k_pad) * taps * shape.get(1).map_or(1, |&c| c as u64),
+            Self::Rsc { c_pad, .. } => u64::from(c_pad) * taps,
+            Self::Rows { n_pad, k_pad, .. } => u64::from(n_pad) * u64::from(k_pad),
+        };
+        elements * self.dtype().size() as u64
+    }
+
+    /// The packed bytes of `weights`, which are in ONNX's layout (a GEMM's as (N, K)), converted to the packing's
+    /// element type as ONNX's Cast does. 1-D convolutions may come without their kernel's height.
+    ///
+    /// # Errors
+    /// If the weights have another rank than the packing is of, or more than it has room for.
+    pub fn pack(&self, weights: &Tensor) -> Result<Vec<u8>, PackError> {
+        let shape = weights.shape();
+        let error = |reason| PackError { packing: *self, shape: shape.to_vec(), reason };
+        let room = |condition: bool| if condition { Ok(()) } else { Err(error("they do not fit")) };
+        let (rows, columns, taps) = match (self, shape) {
+            (Self::Rows { .. }, &[n, k]) => (n, k, 1),
+            (Self::Rows { .. }, _) => return Err(error("a matrix was expected")),
+            (_, [k, c, kernel @ ..]) if !kernel.is_empty() => (*k, *c, kernel.iter().product()),
+            _ => return Err(error("filters of rank 3 or more were expected")),
+        };
+        let source = weights.cast(self.dtype());
+        match *self {
+            Self::Krsc { groups, k_pad, c_pad, .. } => {
+                let (groups, k_pad, c_pad) = (groups as usize, k_pad as usize, c_pad as usize);
+                room(groups > 0 && rows % groups == 0 && rows / groups <= k_pad && columns <= c_pad)?;
+                let filters = rows / groups;
+                let from = |run: usize| {
+                    let (tap, k, g) = (run % taps, run / taps % k_pad, run / taps / k_pad);
+                    (k < filters).then_some(((g * filters + k) * columns * taps + tap, taps, columns))
+                };
+                Ok(Runs { outer: groups * k_pad * taps, inner: c_pad, source: from }.copy(&source))
+            }
+            Self::Rsck { k_pad, .. } => {
+                let k_pad = k_pad as usize;
+                room(rows <= k_pad)?;
+                let from = |run: usize| Some((run % columns * taps + run / columns, columns * taps, rows));
+                Ok(Runs { outer: taps * columns, inner: k_pad, source: from }.copy(&source))
+            }
+            Self::Rsc { c_pad, .. } => {
+                let c_pad = c_pad as usize;
+                room(columns == 1 && rows <= c_pad)?;
+                Ok(Runs { outer: taps, inner: c_pad, source: |tap| Some((tap, taps, rows)) }.copy(&source))
+            }
+            Self::TransposedRskc { groups, k_pad, c_pad, .. } => {
+                let (groups, k_pad, c_pad) = (groups as usize, k_pad as usize, c_pad as usize);
+                room(groups > 0 && rows % groups == 0 && rows / groups <= c_pad && columns <= k_pad)?;
+                let channels = rows / groups;
+                let from = |run: usize| {
+                    let (k, tap, g) = (run % k_pad, run / k_pad % taps, run / k_pad / taps);
+                    (k < columns).then_some((((g * channels) * columns + k) * taps + tap, columns * taps, channels))
+                };
+                Ok(Runs { outer: groups * taps * k_pad, inner: c_pad, source: from }.copy(&source))
+            }
+            Self::Rows { n_pad, k_pad, .. } => {
+                let (n_pad, k_pad) = (n_pad as usize, k_pad as usize);
+                room(rows <= n_pad && columns <= k_pad)?;
+                let from = |row: usize| (row < rows).then_some((row * columns, 1, columns));
+                Ok(Runs { outer: n_pad, inner: k_pad, source: from }.copy(&source))
+            }
+        }
+    }
+}
+
+impl<F: Fn(usize) -> Option<(usize, usize, usize)> + Sync> Runs<F> {
+    fn copy(&self, weights: &Tensor) -> Vec<u8> {
+        let (size, bytes) = (weights.dtype().size(), weights.bytes());
+        let run_bytes = self.inner * size;
+        let mut packed = vec![0u8; self.outer * run_bytes];
+        if run_bytes == 0 {
+            return packed;
+        }
+        packed.par_chunks_mut(run_bytes).enumerate().with_min_len(256).for_each(|(run, target)| {
+            let Some((first, stride, count)) = (self.source)(run) else { return };
+            if stride == 1 {
+                target[..count * size].copy_from_slice(&bytes[first * size..(first + count) * size]);
+            } else {
+                for (i, element) in target.chunks_exact_mut(size).take(count).enumerate() {
+                    let at = (first + i * stride) * size;
+                    element.copy_from_slice(&bytes[at..at + size]);
+                }
+            }
+        });
+        packed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::f16;
+
+    /// Weights whose values are their own index, plus one so that padding stands out.
+    fn counted(shape: &[usize]) -> Tensor {
+        let len: usize = shape.iter().product();
+        Tensor::new(shape, (1..=len).map(|i| i as f32).collect()).unwrap()
+    }
+
+    fn floats(bytes: &[u8]) -> Vec<f32> {
+        bytemuck::pod_collect_to_vec(bytes)
+    }
+
+    /// Value of `counted(shape)` at an index.
+    fn at(shape: &[usize], index: &[usize]) -> f32 {
+        index.iter().zip(shape).fold(0, |at, (&i, &extent)| at * extent + i) as f32 + 1.0
+    }
+
+    #[test]
+    fn krsc_puts_channels_last_and_pads_each_group() {
+        let shape = [6, 3, 2, 2];
+        let packing = Packing::Krsc { groups: 2, k_pad: 4, c_pad: 5, dtype: DType::F32 };
+        let packed = floats(&packing.pack(&counted(&shape)).unwrap());
+        assert_eq!(packed.len(), 2 * 4 * 4 * 5);
+        for (i, &value) in packed.iter().enumerate() {
+            let (c, tap, k, g) = (i % 5, i / 5 % 4, i / 20 % 4, i / 80);
+            let real = c < 3 && k < 3;
+            let want = if real { at(&shape, &[g * 3 + k, c, tap / 2, tap % 2]) } else { 0.0 };
+            assert_eq!(value, want, "g={g} k={k} tap={tap} c={c}");
+        }
+    }
+
+    #[test]
+    fn rsck_puts_filters_last() {
+        let shape = [6, 3, 2, 2];
+        let packed = floats(&Packing::Rsck { k_pad: 8, dtype: DType::F32 }.pack(&counted(&shape)).unwrap());
+        assert_eq!(packed.len(), 4 * 3 * 8);
+        for (i, &value) in packed.iter().enumerate() {
+            let (k, c, tap) = (i % 8, i / 8 % 3, i / 24);
+            let want = if k < 6 { at(&shape, &[k, c, tap / 2, tap % 2]) } else { 0.0 };
+            assert_eq!(value, want, "tap={tap} c={c} k={k}");
+        }
+    }
+
+    #[test]
+    fn rsc_is_taps_by_channels() {
+        let shape = [5, 1, 3, 1];
+        let packed = floats(&Packing::Rsc { c_pad: 8, dtype: DType::F32 }.pack(&counted(&shape)).unwrap());
+        for (i, &value) in packed.iter().enumerate() {
+            let (c, tap) = (i % 8, i / 8);
+            assert_eq!(value, if c < 5 { at(&shape, &[c, 0, tap, 0]) } else { 0.0 });
+        }
+    }
+
+    #[test]
+    fn transposed_rskc_swaps_the_two_channel_axes() {
+        let shape = [4, 3, 2, 2];
+        let packing = Packing::TransposedRskc { groups: 2, k_pad: 4, c_pad: 3, dtype: DType::F32 };
+        let packed = floats(&packing.pack(&counted(&shape)).unwrap());
+        assert_eq!(packed.len(), 2 * 4 * 4 * 3);
+        for (i, &value) in packed.iter().enumerate() {
+            let (c, k, tap, g) = (i % 3, i / 3 % 4, i / 12 % 4, i / 48);
+            let real = c < 2 && k < 3;
+            let want = if real { at(&shape, &[g * 2 + c, k, tap / 2, tap % 2]) } else { 0.0 };
+            assert_eq!(value, want, "g={g} tap={tap} k={k} c={c}");
+        }
+    }
+
+    #[test]
+    fn rows_are_padded_and_rounded_to_f16() {
+        let packing = Packing::Rows { n_pad: 4, k_pad: 8, dtype: DType::F16 };
+        let weights = Tensor::new(&[3, 2], vec![1.0f32, 2049.0, -0.5, 1e-8, 65504.0, 3.0]).unwrap();
+        let packed: Vec<f16> = bytemuck::pod_collect_to_vec(&packing.pack(&weights).unwrap());
+        assert_eq!(packed.len(), 32);
+        assert_eq!(packed[1].to_f32(), 2048.0, "2049 lies between 2048 and 2050; the tie goes to the even one");
+        assert_eq!([packed[8].to_f32(), packed[9].to_f32()], [-0.5, 0.0]);
+        assert_eq!([packed[16].to_f32(), packed[17].to_f32()], [65504.0, 3.0]);
+        assert!(packed[24..].iter().chain(&packed[2..8]).all(|v| v.to_bits() == 0));
+    }
+
+    #[test]
+    fn one_dimensional_kernels_need_no_height() {
+        let packing = Packing::Krsc { groups: 1, k_pad: 2, c_pad: 3, dtype: DType::F32 };
+        let flat = packing.pack(&counted(&[2, 3, 5])).unwrap();
+        assert_eq!(flat, packing.pack(&counted(&[2, 3, 1, 5])).unwrap());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        let packing = Packing::Krsc { groups: 2, k_pad: 4, c_pad: 8, dtype: DType::F32 };
+        for shape in [&[5usize, 3, 1, 1][..], &[10, 3, 1, 1], &[4, 9, 1, 1], &[4, 4]] {
+            assert!(packing.pack(&counted(shape)).is_err(), "{shape:?}");
+        }
+        assert!(Packing::Rows { n_pad: 2, k_pad: 2, dtype: DType::F32 }.pack(&counted(&[1, 2, 1])).is_err());
     }
 }

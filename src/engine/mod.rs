@@ -11,6 +11,7 @@ use crate::input::Preprocessing;
 use crate::plan::Plan;
 use limpid_graph::ir::{Graph, Precision};
 use limpid_graph::rewrite::Ledger;
+use limpid_kernels::device::Cubin;
 use limpid_kernels::launch::CompileUnit;
 use limpid_kernels::target::Arch;
 use serde::{Deserialize, Serialize};
@@ -44,10 +45,8 @@ pub struct StoredCubin {
     pub unit: CompileUnit,
     /// For which architecture.
     pub arch: Arch,
-    /// blake3 of sources, options and compiler version: stale if it no longer matches.
-    pub key: String,
-    /// The cubin.
-    pub image: Vec<u8>,
+    /// The cubin, with what the compiler said of it.
+    pub cubin: Cubin,
 }
 
 /// A built network.

@@ -2,41 +2,52 @@
 //! memory is laid out. A [`Plan`] is bytes only: it can be kept in a file and carried to another machine.
 //!
 //! - [`lower`] turns nodes into [`Work`]: sites with operands, layout changes where layouts differ.
-//! - [`select`] asks the catalog for candidates and picks one, by measurement or by the cost model.
+//! - [`select`] asks the catalog for candidates and picks one, by measurement ([`tune`]) or by the [`cost_model`].
 //! - [`memory`] gives every buffer its place in one arena, lifetimes overlapped.
 
-mod cost_model;
-mod lower;
-mod memory;
-mod select;
-mod timing_cache;
+mod constants;
+pub mod cost_model;
+pub mod lower;
+pub mod memory;
+pub mod select;
+pub mod timing_cache;
+pub mod tune;
 mod types;
 
-pub use cost_model::estimate;
-pub use lower::{LowerError, Lowered, lower};
-pub use memory::lay_out;
-pub use select::{Measure, MeasureError, select};
-pub use timing_cache::{TimingCache, TimingCacheError};
+pub use constants::ConstantError;
+pub use select::Tuner;
+pub use timing_cache::TimingCache;
 pub use types::{
-    Buffer, BufferId, BufferKind, ConstantForm, ConstantSlot, Location, Offer, Operand, Plan, Port, Step, Work,
+    Bound, Buffer, BufferId, BufferKind, ConstantForm, ConstantSlot, Location, Offer, Operand, Plan, Port, Step, Work,
 };
 
-use crate::plan::lower::lower as lower_graph;
-use limpid_graph::ir::Graph;
+use limpid_graph::ir::{Graph, ValueId};
+use limpid_graph::reference::specs_of;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::target::Target;
 
-/// Plans `graph` for the extents in `bindings` on `target`. `measure` times candidates on the GPU at hand;
-/// without it the cost model picks.
+/// Plans `graph` for the extents in `bindings` on `target`. The tuner times candidates on the GPU at hand; without
+/// one the cost model picks.
 pub fn plan(
     graph: &Graph,
     bindings: &Bindings,
     target: &Target,
-    measure: Option<&mut dyn Measure>,
+    tuner: Option<Tuner<'_>>,
 ) -> Result<Plan, PlanError> {
-    let lowered = lower_graph(graph, bindings, target)?;
-    let selected = select(lowered, target, measure)?;
-    Ok(lay_out(selected, target, bindings))
+    let lowered = lower::lower(graph, bindings)?;
+    let selected = select::select(lowered, target, tuner)?;
+    let (inputs, outputs) = (ports(graph, &graph.inputs, bindings)?, ports(graph, &graph.outputs, bindings)?);
+    Ok(memory::lay_out(selected, target, bindings, inputs, outputs))
+}
+
+fn ports(graph: &Graph, values: &[ValueId], bindings: &Bindings) -> Result<Vec<Port>, PlanError> {
+    let specs = specs_of(graph, values, bindings).map_err(lower::LowerError::from)?;
+    let port = |(&value, spec): (&ValueId, limpid_graph::ops::Spec)| Port {
+        name: graph.value(value).name.clone(),
+        dtype: spec.dtype,
+        shape: spec.shape,
+    };
+    Ok(values.iter().zip(specs).map(port).collect())
 }
 
 /// Why there is no plan.
@@ -44,7 +55,7 @@ pub fn plan(
 pub enum PlanError {
     /// A node has no kernel.
     #[error(transparent)]
-    Lower(#[from] LowerError),
+    Lower(#[from] lower::LowerError),
     /// No candidate could be had for a site.
     #[error(transparent)]
     Select(#[from] select::SelectError),

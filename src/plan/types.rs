@@ -74,8 +74,8 @@ pub struct Work {
     pub site: Site,
     /// Activations it reads and writes, and constants that are not packed.
     pub operands: Vec<(Role, Operand)>,
-    /// The constant its kernel packs, (N,K) for a GEMM.
-    pub weights: Option<ValueId>,
+    /// The constant its kernel packs, (N,K) for a GEMM, and its shape.
+    pub weights: Option<(ValueId, Vec<usize>)>,
     /// The constant added per output channel.
     pub bias: Option<ValueId>,
     /// The least the group must compute and move.
@@ -93,6 +93,17 @@ pub enum Location {
     Input(u32, u64),
     /// The network's output of this index, and bytes from its start.
     Output(u32, u64),
+}
+
+/// A role of a step and the memory behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Bound {
+    /// What the kernel uses it for.
+    pub role: Role,
+    /// Where it begins.
+    pub location: Location,
+    /// Bytes from there to the end of the buffer: the kernel may touch no others.
+    pub bytes: u64,
 }
 
 /// A candidate and how long it takes.
@@ -122,7 +133,7 @@ pub struct Step {
     /// What is launched, in order.
     pub launches: Vec<Launch>,
     /// Where each role lies.
-    pub operands: Vec<(Role, Location)>,
+    pub operands: Vec<Bound>,
     /// The least the group must compute and move: (operations, bytes).
     pub flops: u64,
     /// Bytes that must move at least once.
@@ -143,7 +154,7 @@ pub struct ConstantSlot {
     /// Bytes from the start of the constants.
     pub offset: u64,
     /// Its size there.
-    pub bytes: u64,
+    pub size: u64,
 }
 
 /// An input or output of the network.

@@ -88,3 +88,26 @@ impl BatchNorm {
         build.add(node, BatchNorm { epsilon }.into(), &inputs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::{evaluate, tensor};
+    use super::*;
+    use crate::tensor::DType;
+
+    #[test]
+    fn normalizes_scales_and_shifts_each_channel() {
+        let x = tensor(&[1, 2, 2], &[1.0, 3.0, 1.0, 3.0]);
+        let [scale, shift] = [tensor(&[2], &[1.0, 2.0]), tensor(&[2], &[0.0, 10.0])];
+        let [mean, variance] = [tensor(&[2], &[1.0, 2.0]), tensor(&[2], &[3.0, 0.0])];
+        let y = evaluate(BatchNorm { epsilon: 1.0 }, &[x, scale, shift, mean, variance]).unwrap();
+        assert_eq!(y, tensor(&[1, 2, 2], &[0.0, 1.0, 8.0, 12.0]));
+    }
+
+    #[test]
+    fn statistics_must_fit_the_channels() {
+        let [x, four, three] = [&[2, 4, 5, 5][..], &[4], &[3]].map(|s| Fact::of(DType::F32, s));
+        let message = BatchNorm { epsilon: 0.0 }.infer(&[&x, &four, &four, &three, &four]).unwrap_err().to_string();
+        assert_eq!(message, "mean must be (4), got (3)");
+    }
+}

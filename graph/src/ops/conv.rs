@@ -3,10 +3,14 @@
 //!
 //! Inputs: x (N,C,spatial…), w (K,C/groups,kernel…), bias (K) if the epilogue has one, residual (y's shape) if it has one.
 
+use super::finish::Finish;
+use super::product::{Product, Right, View};
+use super::sliding::Sliding;
 use super::{Cost, Epilogue, Eval, OpError, Operator, Spec, Window};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{Dim, Shape, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// A convolution with what was fused into it.
@@ -57,8 +61,16 @@ impl Operator for Conv {
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let _ = eval;
-        todo!("im2col + gemm")
+        let (x, w) = (eval.inputs[0].as_slice::<f32>()?, eval.inputs[1].as_slice::<f32>()?);
+        let (x_shape, w_shape, shape) = (&eval.specs[0].shape, &eval.specs[1].shape, &eval.outputs[0].shape);
+        let sliding = Sliding::new(&self.window, &x_shape[2..], &shape[2..]);
+        let sums = Sums { x, w, sliding, groups: self.groups, channels: w_shape[1], filters: w_shape[0] };
+        let mut y = vec![0f32; shape.iter().product()];
+        if !y.is_empty() {
+            if sums.channels == 1 || sums.sliding.rank() > 2 { sums.by_taps(&mut y) } else { sums.by_patches(&mut y)? }
+        }
+        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, sums.filters, sums.sliding.output_len());
+        Ok(vec![Tensor::new(shape, y)?])
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
@@ -87,5 +99,145 @@ impl Conv {
         inputs.extend(node.optional_input(2));
         let epilogue = Epilogue { bias: inputs.len() == 3, ..Epilogue::default() };
         build.add(node, Conv { window, groups, epilogue }.into(), &inputs)
+    }
+}
+
+/// The sums of products of a convolution, before the epilogue.
+struct Sums<'a> {
+    x: &'a [f32],
+    w: &'a [f32],
+    sliding: Sliding,
+    groups: usize,
+    /// Channels of one group.
+    channels: usize,
+    /// Filters of all groups.
+    filters: usize,
+}
+
+impl Sums<'_> {
+    /// One matrix product for each image and group: weights (filters, channels·kernel) by patches
+    /// (channels·kernel, outputs). The patches of a 1x1 kernel are the image itself.
+    fn by_patches(&self, y: &mut [f32]) -> Result<(), OpError> {
+        let product = Product::new();
+        let (filters, depth) = (self.filters / self.groups, self.channels * self.sliding.kernel_len());
+        let (input, output) = (self.channels * self.sliding.input_len(), self.sliding.output_len());
+        let images = y.len() / (self.filters * output);
+        let of_group = |group: usize| {
+            let rows = &self.w[group * filters * depth..][..filters * depth];
+            product.left(View::dense(rows, filters, depth), images)
+        };
+        let weights = (0..self.groups).map(of_group).collect::<Result<Vec<_>, _>>()?;
+        y.par_chunks_mut(filters * output).enumerate().try_for_each(|(index, sums)| {
+            let planes = &self.x[index * input..][..input];
+            let weights = &weights[index % self.groups];
+            if self.sliding.is_pointwise() {
+                return product.multiply(weights, Right::Dense(View::dense(planes, depth, output)), 1.0, sums);
+            }
+            let patches = product.patches(&self.sliding, planes, self.channels);
+            product.multiply(weights, Right::Patches(&patches), 1.0, sums)
+        })
+    }
+
+    /// Kernel element by kernel element, each a scaled row of the input added to a row of the output. For
+    /// depthwise kernels, where a matrix product would have one row, and for more than two axes.
+    fn by_taps(&self, y: &mut [f32]) {
+        let taps = self.sliding.taps();
+        let (input, per_group) = (self.sliding.input_len(), self.filters / self.groups);
+        y.par_chunks_mut(self.sliding.output_len()).enumerate().for_each(|(index, sums)| {
+            let (image, filter) = (index / self.filters, index % self.filters);
+            let first = (image * self.groups + filter / per_group) * self.channels;
+            for channel in 0..self.channels {
+                let plane = &self.x[(first + channel) * input..][..input];
+                let weights = &self.w[(filter * self.channels + channel) * taps.len()..];
+                for (tap, &weight) in taps.iter().zip(weights) {
+                    for (outputs, at) in tap.runs() {
+                        add_scaled(&mut sums[outputs], plane.get(at..).unwrap_or_default(), tap.step, weight);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// sums[i] += weight · x[i·step]; its own case for step 1 lets the compiler use vectors.
+fn add_scaled(sums: &mut [f32], x: &[f32], step: usize, weight: f32) {
+    if step == 1 {
+        sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += weight * x);
+    } else {
+        sums.iter_mut().zip(x.iter().step_by(step)).for_each(|(sum, x)| *sum += weight * x);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Activation;
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+    use crate::ops::Padding;
+    use crate::tensor::{DType, Symbol};
+
+    fn conv(kernel: &[usize]) -> Conv {
+        Conv { window: Window::of(kernel), groups: 1, epilogue: Epilogue::default() }
+    }
+
+    #[test]
+    fn slides_a_kernel_over_a_picture() {
+        // Each output is the difference of its window's corners: x[i+1][j+1] - x[i][j] = 4.
+        let w = tensor(&[1, 1, 2, 2], &[-1.0, 0.0, 0.0, 1.0]);
+        let y = evaluate(conv(&[2, 2]), &[counting(&[1, 1, 3, 3]), w]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 2, 2], &[4.0; 4]));
+    }
+
+    #[test]
+    fn pads_each_side_by_its_own_amount() {
+        let mut op = conv(&[3]);
+        op.window.padding = Padding::Explicit { begin: vec![2], end: vec![0] };
+        let y = evaluate(op, &[tensor(&[1, 1, 3], &[1.0, 2.0, 3.0]), tensor(&[1, 1, 3], &[1.0, 10.0, 100.0])]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 3], &[100.0, 210.0, 321.0]));
+    }
+
+    #[test]
+    fn groups_do_not_mix() {
+        let op = Conv { groups: 2, ..conv(&[1, 1]) };
+        let x = tensor(&[1, 4, 1, 1], &[1.0, 2.0, 3.0, 4.0]);
+        let w = tensor(&[2, 2, 1, 1], &[1.0, 10.0, 1.0, 10.0]);
+        assert_eq!(evaluate(op, &[x, w]).unwrap(), tensor(&[1, 2, 1, 1], &[21.0, 43.0]));
+    }
+
+    #[test]
+    fn epilogue_adds_bias_then_activates_then_adds_the_residual() {
+        let epilogue = Epilogue {
+            bias: true,
+            pre: Activation::Relu,
+            residual: true,
+            post: Activation::Clip { min: 0.0, max: 5.0 },
+        };
+        let x = tensor(&[1, 1, 1, 3], &[1.0, -3.0, 9.0]);
+        let (w, bias) = (tensor(&[1, 1, 1, 1], &[1.0]), tensor(&[1], &[1.0]));
+        let residual = tensor(&[1, 1, 1, 3], &[-10.0, 2.5, 0.0]);
+        // relu(1+1)-10 -> 0; relu(-3+1)+2.5; relu(9+1)+0 -> 5.
+        let y = evaluate(Conv { epilogue, ..conv(&[1, 1]) }, &[x, w, bias, residual]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 1, 3], &[0.0, 2.5, 5.0]));
+    }
+
+    #[test]
+    fn nan_reaches_just_the_outputs_that_see_it() {
+        let x = tensor(&[1, 1, 1, 4], &[f32::NAN, 1.0, 1.0, 1.0]);
+        let y = evaluate(conv(&[1, 2]), &[x, tensor(&[1, 1, 1, 2], &[1.0, 1.0])]).unwrap().to_f32();
+        assert!(y[0].is_nan() && y[1..] == [2.0, 2.0]);
+    }
+
+    #[test]
+    fn symbols_pass_through_and_mismatches_are_named() {
+        let mut op = conv(&[3, 3]);
+        op.window.strides = vec![2, 2];
+        let symbolic = Shape::new([Dim::symbol(Symbol::new("N")), 3.into(), Dim::symbol(Symbol::new("H")), 9.into()]);
+        let (x, w) = (Fact::new(DType::F32, symbolic), Fact::of(DType::F32, &[8, 3, 3, 3]));
+        assert_eq!(op.infer(&[&x, &w]).unwrap()[0].to_string(), "f32(N,8,⌊(H+1)/2⌋-1,4)");
+        let wrong = Fact::of(DType::F32, &[8, 4, 3, 3]);
+        let message = op.infer(&[&x, &wrong]).unwrap_err().to_string();
+        assert_eq!(message, "x must be of 4 channels, got (N,3,H,9)");
+        let message = op.infer(&[&Fact::of(DType::F32, &[1, 3, 2, 9]), &w]).unwrap_err().to_string();
+        assert!(message.contains("at least the window's reach, 3 along spatial axis 0"), "{message}");
     }
 }

@@ -3,10 +3,14 @@
 //!
 //! Inputs: x (N,C,spatial…), w (C,K/groups,kernel…), bias (K) if the epilogue has one, residual (y's shape) if it has one.
 
+use super::finish::Finish;
+use super::product::{Left, Product, Right, View};
+use super::sliding::Sliding;
 use super::{Cost, Epilogue, Eval, OpError, Operator, Padding, Spec, Window};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{Dim, Shape, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// A transposed convolution with what was fused into it.
@@ -62,8 +66,16 @@ impl Operator for ConvTranspose {
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let _ = eval;
-        todo!("gemm + col2im")
+        let (x, w) = (eval.inputs[0].as_slice::<f32>()?, eval.inputs[1].as_slice::<f32>()?);
+        let (x_shape, w_shape, shape) = (&eval.specs[0].shape, &eval.specs[1].shape, &eval.outputs[0].shape);
+        // The pairs of the convolution that this is the adjoint of: from y, its input, to x, its output.
+        let sliding = Sliding::new(&self.window, &shape[2..], &x_shape[2..]);
+        let mut y = vec![0f32; shape.iter().product()];
+        if !y.is_empty() {
+            self.scatter(x, w, [w_shape[0] / self.groups, w_shape[1]], &sliding, &mut y)?;
+        }
+        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, shape[1], sliding.input_len());
+        Ok(vec![Tensor::new(shape, y)?])
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
@@ -81,6 +93,38 @@ impl Operator for ConvTranspose {
 }
 
 impl ConvTranspose {
+    /// For each image and group, a matrix product makes what every input gives to every output it reaches,
+    /// (filters·kernel, inputs), and each row is added up where its kernel element puts it.
+    fn scatter(
+        &self,
+        x: &[f32],
+        w: &[f32],
+        [channels, filters]: [usize; 2],
+        sliding: &Sliding,
+        y: &mut [f32],
+    ) -> Result<(), OpError> {
+        let product = Product::new();
+        let taps = sliding.taps();
+        let (width, places) = (filters * taps.len(), sliding.output_len());
+        y.par_chunks_mut(filters * sliding.input_len()).enumerate().try_for_each(|(index, planes)| {
+            let inputs = View::dense(&x[index * channels * places..][..channels * places], channels, places);
+            let weights =
+                View::dense(&w[(index % self.groups) * channels * width..][..channels * width], channels, width);
+            let mut given = vec![0f32; width * places];
+            product.multiply(&Left::Plain(weights.transposed()), Right::Dense(inputs), 1.0, &mut given)?;
+            let per_filter = given.par_chunks(taps.len() * places);
+            planes.par_chunks_mut(sliding.input_len()).zip(per_filter).for_each(|(plane, given)| {
+                for (tap, given) in taps.iter().zip(given.chunks(places)) {
+                    for (places, at) in tap.runs() {
+                        let reached = plane.get_mut(at..).unwrap_or_default().iter_mut().step_by(tap.step);
+                        reached.zip(&given[places]).for_each(|(sum, value)| *sum += value);
+                    }
+                }
+            });
+            Ok(())
+        })
+    }
+
     /// (input - 1)·stride + reach + output_padding - begin - end, per axis.
     fn spatial(&self, input: &[Dim]) -> Result<Vec<Dim>, OpError> {
         let Padding::Explicit { begin, end } = &self.window.padding else {
@@ -160,4 +204,47 @@ fn sizes(node: &NodeView<'_>, name: &'static str, rank: usize) -> Result<Option<
     let sizes: Option<Vec<usize>> = spatial.iter().map(|&v| usize::try_from(v).ok()).collect();
     let wrong = || node.bad_attribute(name, format!("{rank} numbers, none negative"), format!("{values:?}"));
     sizes.filter(|s| s.len() == rank).map(Some).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+
+    fn transpose(kernel: usize, stride: usize) -> ConvTranspose {
+        let mut window = Window::of(&[1, kernel]);
+        window.strides = vec![1, stride];
+        ConvTranspose { window, output_padding: vec![0, 0], groups: 1, epilogue: Epilogue::default() }
+    }
+
+    #[test]
+    fn every_input_leaves_a_copy_of_the_kernel() {
+        let w = tensor(&[1, 1, 1, 3], &[1.0, 10.0, 100.0]);
+        let y = evaluate(transpose(3, 2), &[counting(&[1, 1, 1, 2]), w]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 1, 5], &[1.0, 10.0, 102.0, 20.0, 200.0]));
+    }
+
+    #[test]
+    fn padding_cuts_and_output_padding_adds() {
+        let w = tensor(&[1, 1, 1, 3], &[1.0, 10.0, 100.0]);
+        let mut op = transpose(3, 2);
+        op.window.padding = Padding::Explicit { begin: vec![0, 1], end: vec![0, 1] };
+        let y = evaluate(op.clone(), &[counting(&[1, 1, 1, 2]), w.clone()]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 1, 3], &[10.0, 102.0, 20.0]));
+        op.output_padding = vec![0, 1];
+        let y = evaluate(op, &[counting(&[1, 1, 1, 2]), w]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 1, 4], &[10.0, 102.0, 20.0, 200.0]));
+    }
+
+    #[test]
+    fn an_odd_excess_is_cut_where_onnx_says() {
+        let mut op = transpose(4, 1);
+        op.window.padding = Padding::SameUpper;
+        op.cut(&[0, 3]);
+        assert_eq!(op.window.padding, Padding::Explicit { begin: vec![0, 1], end: vec![0, 2] });
+        op.cut(&[0, 3]);
+        assert_eq!(op.window.padding, Padding::Explicit { begin: vec![0, 2], end: vec![0, 1] });
+        op.cut(&[0, -2]);
+        assert_eq!((op.output_padding, op.window.padding), (vec![0, 2], Window::of(&[1, 4]).padding));
+    }
 }

@@ -7,6 +7,8 @@
 //! A constant `b` is always kept as (N,K), one row of weights for each output feature, and has taken up alpha:
 //! that is the form kernels read, and the one in which a scale per feature is a scale per row.
 
+use super::finish::Finish;
+use super::product::{Left, Product, Right, View};
 use super::{Cost, Epilogue, Eval, OpError, Operator, Spec};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
@@ -65,7 +67,11 @@ impl Operator for Gemm {
             [depth, row] if self.trans_a => (std::slice::from_ref(row), depth),
             [rows @ .., depth] if !self.trans_a && !rows.is_empty() => (rows, depth),
             _ => {
-                return Err(OpError::shape("a", if self.trans_a { "of rank 2" } else { "of rank 2 or more" }, &a.shape));
+                return Err(OpError::shape(
+                    "a",
+                    if self.trans_a { "of rank 2" } else { "of rank 2 or more" },
+                    &a.shape,
+                ));
             }
         };
         if depth != k {
@@ -78,8 +84,17 @@ impl Operator for Gemm {
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let _ = eval;
-        todo!("gemm")
+        let (a, b) = (eval.inputs[0].as_slice::<f32>()?, eval.inputs[1].as_slice::<f32>()?);
+        let (b_shape, shape) = (&eval.specs[1].shape, &eval.outputs[0].shape);
+        let stored = View::dense(b, b_shape[0], b_shape[1]);
+        let b = if self.trans_b { stored.transposed() } else { stored };
+        let [k, n] = b.extents;
+        let rows = shape[..shape.len() - 1].iter().product();
+        let a = if self.trans_a { View::dense(a, k, rows).transposed() } else { View::dense(a, rows, k) };
+        let mut y = vec![0f32; rows * n];
+        Product::new().multiply(&Left::Plain(a), Right::Dense(b), self.alpha, &mut y)?;
+        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, n, 1);
+        Ok(vec![Tensor::new(shape, y)?])
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
@@ -170,4 +185,36 @@ fn scaled(tensor: &Tensor, factor: f32) -> Result<Tensor, OpError> {
     }
     let values: Vec<f32> = tensor.to_f32().into_iter().map(|v| v * factor).collect();
     Ok(Tensor::new(tensor.shape(), values)?.cast(tensor.dtype()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+
+    #[test]
+    fn dense_layer_reads_weights_row_by_row() {
+        let (x, w) = (tensor(&[1, 2], &[1.0, 10.0]), counting(&[3, 2]));
+        let y = evaluate(Gemm::dense(Epilogue { bias: true, ..Epilogue::default() }), &[x, w, counting(&[3])]).unwrap();
+        assert_eq!(y, tensor(&[1, 3], &[22.0, 45.0, 68.0]));
+    }
+
+    #[test]
+    fn leading_dims_are_rows() {
+        let y = evaluate(Gemm::dense(Epilogue::default()), &[counting(&[2, 1, 2]), tensor(&[1, 2], &[1.0, 1.0])]);
+        assert_eq!(y.unwrap(), tensor(&[2, 1, 1], &[3.0, 7.0]));
+    }
+
+    #[test]
+    fn alpha_comes_before_the_bias() {
+        let op = Gemm { alpha: 2.0, ..Gemm::dense(Epilogue { bias: true, ..Epilogue::default() }) };
+        let one = |v: f32| tensor(&[1, 1], &[v]);
+        assert_eq!(evaluate(op, &[one(3.0), one(5.0), tensor(&[1], &[1.0])]).unwrap().to_f32(), [31.0]);
+    }
+
+    #[test]
+    fn transposes() {
+        assert_eq!(transposed(&counting(&[2, 3])).unwrap(), tensor(&[3, 2], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
+        assert!(transposed(&counting(&[2])).is_err());
+    }
 }

@@ -64,3 +64,25 @@ impl GlobalPool {
         build.add(node, GlobalPool { kind }.into(), &[x])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+
+    #[test]
+    fn pools_each_plane_to_one_number() {
+        let x = counting(&[1, 2, 2, 2]);
+        let mean = evaluate(GlobalPool { kind: PoolKind::Average }, std::slice::from_ref(&x)).unwrap();
+        assert_eq!(mean, tensor(&[1, 2, 1, 1], &[2.5, 6.5]));
+        let largest = evaluate(GlobalPool { kind: PoolKind::Max }, &[x]).unwrap();
+        assert_eq!(largest, tensor(&[1, 2, 1, 1], &[4.0, 8.0]));
+    }
+
+    #[test]
+    fn a_mean_of_many_does_not_drift() {
+        // Summed in f32, any number of ones stops at 2^24.
+        let x = tensor(&[1, 1, (1 << 24) + 2], &vec![1.0; (1 << 24) + 2]);
+        assert_eq!(evaluate(GlobalPool { kind: PoolKind::Average }, &[x]).unwrap().to_f32(), [1.0]);
+    }
+}

@@ -3,10 +3,12 @@
 //!
 //! Input: x (N,C,spatial…).
 
-use super::{Cost, Eval, OpError, Operator, Spec, Window};
+use super::sliding::Sliding;
+use super::{Cost, Eval, OpError, Operator, Padding, Spec, Window};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{Shape, Tensor};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// What a pool makes of the elements it sees.
@@ -19,6 +21,14 @@ pub enum PoolKind {
 }
 
 impl PoolKind {
+    /// One more element: the larger of the two, or their sum.
+    fn take(self, so_far: f32, x: f32) -> f32 {
+        match self {
+            PoolKind::Max => Self::larger(so_far, x),
+            PoolKind::Average => so_far + x,
+        }
+    }
+
     /// The larger of two, NaN if either is: `f32::max` would let a NaN go unseen.
     pub(super) fn larger(a: f32, b: f32) -> f32 {
         if b > a || b.is_nan() { b } else { a }
@@ -62,14 +72,29 @@ impl Operator for Pool {
         if x.rank() != self.window.rank() + 2 {
             return Err(OpError::shape("x", format!("of rank {}", self.window.rank() + 2), &x.shape));
         }
+        self.check_padding()?;
         let mut dims = x.shape[..2].to_vec();
         dims.extend(self.window.infer(&x.shape[2..], self.ceil_mode)?);
         Ok(vec![Fact { shape: Shape::new(dims), ..x.clone() }])
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let _ = eval;
-        todo!("taps")
+        let x = eval.inputs[0].as_slice::<f32>()?;
+        let (input, shape) = (&eval.specs[0].shape, &eval.outputs[0].shape);
+        let sliding = Sliding::new(&self.window, &input[2..], &shape[2..]);
+        let taps = sliding.taps();
+        let shares = self.shares(&sliding);
+        let mut y = vec![if self.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 }; shape.iter().product()];
+        if !y.is_empty() {
+            y.par_chunks_mut(sliding.output_len()).zip(x.par_chunks(sliding.input_len())).for_each(|(y, x)| {
+                for (tap, (outputs, at)) in taps.iter().flat_map(|tap| tap.runs().map(move |run| (tap, run))) {
+                    let met = x.get(at..).unwrap_or_default().iter().step_by(tap.step);
+                    y[outputs].iter_mut().zip(met).for_each(|(y, &x)| *y = self.kind.take(*y, x));
+                }
+                y.iter_mut().zip(&shares).for_each(|(y, share)| *y /= share);
+            });
+        }
+        Ok(vec![Tensor::new(shape, y)?])
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
@@ -79,6 +104,29 @@ impl Operator for Pool {
 }
 
 impl Pool {
+    /// A window that lies in the padding altogether has no largest element and no mean.
+    fn check_padding(&self) -> Result<(), OpError> {
+        let Padding::Explicit { begin, end } = &self.window.padding else { return Ok(()) };
+        let pads = begin.iter().zip(end).enumerate();
+        let Some((axis, pads)) = pads.into_iter().find(|(axis, (b, e))| **b.max(e) >= self.window.reach(*axis)) else {
+            return Ok(());
+        };
+        let expected = format!("less than the window's reach, {} along spatial axis {axis}", self.window.reach(axis));
+        Err(OpError::Attribute { name: "pads", expected, got: format!("{} and {}", pads.0, pads.1) })
+    }
+
+    /// What each mean is divided by; nothing for `Max`.
+    fn shares(&self, sliding: &Sliding) -> Vec<f32> {
+        if self.kind == PoolKind::Max {
+            return Vec::new();
+        }
+        let axes = (0..sliding.rank()).map(|axis| sliding.met(axis, self.count_include_pad));
+        let counts =
+            axes.fold(vec![1usize], |outer, axis| outer.iter().flat_map(|o| axis.iter().map(move |a| o * a)).collect());
+        // A dilated window may meet nothing but padding; its mean is 0.
+        counts.into_iter().map(|count| count.max(1) as f32).collect()
+    }
+
     /// Reads ONNX's `MaxPool` and `AveragePool`; the indices of maxima are not made.
     pub fn from_onnx(node: &NodeView<'_>, build: &mut Builder) -> Result<Vec<ValueId>, ImportError> {
         if node.wants_output(1) {
@@ -97,5 +145,86 @@ impl Pool {
             count_include_pad: node.flag("count_include_pad")?,
         };
         build.add(node, op.into(), &[x])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate::{counting, evaluate, tensor};
+    use super::*;
+    use crate::tensor::{DType, Dim, Symbol};
+
+    fn pool(kind: PoolKind, kernel: usize, stride: usize) -> Pool {
+        let mut window = Window::of(&[kernel]);
+        window.strides = vec![stride];
+        Pool { kind, window, ceil_mode: false, count_include_pad: false }
+    }
+
+    fn padded(mut pool: Pool, begin: usize, end: usize) -> Pool {
+        pool.window.padding = Padding::Explicit { begin: vec![begin], end: vec![end] };
+        pool
+    }
+
+    #[test]
+    fn padding_is_never_the_largest() {
+        let x = tensor(&[1, 1, 3], &[-1.0, -2.0, -3.0]);
+        let y = evaluate(padded(pool(PoolKind::Max, 2, 2), 1, 0), &[x]).unwrap();
+        assert_eq!(y, tensor(&[1, 1, 2], &[-1.0, -2.0]));
+    }
+
+    #[test]
+    fn nan_is_not_lost() {
+        let x = tensor(&[1, 1, 4], &[f32::NAN, 1.0, 2.0, f32::NAN]);
+        let y = evaluate(pool(PoolKind::Max, 2, 1), &[x]).unwrap().to_f32();
+        assert!(y[0].is_nan() && y[1] == 2.0 && y[2].is_nan());
+    }
+
+    #[test]
+    fn mean_counts_padding_only_if_asked() {
+        let mut op = padded(pool(PoolKind::Average, 2, 2), 1, 1);
+        let x = tensor(&[1, 1, 2], &[4.0, 6.0]);
+        assert_eq!(evaluate(op.clone(), std::slice::from_ref(&x)).unwrap().to_f32(), [4.0, 6.0]);
+        op.count_include_pad = true;
+        assert_eq!(evaluate(op, &[x]).unwrap().to_f32(), [2.0, 3.0]);
+    }
+
+    #[test]
+    fn rounding_up_adds_a_window_that_is_cut_off() {
+        let mut op = Pool { ceil_mode: true, ..pool(PoolKind::Average, 3, 2) };
+        assert_eq!(evaluate(op.clone(), &[counting(&[1, 1, 6])]).unwrap().to_f32(), [2.0, 4.0, 5.5]);
+        // What lies beyond the padding does not count, even if the padding does.
+        op.count_include_pad = true;
+        assert_eq!(evaluate(op.clone(), &[counting(&[1, 1, 6])]).unwrap().to_f32(), [2.0, 4.0, 5.5]);
+        // A last window that would start in the padding after the input is left out.
+        let op = padded(Pool { kind: PoolKind::Max, ..op }, 1, 1);
+        assert_eq!(evaluate(op, &[counting(&[1, 1, 3])]).unwrap().to_f32(), [2.0, 3.0]);
+    }
+
+    #[test]
+    fn dilation_skips_elements() {
+        let mut op = pool(PoolKind::Max, 2, 1);
+        op.window.dilations = vec![3];
+        let x = tensor(&[1, 1, 5], &[5.0, 9.0, 9.0, 1.0, 2.0]);
+        assert_eq!(evaluate(op, &[x]).unwrap().to_f32(), [5.0, 9.0]);
+    }
+
+    #[test]
+    fn windows_of_nothing_but_padding_are_refused() {
+        let x = Fact::of(DType::F32, &[1, 1, 5]);
+        let message = padded(pool(PoolKind::Max, 2, 1), 2, 0).infer(&[&x]).unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "attribute `pads` must be less than the window's reach, 2 along spatial axis 0, got 2 and 0"
+        );
+    }
+
+    #[test]
+    fn rounding_up_a_symbol_is_refused_where_the_last_window_is_in_doubt() {
+        let symbolic = Shape::new([1.into(), 1.into(), Dim::symbol(Symbol::new("W"))]);
+        let x = Fact::new(DType::F32, symbolic);
+        let usual = padded(Pool { ceil_mode: true, ..pool(PoolKind::Max, 3, 2) }, 1, 1);
+        assert_eq!(usual.infer(&[&x]).unwrap()[0].shape[2].to_string(), "⌊(W)/2⌋+1");
+        let doubtful = Pool { ceil_mode: true, ..pool(PoolKind::Max, 1, 3) };
+        assert!(matches!(doubtful.infer(&[&x]), Err(OpError::Symbolic { .. })));
     }
 }

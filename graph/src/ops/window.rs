@@ -114,22 +114,27 @@ impl Window {
     /// Output extents for input extents, which may be symbolic. `ceil_mode` rounds up as pools may,
     /// a last window that would start in the padding after the input being left out.
     pub fn infer(&self, spatial: &[Dim], ceil_mode: bool) -> Result<Vec<Dim>, OpError> {
-        let out = spatial.iter().enumerate().map(|(axis, input)| match &self.padding {
-            Padding::SameUpper | Padding::SameLower => input.ceil_div(self.strides[axis] as i64),
-            Padding::Explicit { begin, end } => {
-                let span = input.clone() + Dim::from(begin[axis] + end[axis]) - Dim::from(self.reach(axis));
-                let stride = self.strides[axis] as i64;
-                if !ceil_mode {
-                    return span.floor_div(stride) + Dim::from(1);
-                }
-                let rounded_up = span.ceil_div(stride) + Dim::from(1);
-                match (rounded_up.as_const(), input.as_const()) {
-                    (Some(o), Some(i)) if (o - 1) * stride >= i + begin[axis] as i64 => Dim::from(o - 1),
-                    _ => rounded_up,
-                }
+        let mut out = Vec::with_capacity(spatial.len());
+        for (axis, input) in spatial.iter().enumerate() {
+            let stride = self.strides[axis] as i64;
+            let Padding::Explicit { begin, end } = &self.padding else {
+                out.push(input.ceil_div(stride));
+                continue;
+            };
+            let span = input.clone() + Dim::from(begin[axis] + end[axis]) - Dim::from(self.reach(axis));
+            if !ceil_mode {
+                out.push(span.floor_div(stride) + Dim::from(1));
+                continue;
             }
-        });
-        let out: Vec<Dim> = out.collect();
+            let rounded_up = span.ceil_div(stride) + Dim::from(1);
+            match (rounded_up.as_const(), input.as_const()) {
+                (Some(o), Some(i)) if (o - 1) * stride >= i + begin[axis] as i64 => out.push(Dim::from(o - 1)),
+                (Some(_), Some(_)) => out.push(rounded_up),
+                // ceil(span/stride)·stride < span + stride: within this bound the last window starts in time.
+                _ if end[axis] + self.strides[axis] <= self.reach(axis) => out.push(rounded_up),
+                _ => return Err(OpError::Symbolic { what: "the input of a rounded-up window", dim: input.clone() }),
+            }
+        }
         for (axis, extent) in out.iter().enumerate() {
             if extent.as_const().is_some_and(|e| e <= 0) {
                 return Err(OpError::Shape {

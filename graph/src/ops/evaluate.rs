@@ -1,0 +1,28 @@
+//! For tests: one operator on tensors, without a graph around it.
+
+use super::{Eval, Op, OpError, Spec};
+use crate::ir::Fact;
+use crate::tensor::{Bindings, Tensor};
+
+/// Infers, runs, and checks that what was made is what was inferred.
+pub(crate) fn evaluate(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Tensor, OpError> {
+    let op = op.into();
+    let facts: Vec<Fact> = inputs.iter().map(|t| Fact::of(t.dtype(), t.shape())).collect();
+    let made = op.infer(&facts.iter().collect::<Vec<_>>())?;
+    let spec = |f: &Fact| Spec { dtype: f.dtype, shape: f.shape.eval(&Bindings::new()).unwrap(), quant: None };
+    let (specs, outputs): (Vec<Spec>, Vec<Spec>) = (facts.iter().map(spec).collect(), made.iter().map(spec).collect());
+    let results = op.as_operator().reference(&Eval { inputs, specs: &specs, outputs: &outputs })?;
+    assert_eq!(results[0].shape(), outputs[0].shape, "{op}");
+    Ok(results[0].clone())
+}
+
+/// A tensor of f32 values.
+pub(crate) fn tensor(shape: &[usize], values: &[f32]) -> Tensor {
+    Tensor::new(shape, values.to_vec()).unwrap()
+}
+
+/// 1, 2, 3, … in this shape.
+pub(crate) fn counting(shape: &[usize]) -> Tensor {
+    let len: usize = shape.iter().product();
+    tensor(shape, &(1..=len).map(|i| i as f32).collect::<Vec<_>>())
+}

@@ -1,0 +1,108 @@
+// Convolution as a matrix product whose left matrix is never written down ("implicit GEMM").
+//
+//     rows     output pixels, (n·P + p)·Q + q                          M = N·P·Q
+//     columns  filters of one group                                    N = K/groups
+//     depth    taps and channels, ((r·S + s)·C + c), c fastest         K = R·S·C
+//
+// x is NHWC, channels padded with zeros to whole 16-byte vectors; depth is counted in such vectors, C of them a
+// tap (`channel_vectors`). A step along K takes the next VECTORS of them wherever taps begin and end, so an image
+// of 3 channels, one vector a pixel, fills a tile with VECTORS taps and wastes only the vector's own padding.
+//
+// The struct is mirrored in `kernels/src/conv/implicit.rs`.
+#pragma once
+#include "include/matrix.cuh"
+#include "include/tile.cuh"
+
+struct ConvParams {
+    TileGrid grid;
+    int height, width;          // of x
+    int pixel_vectors;          // from one pixel of x to the next
+    int out_height, out_width;  // of y
+    int kernel_width;
+    int stride_h, stride_w;
+    int dilation_h, dilation_w;
+    int pad_h, pad_w;           // above, left
+    int pixels;                 // M
+    int filters;                // N, of one group
+    int filters_padded;         // rows of one group in w
+    int channel_vectors;        // C of one group, in vectors
+    int depth_vectors;          // R·S·C
+    int step_r, step_s, step_c; // VECTORS as a count of rows of taps, taps, vectors
+};
+
+// The left matrix: each thread follows the same column of K in several rows, so it keeps one position (r, s, c),
+// moved on by carrying instead of dividing, and per row the corner of the pixel's window.
+template <class TileLayout>
+struct PixelSource {
+    typedef TileLayout Layout;
+
+    const ConvParams& p;
+    const uint4* x;                // channel 0 of the group
+    int top[Layout::COPIES];       // of the row's window, in x; far outside for rows beyond M
+    int left[Layout::COPIES];
+    int corner[Layout::COPIES];    // vectors from x to (n, top, left); may lie before x
+    int r, s, c, depth;            // this thread's position along K
+
+    __device__ __forceinline__ PixelSource(const ConvParams& p_, const uint4* x_, const BlockWork& work) : p(p_) {
+        x = x_ + work.batch * p.channel_vectors;
+#pragma unroll
+        for (int j = 0; j < Layout::COPIES; ++j) {
+            const int pixel = work.row + Layout::thread_row() + j * Layout::ROW_STEP;
+            const int line = pixel / p.out_width, image = line / p.out_height;
+            top[j] = pixel < p.pixels ? (line - image * p.out_height) * p.stride_h - p.pad_h : OUTSIDE;
+            left[j] = (pixel - line * p.out_width) * p.stride_w - p.pad_w;
+            corner[j] = ((image * p.height + top[j]) * p.width + left[j]) * p.pixel_vectors;
+        }
+        depth = work.first_step * Layout::VECTORS + Layout::thread_vector();
+        const int tap = depth / p.channel_vectors;
+        c = depth - tap * p.channel_vectors;
+        r = tap / p.kernel_width;
+        s = tap - r * p.kernel_width;
+    }
+
+    __device__ __forceinline__ bool valid(int j) const {
+        // An index below 0 becomes a large unsigned one.
+        return static_cast<uint32_t>(top[j] + r * p.dilation_h) < static_cast<uint32_t>(p.height) &&
+               static_cast<uint32_t>(left[j] + s * p.dilation_w) < static_cast<uint32_t>(p.width) &&
+               depth < p.depth_vectors;
+    }
+    __device__ __forceinline__ const uint4* address(int j) const {
+        const int tap = (r * p.dilation_h * p.width + s * p.dilation_w) * p.pixel_vectors + c;
+        return x + (corner[j] + tap);
+    }
+    __device__ __forceinline__ uint4 read(int j) const { return valid(j) ? *address(j) : zero_vector(); }
+
+    __device__ __forceinline__ void advance() {
+        depth += Layout::VECTORS;
+        c += p.step_c;
+        s += p.step_s;
+        r += p.step_r;
+        if (c >= p.channel_vectors) c -= p.channel_vectors, ++s;
+        if (s >= p.kernel_width) s -= p.kernel_width, ++r;
+    }
+
+  private:
+    static constexpr int OUTSIDE = -(1 << 30);
+};
+
+// The whole kernel, for any way a warp multiplies.
+template <class Math, class Warp>
+__device__ __forceinline__ void convolve(const ConvParams& p, const EpilogueParams& epilogue, const uint4* x,
+                                         const uint4* w, const EpilogueTensors& tensors, float* partial,
+                                         uint4* shared) {
+    const BlockWork work(p.grid);
+    const int depth = p.depth_vectors * Math::WIDTH;
+    const typename Math::Element* const filters =
+        reinterpret_cast<const typename Math::Element*>(w) + static_cast<int64_t>(work.batch) * p.filters_padded * depth;
+
+    const PixelSource<typename Warp::TileA> a(p, x, work);
+    const MatrixSource<Math, typename Warp::TileB, false, true> b(filters, depth, p.filters_padded, depth, work.column,
+                                                                  work.first_step * BLOCK_K);
+    Warp warp;
+    accumulate(warp, a, b, work.steps, shared);
+
+    const int groups = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
+    const int64_t partial_row = static_cast<int64_t>(blockIdx.y * groups + work.batch) * p.pixels;
+    const Output output = {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
+    store_sums(warp, work, output, shared);
+}

@@ -1,0 +1,62 @@
+// Transposed convolution of any shape: y[n,o,k] = epilogue( Σ over taps r that meet o, Σ_c x[n,i,c] · w[r,k,c] ).
+//
+// Shapes     x NHWC of X_TYPE, w [groups][R·S][K/groups][C/groups] of W_TYPE, y NHWC of f16 or f32. Sums in f32.
+// Grid       one thread per output element, channels fastest; fewer than 2^31 threads.
+// Use        groups of few channels, such as the one filter a channel that upsamples a segmentation; those whose
+//            channels do not divide into vectors. The other two kernels of this folder reuse what they load.
+// Traffic    y once; x and w from L1 and L2 over and over.
+//
+// Parameters X_TYPE, W_TYPE  f16 or float; f16 weights want f16 inputs
+//            VECTOR          channels read at once: 16 bytes' worth where C/groups divides by it, else 1
+
+#include "conv_transpose/transposed.cuh"
+#include "include/vector.cuh"
+
+// Σ_c x[c]·w[c].
+__device__ __forceinline__ float dot(float sum, const X_TYPE* x, const W_TYPE* w, int channels) {
+#pragma unroll 2
+    for (int c = 0; c < channels; c += VECTOR) {
+        float a[VECTOR], b[VECTOR];
+        load(a, x + c);
+        load(b, w + c);
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i) sum = fmaf(a[i], b[i], sum);
+    }
+    return sum;
+}
+
+// The sum for one output element.
+__device__ __forceinline__ float gather(const X_TYPE* x, const W_TYPE* weights, int picture, int h, int w, int filter,
+                                        const TransposedParams& p) {
+    const int group = filter / p.filters;
+    const int64_t taps = p.kernel_h * p.kernel_w;
+    const W_TYPE* own = weights + (group * taps * p.filters + filter - group * p.filters) * p.channels;
+    float sum = 0.0f;
+    int i, j;
+    for (int r = 0; r < p.kernel_h; ++r) {
+        if (!tap_meets(h, r, p.stride_h, p.dilation_h, p.pad_h, p.x_h, i)) continue;
+        for (int s = 0; s < p.kernel_w; ++s) {
+            if (!tap_meets(w, s, p.stride_w, p.dilation_w, p.pad_w, p.x_w, j)) continue;
+            const int64_t pixel = (static_cast<int64_t>(picture) * p.x_h + i) * p.x_w + j;
+            const int64_t tap = r * p.kernel_w + s;
+            sum = dot(sum, x + pixel * p.x_pitch + group * p.channels, own + tap * p.filters * p.channels, p.channels);
+        }
+    }
+    return sum;
+}
+
+extern "C" __global__ void __launch_bounds__(256, 1)
+    conv_transpose_direct(const X_TYPE* __restrict__ x, const W_TYPE* __restrict__ weights,
+                          const float* __restrict__ bias, const void* __restrict__ residual, void* __restrict__ y,
+                          const TransposedParams p, const uint32_t threads, const Divisor lanes, const Divisor columns,
+                          const Divisor rows) {
+    uint32_t n = thread_number();
+    if (n >= threads) return;
+    const int filter = static_cast<int>(take_index(n, lanes));
+    const int64_t pixel = n;
+    const int w = static_cast<int>(take_index(n, columns));
+    const int h = static_cast<int>(take_index(n, rows));
+    float sum = 0.0f;
+    if (filter < p.epilogue.columns) sum = gather(x, weights, static_cast<int>(n), h, w, filter, p);
+    epilogue_1(p.epilogue, {bias, residual, y}, pixel, filter, sum);
+}

@@ -1,0 +1,206 @@
+//! What the three kernels share: `TransposedParams` of conv_transpose/transposed.cuh, phases, costs, test sites.
+
+use crate::epilogue::EpilogueParams;
+use crate::launch::CandidateCost;
+use crate::site::{ConvTransposeSite, EpilogueSite, Image, Site, vector_width};
+use bytemuck::{Pod, Zeroable};
+use limpid_graph::ir::Precision;
+use limpid_graph::ops::{Activation, Cost, Epilogue};
+use limpid_graph::tensor::DType;
+
+/// `TransposedParams` of transposed.cuh.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+pub(super) struct TransposedParams {
+    x_pitch: i64,
+    pictures: i32,
+    x_extent: [i32; 2],
+    y_extent: [i32; 2],
+    kernel: [i32; 2],
+    stride: [i32; 2],
+    dilation: [i32; 2],
+    pad: [i32; 2],
+    channels: i32,
+    filters: i32,
+    groups: i32,
+    weight_channels: i32,
+    weight_filters: i32,
+    epilogue: EpilogueParams,
+    reserved: u32,
+}
+
+impl TransposedParams {
+    /// For weights packed to these many channels and filters a group.
+    pub(super) fn new(site: &ConvTransposeSite, weight_channels: u32, weight_filters: u32) -> Self {
+        let signed = |pair: [u32; 2]| pair.map(|v| v as i32);
+        Self {
+            x_pitch: i64::from(site.x.pitch),
+            pictures: site.x.n as i32,
+            x_extent: signed([site.x.h, site.x.w]),
+            y_extent: signed([site.y.h, site.y.w]),
+            kernel: signed(site.kernel),
+            stride: signed(site.stride),
+            dilation: signed(site.dilation),
+            pad: signed(site.pad),
+            channels: channels(site) as i32,
+            filters: filters(site) as i32,
+            groups: site.groups as i32,
+            weight_channels: weight_channels as i32,
+            weight_filters: weight_filters as i32,
+            epilogue: EpilogueParams::image(&site.epilogue, &site.y),
+            reserved: 0,
+        }
+    }
+}
+
+/// Input channels of a group.
+pub(super) fn channels(site: &ConvTransposeSite) -> u32 {
+    site.x.c / site.groups
+}
+
+/// Output channels of a group.
+pub(super) fn filters(site: &ConvTransposeSite) -> u32 {
+    site.y.c / site.groups
+}
+
+/// A transposed convolution, or why it is none that these kernels take.
+pub(super) fn site_of(site: &Site) -> Result<&ConvTransposeSite, String> {
+    let Site::ConvTranspose(site) = site else { return Err("is for transposed convolutions".to_owned()) };
+    let (x, y, groups) = (&site.x, &site.y, site.groups);
+    if groups == 0 || !x.c.is_multiple_of(groups) || !y.c.is_multiple_of(groups) {
+        return Err(format!("needs channels that divide into {groups} groups, got {} and {}", x.c, y.c));
+    }
+    if !x.dtype.is_float() {
+        return Err(format!("needs an f16 or f32 input, got {}", x.dtype));
+    }
+    let width = vector_width(x.dtype);
+    if !x.pitch.is_multiple_of(width) {
+        return Err(format!("needs an input pitch divisible by {width}, got {}", x.pitch));
+    }
+    if x.pixels() >= 1 << 31 || y.pixels() >= 1 << 31 {
+        return Err(format!("takes fewer than 2^31 pixels, got {} and {}", x.pixels(), y.pixels()));
+    }
+    EpilogueParams::check(&site.epilogue, y.dtype)?;
+    Ok(site)
+}
+
+/// What weights are stored as: f16 only where both factors are meant to be.
+pub(super) fn weight_dtype(site: &ConvTransposeSite) -> DType {
+    if site.precision == Precision::Fp16 { site.x.dtype } else { DType::F32 }
+}
+
+/// What tiled kernels ask of the channels: whole vectors of `width` in, of 8 out.
+pub(super) fn check_groups(site: &ConvTransposeSite, width: u32) -> Result<(), String> {
+    let (channels, filters) = (channels(site), filters(site));
+    if site.groups > 1 && (channels % width != 0 || filters % 8 != 0) {
+        return Err(format!(
+            "needs groups of a multiple of {width} channels and of 8 filters, got {channels} and {filters}"
+        ));
+    }
+    Ok(())
+}
+
+/// The grid of conv_transpose/phase.cuh: tiles of the largest phase's pixels, tiles of filters, phases and groups.
+pub(super) fn phase_grid(site: &ConvTransposeSite, block_m: u32, block_n: u32) -> Result<[u32; 3], String> {
+    let [stride_h, stride_w] = site.stride;
+    let largest = u64::from(site.y.n) * u64::from(site.y.h.div_ceil(stride_h)) * u64::from(site.y.w.div_ceil(stride_w));
+    let columns = if site.groups == 1 { site.y.padded_channels() } else { filters(site) };
+    let grid =
+        [largest.div_ceil(u64::from(block_m)) as u32, columns.div_ceil(block_n), stride_h * stride_w * site.groups];
+    if grid[0] == 0 || grid[1] == 0 || grid[2] == 0 {
+        return Err("nothing to do: an extent is 0".to_owned());
+    }
+    if grid[1] > 65_535 || grid[2] > 65_535 {
+        return Err(format!(
+            "takes up to 65535 phases and groups and tiles of filters, got {} and {}",
+            grid[2], grid[1]
+        ));
+    }
+    Ok(grid)
+}
+
+/// What a tiled kernel computes and moves, partial tiles included.
+pub(super) fn tiled_cost(site: &ConvTransposeSite, grid: [u32; 3], block_m: u32, block_n: u32) -> CandidateCost {
+    let blocks: u64 = grid.iter().map(|&g| u64::from(g)).product();
+    let [taps, phases] = [site.kernel, site.stride].map(|[h, w]| u64::from(h) * u64::from(w));
+    let depth = u64::from(channels(site)) * taps.div_ceil(phases);
+    let flops = 2 * blocks * u64::from(block_m) * u64::from(block_n) * depth;
+    CandidateCost { flops, ..least_cost(site, blocks) }
+}
+
+/// x, y, the residual and the weights once; one multiplication a tap, input pixel, channel and filter.
+pub(super) fn least_cost(site: &ConvTransposeSite, blocks: u64) -> CandidateCost {
+    let image = |image: &Image| image.pixels() * u64::from(image.padded_channels()) * image.dtype.size() as u64;
+    let taps = u64::from(site.kernel[0]) * u64::from(site.kernel[1]);
+    let weights = taps * u64::from(site.x.c) * u64::from(filters(site));
+    let residual = site.epilogue.residual.as_ref().map_or(0, image);
+    let bytes = image(&site.x) + image(&site.y) + residual + weights * weight_dtype(site).size() as u64;
+    CandidateCost::of(Cost { flops: 2 * weights * site.x.pixels(), bytes }, blocks, 0.5)
+}
+
+/// A site for tests: `x` is N, H, W, C; `more` is ONNX's output_padding.
+pub(super) struct Edge {
+    pub(super) x: [u32; 4],
+    pub(super) filters: u32,
+    pub(super) groups: u32,
+    pub(super) kernel: [u32; 2],
+    pub(super) stride: [u32; 2],
+    pub(super) dilation: [u32; 2],
+    pub(super) pad: [u32; 2],
+    pub(super) more: [u32; 2],
+}
+
+impl Edge {
+    /// What networks upsample with: kernel and stride 2, no padding.
+    pub(super) fn doubling(x: [u32; 4], filters: u32) -> Self {
+        Self { x, filters, groups: 1, kernel: [2, 2], stride: [2, 2], dilation: [1, 1], pad: [0, 0], more: [0, 0] }
+    }
+
+    /// The site, with or without everything an epilogue has.
+    pub(super) fn site(&self, precision: Precision, y_dtype: DType, full: bool) -> Site {
+        let [n, h, w, c] = self.x;
+        let dtype = if precision == Precision::Fp16 { DType::F16 } else { DType::F32 };
+        let out = |i: usize, extent: u32| {
+            let reach = (self.kernel[i] - 1) * self.dilation[i] + 1;
+            (extent - 1) * self.stride[i] + reach + self.more[i] - 2 * self.pad[i]
+        };
+        let y = Image::dense(n, out(0, h), out(1, w), self.filters, y_dtype);
+        let pre = if full { Activation::Relu } else { Activation::Identity };
+        let steps = Epilogue { bias: full, pre, residual: full, post: Activation::Identity };
+        let residual = full.then_some(Image { pitch: y.pitch + 8, ..y });
+        Site::ConvTranspose(ConvTransposeSite {
+            x: Image { pitch: c.next_multiple_of(8) + 8, ..Image::dense(n, h, w, c, dtype) },
+            y,
+            kernel: self.kernel,
+            stride: self.stride,
+            dilation: self.dilation,
+            pad: self.pad,
+            groups: self.groups,
+            precision,
+            epilogue: EpilogueSite { steps, residual },
+        })
+    }
+
+    /// Windows that every kernel of the folder is held against, at these channels, filters and groups.
+    pub(super) fn windows(c: u32, filters: u32, groups: u32) -> Vec<Self> {
+        let edge = |x: [u32; 2], kernel, stride, dilation, pad, more| Self {
+            x: [2, x[0], x[1], c],
+            filters,
+            groups,
+            kernel,
+            stride,
+            dilation,
+            pad,
+            more,
+        };
+        vec![
+            edge([1, 1], [1, 1], [1, 1], [1, 1], [0, 0], [0, 0]),
+            edge([3, 5], [2, 2], [2, 2], [1, 1], [0, 0], [0, 0]),
+            edge([4, 3], [3, 3], [2, 2], [1, 1], [1, 1], [1, 1]),
+            edge([3, 4], [4, 4], [2, 2], [1, 1], [1, 1], [0, 0]),
+            edge([3, 3], [3, 2], [1, 3], [2, 1], [2, 0], [0, 2]),
+            // Phases without a single tap: the stride is longer than the kernel.
+            edge([2, 3], [1, 2], [3, 2], [1, 3], [0, 1], [1, 0]),
+        ]
+    }
+}

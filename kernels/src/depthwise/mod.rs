@@ -1,0 +1,93 @@
+//! Convolutions in which every channel is on its own.
+
+mod direct;
+mod tiled;
+
+pub use direct::Direct;
+pub use tiled::Tiled;
+
+use crate::epilogue::EpilogueParams;
+use crate::launch::CandidateCost;
+use crate::site::{ConvSite, EpilogueSite, Image, Site, vector_width};
+use limpid_graph::ir::Precision;
+use limpid_graph::ops::{Activation, Cost, Epilogue};
+use limpid_graph::tensor::DType;
+
+/// Channels of a thread in both kernels.
+const CHANNELS: u32 = 8;
+
+/// A depthwise site, or why it is none.
+fn site_of(site: &Site) -> Result<&ConvSite, String> {
+    let Site::Conv(site) = site else { return Err("is for convolutions".to_owned()) };
+    let (x, y) = (&site.x, &site.y);
+    if site.groups != x.c {
+        return Err(format!("needs a group for each of {} channels, got {} groups", x.c, site.groups));
+    }
+    if x.c == 0 || !y.c.is_multiple_of(x.c) {
+        return Err(format!("needs a multiple of {} filters, got {}", x.c, y.c));
+    }
+    if !x.dtype.is_float() {
+        return Err(format!("needs an f16 or f32 input, got {}", x.dtype));
+    }
+    let width = vector_width(x.dtype);
+    if !x.pitch.is_multiple_of(width) {
+        return Err(format!("needs an input pitch divisible by {width}, got {}", x.pitch));
+    }
+    EpilogueParams::check(&site.epilogue, y.dtype)?;
+    Ok(site)
+}
+
+/// What weights are stored as: f16 only where both factors are meant to be.
+fn weight_dtype(site: &ConvSite) -> DType {
+    if site.precision == Precision::Fp16 { site.x.dtype } else { DType::F32 }
+}
+
+/// Channels of y as the kernels divide them.
+fn channel_vectors(site: &ConvSite) -> u32 {
+    site.y.padded_channels().div_ceil(CHANNELS)
+}
+
+/// x, y, the residual and the weights once.
+fn cost(site: &ConvSite, blocks: u64, efficiency: f32) -> CandidateCost {
+    let window = u64::from(site.kernel[0]) * u64::from(site.kernel[1]);
+    let flops = 2 * site.y.pixels() * u64::from(site.y.c) * window;
+    let image = |image: &Image| image.pixels() * u64::from(image.padded_channels()) * image.dtype.size() as u64;
+    let weights = window * u64::from(site.y.c) * weight_dtype(site).size() as u64;
+    let residual = site.epilogue.residual.as_ref().map_or(0, image);
+    CandidateCost::of(Cost { flops, bytes: image(&site.x) + image(&site.y) + residual + weights }, blocks, efficiency)
+}
+
+/// A site for tests: `x` is N, H, W, C; the output has `multiplier` channels for each of the input's.
+struct Edge {
+    x: [u32; 4],
+    multiplier: u32,
+    kernel: [u32; 2],
+    stride: [u32; 2],
+    dilation: [u32; 2],
+    pad: [u32; 2],
+}
+
+impl Edge {
+    /// The site in f16 or f32, with or without everything an epilogue has.
+    fn site(&self, dtype: DType, y_dtype: DType, full: bool) -> Site {
+        let [n, h, w, c] = self.x;
+        let out = |axis: usize, extent: u32| {
+            let reach = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
+            (extent + 2 * self.pad[axis] - reach) / self.stride[axis] + 1
+        };
+        let y = Image::dense(n, out(0, h), out(1, w), c * self.multiplier, y_dtype);
+        let steps = Epilogue { bias: full, pre: Activation::Identity, residual: full, post: Activation::Relu };
+        let residual = full.then_some(Image { pitch: y.pitch + 8, ..y });
+        Site::Conv(ConvSite {
+            x: Image { pitch: c.next_multiple_of(8) + 8, ..Image::dense(n, h, w, c, dtype) },
+            y,
+            kernel: self.kernel,
+            stride: self.stride,
+            dilation: self.dilation,
+            pad: self.pad,
+            groups: c,
+            precision: if dtype == DType::F16 { Precision::Fp16 } else { Precision::Fp32 },
+            epilogue: EpilogueSite { steps, residual },
+        })
+    }
+}

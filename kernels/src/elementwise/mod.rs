@@ -1,0 +1,5 @@
+//! Element by element: arithmetic with broadcasting and an activation.
+
+mod broadcast;
+
+pub use broadcast::Broadcast;

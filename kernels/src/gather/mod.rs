@@ -1,0 +1,5 @@
+//! Rows picked by an integer tensor.
+
+mod rows;
+
+pub use rows::Rows;

@@ -1,0 +1,101 @@
+//! Products at the edges of what the kernels do, each small enough to be run on the CPU.
+
+use crate::site::{EpilogueSite, GemmOperand, GemmSite, Image, Site, vector_width};
+use limpid_graph::ir::Precision;
+use limpid_graph::ops::{Activation, Epilogue};
+use limpid_graph::tensor::DType;
+
+/// A dense product with weights and a bias.
+fn dense(precision: Precision, m: u32, n: u32, k: u32) -> GemmSite {
+    let dtype = if precision == Precision::Fp16 { DType::F16 } else { DType::F32 };
+    GemmSite {
+        m,
+        n,
+        k,
+        batch: 1,
+        pitch_a: k,
+        pitch_y: n,
+        stride_a: u64::from(m * k),
+        stride_y: u64::from(m * n),
+        b: GemmOperand::Weights,
+        dtype_a: dtype,
+        dtype_y: dtype,
+        precision,
+        epilogue: EpilogueSite { steps: Epilogue { bias: true, ..Epilogue::default() }, residual: None },
+    }
+}
+
+/// The same with an activation as right operand, and no bias.
+fn activations(precision: Precision, batch: u32, m: u32, n: u32, k: u32) -> GemmSite {
+    let b = GemmOperand::Activations { pitch: n, stride: u64::from(k * n) };
+    let epilogue = EpilogueSite { steps: Epilogue::default(), residual: None };
+    GemmSite { batch, b, epilogue, ..dense(precision, m, n, k) }
+}
+
+/// With a residual of this pitch and type, and an activation on either side of it.
+fn with_residual(site: GemmSite, pitch: u32, dtype: DType, pre: Activation, post: Activation) -> GemmSite {
+    let residual = Image { n: 1, h: 1, w: site.m, c: site.n, pitch, dtype };
+    let steps = Epilogue { pre, residual: true, post, ..site.epilogue.steps };
+    GemmSite { epilogue: EpilogueSite { steps, residual: Some(residual) }, ..site }
+}
+
+/// For the tiled kernels.
+pub(super) fn tiled(precision: Precision) -> Vec<Site> {
+    let dtype = dense(precision, 1, 1, 1).dtype_a;
+    let other = if dtype == DType::F16 { DType::F32 } else { DType::F16 };
+    let width = vector_width(dtype);
+    let product = |m, n, k| dense(precision, m, n, k);
+    let mut sites = vec![product(1, 1, 1), product(2, 3, 5), product(17, 10, 2 * width + 1)];
+    // Block sizes: one less, exact, one more.
+    for (m, n) in [(31, 33), (33, 31), (63, 65), (64, 64), (65, 127), (127, 120), (128, 128), (129, 63), (255, 120)] {
+        sites.push(product(m, n, 5 * width));
+    }
+    sites.push(product(40, 40, 9 * width));
+    sites.push(product(50, 20, 5 * width + 3));
+    // Pitches: wider than the rows, whole vectors and odd; padding lanes to be written.
+    sites.push(GemmSite { pitch_a: 7 * width, pitch_y: 48, ..product(9, 37, 5 * width) });
+    sites.push(GemmSite { pitch_a: 5 * width + 1, pitch_y: 41, ..product(9, 37, 5 * width) });
+    // Output and residual of either type.
+    sites.push(GemmSite { dtype_y: other, ..product(20, 24, 4 * width) });
+    let small = product(20, 21, 4 * width);
+    sites.push(with_residual(small, 21, dtype, Activation::Identity, Activation::Relu));
+    sites.push(with_residual(GemmSite { pitch_y: 24, ..small }, 32, other, Activation::Silu, Activation::Tanh));
+    // K split, with what must only happen after the sum.
+    let deep = product(5, 19, 64 * width);
+    sites.push(with_residual(deep, 19, dtype, Activation::Sigmoid, Activation::HardSwish));
+    sites.push(product(8, 40, 70 * width));
+    // Activations as right operand: whole vectors, odd sizes, shared by the batch, batches apart, K split.
+    let pair = |batch, m, n, k| activations(precision, batch, m, n, k);
+    sites.push(pair(1, 31, 8 * width, 3 * width));
+    sites.push(pair(3, 65, 5 * width, 9 * width));
+    sites.push(pair(2, 130, 136, 4 * width));
+    sites.push(pair(2, 7, 13, 11));
+    sites.push(pair(1, 1, 1, 1));
+    sites.push(pair(2, 6, 3 * width, 40 * width));
+    sites.push(GemmSite {
+        b: GemmOperand::Activations { pitch: 4 * width, stride: 0 },
+        ..pair(2, 10, 3 * width, 2 * width)
+    });
+    let apart = GemmSite { stride_a: 500, stride_y: 1001, pitch_y: 30, ..pair(2, 10, 3 * width, 2 * width) };
+    sites.push(with_residual(apart, 3 * width, dtype, Activation::Identity, Activation::LeakyRelu { alpha: 0.2 }));
+    sites.into_iter().map(Site::Gemm).collect()
+}
+
+/// For the kernel of few rows.
+pub(super) fn few_rows() -> Vec<Site> {
+    let mut sites = Vec::new();
+    for precision in [Precision::Fp16, Precision::Fp32] {
+        let dtype = dense(precision, 1, 1, 1).dtype_a;
+        let other = if dtype == DType::F16 { DType::F32 } else { DType::F16 };
+        for (m, n, k) in
+            [(1, 1, 1), (1, 10, 128), (1, 1000, 64), (2, 17, 2049), (3, 33, 520), (5, 64, 96), (8, 9, 1024)]
+        {
+            sites.push(dense(precision, m, n, k));
+        }
+        sites.push(GemmSite { pitch_a: 80, pitch_y: 16, dtype_y: other, ..dense(precision, 4, 10, 72) });
+        sites.push(GemmSite { pitch_a: 73, pitch_y: 11, ..dense(precision, 4, 10, 72) });
+        let last = with_residual(dense(precision, 7, 12, 300), 12, other, Activation::Relu, Activation::Sigmoid);
+        sites.push(last);
+    }
+    sites.into_iter().map(Site::Gemm).collect()
+}

@@ -1,0 +1,37 @@
+// What both matrix multiplications share; the struct is mirrored in `kernels/src/gemm/launching.rs`.
+#pragma once
+#include "include/matrix.cuh"
+#include "include/tile.cuh"
+
+struct GemmParams {
+    int64_t stride_a, stride_b, stride_y;  // elements from one product of the batch to the next
+    TileGrid grid;
+    int m, n, k;
+    int pitch_a, pitch_b;
+    int columns_b;  // of a row of b that may be read: k (padded, for weights) or n
+};
+
+// y[i] = epilogue(a[i] · b[i]ᵀ), b given as (N,K), or as (K,N) if B_BY_ROWS. The residual's batch is dense: m rows.
+template <class Math, class Warp, bool B_IS_K_BY_N>
+__device__ __forceinline__ void multiply_matrices(const GemmParams& p, const EpilogueParams& epilogue, const void* a,
+                                                  const void* b, const EpilogueTensors& tensors, float* partial,
+                                                  uint4* shared) {
+    typedef typename Math::Element Element;
+    const BlockWork work(p.grid);
+    const int k0 = work.first_step * BLOCK_K;
+    const Element* const matrix_a = static_cast<const Element*>(a) + work.batch * p.stride_a;
+    const Element* const matrix_b = static_cast<const Element*>(b) + work.batch * p.stride_b;
+
+    // Packed weights always come in whole vectors.
+    const MatrixSource<Math, typename Warp::TileA, false, ALIGNED> source_a(matrix_a, p.pitch_a, p.m, p.k, work.row, k0);
+    const MatrixSource<Math, typename Warp::TileB, B_IS_K_BY_N, ALIGNED || !B_IS_K_BY_N> source_b(
+        matrix_b, p.pitch_b, B_IS_K_BY_N ? p.k : p.n, p.columns_b, B_IS_K_BY_N ? k0 : work.column,
+        B_IS_K_BY_N ? work.column : k0);
+    Warp warp;
+    accumulate(warp, source_a, source_b, work.steps, shared);
+
+    const int batches = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
+    const int64_t partial_row = static_cast<int64_t>(blockIdx.y * batches + work.batch) * p.m;
+    const EpilogueTensors mine = tensors_of_batch(epilogue, tensors, work.batch, p.stride_y, p.m);
+    store_sums(warp, work, Output{epilogue, mine, partial, partial_row, p.m, p.n, 0}, shared);
+}

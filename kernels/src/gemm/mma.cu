@@ -1,0 +1,25 @@
+// gemm/mma: matrix products on tensor cores.
+//
+// y[i] = epilogue( a[i] · b[i] ), i < batch
+//
+// Shapes     a (M,K) row-major; b (N,K) row-major (packed weights), or (K,N) row-major with B_BY_ROWS=1 (activations);
+//            f16 for PRECISION=Fp16, f32 for Tf32. y (M,N) and residual f16 or f32. Sums are f32.
+// Requires   sm_75 for Fp16 (without cp.async, two m16n8k8 for one m16n8k16), sm_80 for Tf32. ALIGNED=1: pitches and
+//            strides in whole 16-byte vectors, K (and N, if b is (K,N)) too; ALIGNED=0: anything.
+// Grid       x: column tiles (fastest), row tiles, batch; y: shares of K (split-K).
+// Block      32·WARPS_M·WARPS_N threads.
+// Shared     STAGES · (BLOCK_M + BLOCK_N) · BLOCK_K elements, reused for the way out.
+// Work       2·M·N·K operations a product; a is read about once per column tile, b once per row tile (from L2 where
+//            it fits), y once.
+// Sources    NVIDIA, CUTLASS, "Efficient GEMM in CUDA"; PTX ISA for the fragments.
+#include "gemm/gemm.cuh"
+#include "include/fragment.cuh"
+
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
+gemm_mma(const void* __restrict__ a, const void* __restrict__ b, const float* __restrict__ bias,
+         const void* __restrict__ residual, void* __restrict__ y, float* __restrict__ partial, const GemmParams p,
+         const EpilogueParams epilogue) {
+    DYNAMIC_SHARED(uint4, shared);
+    multiply_matrices<PRECISION, MmaWarp<PRECISION, B_BY_ROWS>, B_BY_ROWS>(p, epilogue, a, b, {bias, residual, y},
+                                                                           partial, shared);
+}

@@ -1,0 +1,23 @@
+// gemm/simt: matrix products in plain f32, each product and sum rounded as IEEE says.
+//
+// y[i] = epilogue( a[i] · b[i] ), i < batch
+//
+// Shapes     a (M,K) f32 row-major; b (N,K) f32 row-major (packed weights), or (K,N) row-major with B_BY_ROWS=1
+//            (activations); y (M,N) and residual f16 or f32.
+// Requires   ALIGNED=1: pitches and strides in multiples of 4, K (and N, if b is (K,N)) too; ALIGNED=0: anything.
+// Grid       x: column tiles (fastest), row tiles, batch; y: shares of K (split-K).
+// Block      32·WARPS_M·WARPS_N threads; a lane owns WARP_M/8 x WARP_N/4 sums.
+// Shared     STAGES · (BLOCK_M + BLOCK_N) · BLOCK_K floats, reused for the way out.
+// Work       2·M·N·K operations a product; with 8x8 sums a lane, 16 vector loads from shared memory feed 256
+//            multiply-adds.
+// Sources    Nath, Tomov, Dongarra, "An Improved MAGMA GEMM for Fermi GPUs" (2010): blocking for registers.
+#include "gemm/gemm.cuh"
+#include "include/simt.cuh"
+
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
+gemm_simt(const void* __restrict__ a, const void* __restrict__ b, const float* __restrict__ bias,
+          const void* __restrict__ residual, void* __restrict__ y, float* __restrict__ partial, const GemmParams p,
+          const EpilogueParams epilogue) {
+    DYNAMIC_SHARED(uint4, shared);
+    multiply_matrices<Fp32, FmaWarp<B_BY_ROWS>, B_BY_ROWS>(p, epilogue, a, b, {bias, residual, y}, partial, shared);
+}

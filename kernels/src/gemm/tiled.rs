@@ -1,0 +1,143 @@
+//! What both tiled products share: the host's side of `gemm.cuh`.
+
+use super::split_k::{self, SplitKParams};
+use super::{check, epilogue};
+use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, epilogue_args};
+use crate::launch::{Arg, Candidate, CompileUnit, Launch, Role};
+use crate::site::{GemmOperand, GemmSite};
+use crate::target::{Arch, Target};
+use crate::tile::{Build, Math, Problem, Tile, TileGrid, Tiling};
+use crate::weights::Packing;
+use bytemuck::{Pod, Zeroable};
+
+/// One of the kernels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tiled {
+    pub name: &'static str,
+    pub source: &'static str,
+    pub entry: &'static str,
+    pub menu: &'static [Tile],
+}
+
+/// `GemmParams` of gemm.cuh.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+struct GemmParams {
+    stride_a: i64,
+    stride_b: i64,
+    stride_y: i64,
+    grid: TileGrid,
+    m: i32,
+    n: i32,
+    k: i32,
+    pitch_a: i32,
+    pitch_b: i32,
+    columns_b: i32,
+}
+
+impl Tiled {
+    /// The tiles that operands which cannot be copied in vectors are offered: the time goes into copying, so a few do.
+    fn menu(self, aligned: bool) -> impl Iterator<Item = &'static Tile> {
+        self.menu.iter().filter(move |tile| aligned || (tile.block_m == tile.block_n && tile.block_m <= 64))
+    }
+
+    /// The compile unit of a tile; `by_rows` says that b is (K,N).
+    fn unit(self, tile: &Tile, build: Build, by_rows: bool) -> CompileUnit {
+        tile.unit(self.source, self.entry, build, &[("B_BY_ROWS", by_rows.into())])
+    }
+
+    /// Everything it may ask to compile.
+    pub fn units(self, arch: Arch, maths: &[Math]) -> Vec<CompileUnit> {
+        let mut units = vec![split_k::unit()];
+        for &math in maths {
+            for (aligned, by_rows) in [(true, false), (true, true), (false, false), (false, true)] {
+                let build = Build { arch, math, aligned };
+                units.extend(self.menu(aligned).map(|tile| self.unit(tile, build, by_rows)));
+            }
+        }
+        units
+    }
+
+    /// Every tile that suits the site, or what the site would have to be.
+    pub fn candidates(self, site: &GemmSite, math: Math, target: &Target) -> Result<Vec<Candidate>, String> {
+        check(site)?;
+        let (dtype, width) = (math.dtype(), math.width());
+        if site.dtype_a != dtype {
+            return Err(format!("needs {dtype} operands for {}, got {}", site.precision, site.dtype_a));
+        }
+        let build = Build { arch: target.arch, math, aligned: aligned(site, width) };
+        let (n_pad, k_pad) = (site.n.next_multiple_of(COLUMNS_PER_THREAD), site.k.next_multiple_of(width));
+        let (b, pitch_b, stride_b, columns_b, weights) = match site.b {
+            GemmOperand::Weights => (Role::Weights, k_pad, 0, k_pad, Some(Packing::Rows { n_pad, k_pad, dtype })),
+            GemmOperand::Activations { pitch, stride } => (Role::Input(1), pitch, stride, site.n, None),
+        };
+        let by_rows = weights.is_none();
+        let elements =
+            |rows: u32, columns: u32, batches: u32| u64::from(rows) * u64::from(columns) * u64::from(batches);
+        let residual = site.epilogue.residual.map_or(0, |r| r.bytes() * u64::from(site.batch));
+        let problem = Problem {
+            rows: site.m.into(),
+            columns: site.n.into(),
+            depth_vectors: site.k.div_ceil(width).into(),
+            batches: site.batch.into(),
+            bytes: [
+                elements(site.m, site.k, site.batch) * dtype.size() as u64,
+                elements(site.n, site.k, if stride_b == 0 { 1 } else { site.batch }) * dtype.size() as u64,
+                elements(site.m, site.n, site.batch) * site.dtype_y.size() as u64 + residual,
+            ],
+        };
+        let params = |tiling: &Tiling| GemmParams {
+            stride_a: site.stride_a as i64,
+            stride_b: stride_b as i64,
+            stride_y: site.stride_y as i64,
+            grid: tiling.grid_params(),
+            m: site.m as i32,
+            n: site.n as i32,
+            k: site.k as i32,
+            pitch_a: site.pitch_a as i32,
+            pitch_b: pitch_b as i32,
+            columns_b: columns_b as i32,
+        };
+        let epilogue = epilogue(site);
+        let candidate = |tiling: Tiling| {
+            let split = tiling.splits > 1;
+            let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(b)];
+            args.extend(epilogue_args(&site.epilogue));
+            args.push(Arg::optional(Role::Workspace, split));
+            args.push(Arg::params(&params(&tiling)));
+            args.push(Arg::params(&epilogue));
+            let mut launches = vec![Launch {
+                unit: self.unit(&tiling.tile, build, by_rows),
+                grid: tiling.grid(),
+                block: [tiling.tile.threads(), 1, 1],
+                shared_bytes: tiling.tile.shared_bytes(build),
+                args,
+            }];
+            if split {
+                let sums = SplitKParams::batches(tiling.splits, site.batch, site.m, site.n, site.stride_y);
+                launches.push(split_k::launch(&sums, &site.epilogue, &epilogue));
+            }
+            Candidate {
+                tactic: tiling.tactic(self.name),
+                launches,
+                workspace: tiling.workspace() as usize,
+                weights,
+                bias_len: bias_len(&site.epilogue, site.n),
+                cost: tiling.cost(target),
+            }
+        };
+        let menu: Vec<_> = self.menu(build.aligned).copied().collect();
+        Ok(Tiling::all(&menu, build, problem, target)?.into_iter().map(candidate).collect())
+    }
+}
+
+/// True if every operand can be copied in whole vectors, and none of them holds anything but its own numbers.
+fn aligned(site: &GemmSite, width: u32) -> bool {
+    let whole = |value: u32| value.is_multiple_of(width);
+    let batches_whole = |stride: u64| site.batch == 1 || stride.is_multiple_of(width.into());
+    let b = match site.b {
+        GemmOperand::Weights => true,
+        GemmOperand::Activations { pitch, stride } => whole(site.n) && whole(pitch) && batches_whole(stride),
+    };
+    b && whole(site.k) && whole(site.pitch_a) && batches_whole(site.stride_a)
+}

@@ -1,0 +1,153 @@
+// A warp's share of a block tile, multiplied on tensor cores.
+//
+// A warp multiplies WARP_M x WARP_N sums in pieces of 16x8. Fragments come from shared memory by ldmatrix, in
+// units of 32 bytes along K: 16 numbers of f16, 8 of tf32. Because ldmatrix only sees 8 rows of 16 bytes, both
+// precisions read their fragments the same way:
+//
+//      a[0] = (rows 0-7,  vector 0)   a[2] = (rows 0-7,  vector 1)        b[0] = (columns 0-7, vector 0)
+//      a[1] = (rows 8-15, vector 0)   a[3] = (rows 8-15, vector 1)        b[1] = (columns 0-7, vector 1)
+//
+// which for 32-bit numbers gives lane (g = lane/4, t = lane%4) number t of row g: the layout of m16n8k8 tf32.
+#pragma once
+#include "include/tile.cuh"
+
+// f16 products, f32 sums.
+struct Fp16 {
+    typedef f16 Element;
+    static constexpr int WIDTH = 8;
+
+    static __device__ __forceinline__ uint32_t operand(uint32_t x) { return x; }
+    static __device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+#if __CUDA_ARCH__ >= 800
+        mma_m16n8k16_f16(d, a, b);
+#else
+        const uint32_t a0[2] = {a[0], a[1]}, a1[2] = {a[2], a[3]}, b0[1] = {b[0]}, b1[1] = {b[1]};
+        mma_m16n8k8_f16(d, a0, b0);
+        mma_m16n8k8_f16(d, a1, b1);
+#endif
+    }
+};
+
+#if __CUDA_ARCH__ >= 800
+// f32 in memory, rounded to 10 bits of mantissa on the way into the product, f32 sums.
+struct Tf32 {
+    typedef float Element;
+    static constexpr int WIDTH = 4;
+
+    static __device__ __forceinline__ uint32_t operand(uint32_t x) { return cvt_rna_tf32_f32(x); }
+    static __device__ __forceinline__ void multiply(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+        mma_m16n8k8_tf32(d, a, b);
+    }
+};
+#endif
+
+// A's tile is [BLOCK_M][BLOCK_K]. B's is [BLOCK_N][BLOCK_K], or [BLOCK_K][BLOCK_N] if B_IS_K_BY_N.
+template <class Math, bool B_IS_K_BY_N>
+struct MmaWarp {
+    static constexpr int VECTORS = BLOCK_K / Math::WIDTH;
+    typedef TileLayout<BLOCK_M, VECTORS> TileA;
+    typedef TileLayout<B_IS_K_BY_N ? BLOCK_K : BLOCK_N, B_IS_K_BY_N ? BLOCK_N / Math::WIDTH : VECTORS> TileB;
+
+    static constexpr int STEPS = VECTORS / 2;
+    static constexpr int TILES_M = WARP_M / 16, TILES_N = WARP_N / 8;
+    static_assert(TILES_M >= 1 && TILES_N % 2 == 0 && STEPS >= 1, "a warp needs 16x16 sums and 32 bytes of K");
+
+    // Rows of a slab on the way out; the pitch spreads the eight rows g of a store over the banks.
+    static constexpr int SLABS = TILES_M, SLAB_ROWS = 16, SLAB_PITCH = WARP_N + 8;
+
+    struct Fragments {
+        uint32_t a[TILES_M][4];
+        uint32_t b[TILES_N][2];
+    };
+    float sums[TILES_M][TILES_N][4];
+    int lane, row, column;  // the warp's first sum in the block tile
+
+    __device__ __forceinline__ MmaWarp() {
+        lane = threadIdx.x % 32;
+        row = threadIdx.x / 32 / WARPS_N * WARP_M;
+        column = threadIdx.x / 32 % WARPS_N * WARP_N;
+#pragma unroll
+        for (int m = 0; m < TILES_M; ++m) {
+#pragma unroll
+            for (int n = 0; n < TILES_N; ++n) {
+#pragma unroll
+                for (int i = 0; i < 4; ++i) sums[m][n][i] = 0.0f;
+            }
+        }
+    }
+
+    // sums += A·B over one step of BLOCK_K. The next fragments are loaded while the present ones are multiplied.
+    __device__ __forceinline__ void multiply(const uint4* a, const uint4* b) {
+        Fragments fragments[2];
+        load(fragments[0], a, b, 0);
+#pragma unroll
+        for (int step = 0; step < STEPS; ++step) {
+            if (step + 1 < STEPS) load(fragments[(step + 1) % 2], a, b, step + 1);
+            const Fragments& f = fragments[step % 2];
+#pragma unroll
+            for (int m = 0; m < TILES_M; ++m) {
+#pragma unroll
+                for (int n = 0; n < TILES_N; ++n) {
+                    // Back and forth, so that neighbouring products share an operand.
+                    const int k = m % 2 ? TILES_N - 1 - n : n;
+                    Math::multiply(sums[m][k], f.a[m], f.b[k]);
+                }
+            }
+        }
+    }
+
+    // Writes rows [16·slab, 16·slab+16) of the warp's sums as f32 [16][SLAB_PITCH].
+    __device__ __forceinline__ void stage(int slab, float* out) const {
+        float* const first = out + (lane / 4) * SLAB_PITCH + (lane % 4) * 2;
+#pragma unroll
+        for (int n = 0; n < TILES_N; ++n) {
+            const float(&d)[4] = sums[slab][n];
+            *reinterpret_cast<float2*>(first + n * 8) = make_float2(d[0], d[1]);
+            *reinterpret_cast<float2*>(first + n * 8 + 8 * SLAB_PITCH) = make_float2(d[2], d[3]);
+        }
+    }
+
+  private:
+    // Lane l points at row l%8 of matrix l/8 of the four that an ldmatrix_x4 loads; see the picture above.
+    __device__ __forceinline__ void load(Fragments& f, const uint4* a, const uint4* b, int step) const {
+#pragma unroll
+        for (int m = 0; m < TILES_M; ++m) {
+            ldmatrix_x4(f.a[m], a + TileA::slot(row + m * 16 + lane % 16, 2 * step + lane / 16));
+        }
+#pragma unroll
+        for (int n = 0; n < TILES_N; n += 2) {
+            uint32_t two[4];  // fragments n and n+1
+            load_b(two, b, step, n);
+            f.b[n][0] = two[0], f.b[n][1] = two[1];
+            f.b[n + 1][0] = two[2], f.b[n + 1][1] = two[3];
+        }
+#pragma unroll
+        for (int m = 0; m < TILES_M; ++m) {
+#pragma unroll
+            for (int i = 0; i < 4; ++i) f.a[m][i] = Math::operand(f.a[m][i]);
+        }
+#pragma unroll
+        for (int n = 0; n < TILES_N; ++n) {
+            f.b[n][0] = Math::operand(f.b[n][0]);
+            f.b[n][1] = Math::operand(f.b[n][1]);
+        }
+    }
+
+    __device__ __forceinline__ void load_b(uint32_t (&two)[4], const uint4* b, int step, int n) const {
+        const int first = column + n * 8;
+        if constexpr (!B_IS_K_BY_N) {
+            ldmatrix_x4(two, b + TileB::slot(first + lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2));
+        } else if constexpr (sizeof(typename Math::Element) == 2) {
+            // Rows are k, columns are n: `trans` turns each 8x8 matrix on the way.
+            ldmatrix_x4_trans(two, b + TileB::slot(16 * step + lane % 16, first / 8 + lane / 16));
+        } else {
+            // There is no transposed ldmatrix for 32-bit numbers: one load each.
+            const uint32_t* const words = reinterpret_cast<const uint32_t*>(b);
+#pragma unroll
+            for (int i = 0; i < 4; ++i) {
+                const int k = 8 * step + lane % 4 + i % 2 * 4, at = first + i / 2 * 8 + lane / 4;
+                two[i] = words[TileB::slot(k, at / 4) * 4 + at % 4];
+            }
+        }
+    }
+};

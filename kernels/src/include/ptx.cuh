@@ -1,0 +1,212 @@
+// PTX instructions, one wrapper each, named after the instruction; the only file with `asm` in it.
+//
+// A kernel is written with these wrappers and CUDA's built-ins, nothing else, so that the same text also
+// compiles with an ordinary C++ compiler: with LIMPID_EMULATOR defined, `emulator_ptx.hpp` brings the types and
+// a second, plain version of every wrapper, and the kernel runs on the CPU.
+//
+// Pointers into shared memory are ordinary pointers here; a wrapper converts them where the instruction
+// wants a shared-space address. "PTX ISA" below is
+// https://docs.nvidia.com/cuda/parallel-thread-execution/, whose section names are quoted.
+#pragma once
+
+#ifdef LIMPID_EMULATOR
+#include "emulator_ptx.hpp"
+#else
+
+// NVRTC comes without the standard headers; these are the C++ types of an LP64 or LLP64 compiler alike.
+typedef signed char int8_t;
+typedef unsigned char uint8_t;
+typedef short int16_t;
+typedef unsigned short uint16_t;
+typedef int int32_t;
+typedef unsigned int uint32_t;
+typedef long long int64_t;
+typedef unsigned long long uint64_t;
+
+// IEEE binary16 as it lies in memory. Arithmetic is done in float; two of them fill a register.
+struct f16 {
+    uint16_t bits;
+};
+
+// Dynamic shared memory as an array of `type`, 128-byte aligned so that rows of 32 banks start at bank 0.
+#define DYNAMIC_SHARED(type, name)                                     \
+    extern __shared__ __align__(128) unsigned char dynamic_shared[];   \
+    type* const name = reinterpret_cast<type*>(dynamic_shared)
+
+// The shared-space address that ldmatrix and cp.async take.
+__device__ __forceinline__ uint32_t shared_address(const void* shared) {
+    return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+}
+
+// ---- Conversions (PTX ISA: "Data Movement and Conversion Instructions: cvt") ---------------------------------
+
+// Exact.
+__device__ __forceinline__ float cvt_f32_f16(f16 x) {
+    float y;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(y) : "h"(x.bits));
+    return y;
+}
+
+// To nearest, ties to even; beyond 65504 becomes infinite.
+__device__ __forceinline__ f16 cvt_rn_f16_f32(float x) {
+    f16 y;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(y.bits) : "f"(x));
+    return y;
+}
+
+// Two at once: `low` into bits 0-15, `high` into bits 16-31. One instruction from sm_80 on.
+__device__ __forceinline__ uint32_t cvt_rn_f16x2_f32(float low, float high) {
+#if __CUDA_ARCH__ >= 800
+    uint32_t y;
+    asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(y) : "f"(high), "f"(low));
+    return y;
+#else
+    return cvt_rn_f16_f32(low).bits | static_cast<uint32_t>(cvt_rn_f16_f32(high).bits) << 16;
+#endif
+}
+
+#if __CUDA_ARCH__ >= 800
+// To TF32, which is binary32 with 10 bits of mantissa: to nearest, ties away from zero. Without it `mma` would
+// cut the low 13 bits off, which loses half a bit and biases sums towards zero.
+__device__ __forceinline__ uint32_t cvt_rna_tf32_f32(uint32_t x) {
+    uint32_t y;
+    asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(y) : "f"(__uint_as_float(x)));
+    return y;
+}
+#endif
+
+// ---- ldmatrix (PTX ISA: "Warp-level matrix load instruction: ldmatrix") --------------------------------------
+//
+// Loads 8x8 matrices of 16-bit elements. Each row is 16 contiguous, 16-byte aligned bytes of shared memory; lane
+// l points at row l%8 of matrix l/8. Lane l receives the elements (row l/4, columns 2(l%4) and 2(l%4)+1) of each
+// matrix, one register a matrix; with `trans` the elements (rows 2(l%4) and 2(l%4)+1, column l/4).
+// All 32 lanes take part; x2 looks only at the pointers of lanes 0-15, x1 of lanes 0-7.
+
+__device__ __forceinline__ void ldmatrix_x1(uint32_t& d, const void* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x1.shared.b16 {%0}, [%1];"
+                 : "=r"(d)
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+
+__device__ __forceinline__ void ldmatrix_x2(uint32_t (&d)[2], const void* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(d[0]), "=r"(d[1])
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+
+__device__ __forceinline__ void ldmatrix_x4(uint32_t (&d)[4], const void* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+
+__device__ __forceinline__ void ldmatrix_x2_trans(uint32_t (&d)[2], const void* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0, %1}, [%2];"
+                 : "=r"(d[0]), "=r"(d[1])
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+
+__device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&d)[4], const void* row) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(d[0]), "=r"(d[1]), "=r"(d[2]), "=r"(d[3])
+                 : "r"(shared_address(row))
+                 : "memory");
+}
+
+// ---- mma (PTX ISA: "Warp-level matrix instructions: mma") ----------------------------------------------------
+//
+// d += a·b with a 16xK row-major, b Kx8 column-major, d 16x8 of f32. With g = lane/4 and t = lane%4, lane holds
+//   d[0], d[1]: row g, columns 2t, 2t+1;   d[2], d[3]: row g+8, the same columns.
+
+// a[0]: (g, 2t..2t+1), a[1]: (g+8, 2t..), a[2]: (g, 2t+8..), a[3]: (g+8, 2t+8..);
+// b[0]: rows 2t, 2t+1 of column g, b[1]: rows 2t+8, 2t+9. The lower index lies in the lower half. sm_80 on.
+__device__ __forceinline__ void mma_m16n8k16_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    asm(
+        "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+// a[0]: (g, 2t..2t+1), a[1]: (g+8, 2t..); b: rows 2t, 2t+1 of column g. sm_75 on.
+__device__ __forceinline__ void mma_m16n8k8_f16(float (&d)[4], const uint32_t (&a)[2], const uint32_t (&b)[1]) {
+    asm(
+        "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(b[0]));
+}
+
+// One TF32 number a register. a[0]: (g, t), a[1]: (g+8, t), a[2]: (g, t+4), a[3]: (g+8, t+4);
+// b[0]: row t of column g, b[1]: row t+4. sm_80 on.
+__device__ __forceinline__ void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    asm(
+        "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+#if __CUDA_ARCH__ >= 800
+// ---- cp.async (PTX ISA: "Data Movement and Conversion Instructions: Non-bulk copy") --------------------------
+//
+// Copies from global to shared memory behind the thread's back. Where `valid` is false nothing is read and zeros
+// are written (src-size 0); the address may then be anything, though a null or wild one is better avoided.
+
+// 16 bytes, both addresses 16-byte aligned; past L1 (.cg), because a tile is read from shared memory afterwards.
+__device__ __forceinline__ void cp_async_16(void* shared, const void* global, bool valid) {
+    asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;"
+                 :
+                 : "r"(shared_address(shared)), "l"(__cvta_generic_to_global(global)), "r"(valid ? 16 : 0)
+                 : "memory");
+}
+
+// 8 bytes, both addresses 8-byte aligned.
+__device__ __forceinline__ void cp_async_8(void* shared, const void* global, bool valid) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;"
+                 :
+                 : "r"(shared_address(shared)), "l"(__cvta_generic_to_global(global)), "r"(valid ? 8 : 0)
+                 : "memory");
+}
+
+// 4 bytes, both addresses 4-byte aligned.
+__device__ __forceinline__ void cp_async_4(void* shared, const void* global, bool valid) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 4, %2;"
+                 :
+                 : "r"(shared_address(shared)), "l"(__cvta_generic_to_global(global)), "r"(valid ? 4 : 0)
+                 : "memory");
+}
+
+// Closes the group of all copies this thread has started since the last commit; an empty group is allowed.
+__device__ __forceinline__ void cp_async_commit_group() {
+    asm volatile("cp.async.commit_group;" ::: "memory");
+}
+
+// Waits until at most the N youngest groups of this thread are still under way.
+template <int N>
+__device__ __forceinline__ void cp_async_wait_group() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
+}
+#endif
+
+#endif  // LIMPID_EMULATOR
+
+// ---- What both worlds share ----------------------------------------------------------------------------------
+
+// Numbers as float, whatever they are stored as.
+__device__ __forceinline__ float to_f32(float x) { return x; }
+__device__ __forceinline__ float to_f32(f16 x) { return cvt_f32_f16(x); }
+
+// A float as it is stored, rounded once: `from_f32<f16>(x)`.
+template <typename T>
+__device__ __forceinline__ T from_f32(float x);
+template <>
+__device__ __forceinline__ float from_f32<float>(float x) { return x; }
+template <>
+__device__ __forceinline__ f16 from_f32<f16>(float x) { return cvt_rn_f16_f32(x); }
+
+// 16 bytes of zeros, the vector access of every kernel.
+__device__ __forceinline__ uint4 zero_vector() { return make_uint4(0, 0, 0, 0); }

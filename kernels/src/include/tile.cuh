@@ -1,0 +1,263 @@
+// The block tile of every matrix-like kernel: who computes what, how tiles come into shared memory, the main loop,
+// and the way of the sums back out.
+//
+// A block computes BLOCK_M x BLOCK_N sums and walks along K in steps of BLOCK_K; WARPS_M x WARPS_N warps share
+// the block tile. All movement is in vectors of 16 bytes. Three things are left to the including kernel:
+//
+//   Math    the element type: `Element`, and `WIDTH`, its count in a vector
+//   Source  where a tile comes from: `Layout`, `valid(j)`, `address(j)`, `read(j)`, `advance()`
+//   Warp    what a warp does with two tiles in shared memory: `multiply(a, b)`, and `stage(slab, out)` at the end
+//
+// Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
+// of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
+// are to fit on a multiprocessor together: it bounds the registers.
+#pragma once
+#include "include/epilogue.cuh"
+#include "include/ptx.cuh"
+
+constexpr int THREADS = 32 * WARPS_M * WARPS_N;
+constexpr int WARP_M = BLOCK_M / WARPS_M;
+constexpr int WARP_N = BLOCK_N / WARPS_N;
+
+// Copies run behind the threads' backs where the chip can do it and whole vectors can be copied.
+#if __CUDA_ARCH__ >= 800 && ALIGNED
+#define ASYNC_COPY 1
+#else
+#define ASYNC_COPY 0
+static_assert(STAGES == 2, "copies through registers alternate between two buffers");
+#endif
+
+// ---- Layout of a tile in shared memory -----------------------------------------------------------------------
+
+// ROWS rows of ROW_VECTORS vectors. Vector v of row r lies at `slot(r, v)`: rows follow one another, and inside
+// a row the vectors are permuted by XOR so that the eight vectors (r..r+7, v), which an ldmatrix or a quarter of
+// a warp reads at once, lie in eight different groups of four banks:
+//
+//      4 vectors a row                 8 or more vectors a row
+//      rows 0,1   0 1 2 3 | 0 1 2 3    row 0   0 1 2 3 4 5 6 7
+//      rows 2,3   1 0 3 2 | 1 0 3 2    row 1   1 0 3 2 5 4 7 6
+//      rows 4,5   2 3 0 1 | 2 3 0 1    row 2   2 3 0 1 6 7 4 5
+//      rows 6,7   3 2 1 0 | 3 2 1 0    ...
+//
+// For copying, thread t takes the vectors t, t + THREADS, ...: always the same v, in rows ROW_STEP apart.
+template <int ROWS, int ROW_VECTORS>
+struct TileLayout {
+    static_assert(THREADS % ROW_VECTORS == 0 && (ROW_VECTORS & (ROW_VECTORS - 1)) == 0, "columns of threads");
+    static constexpr int VECTORS = ROW_VECTORS;
+    static constexpr int SIZE = ROWS * ROW_VECTORS;
+    static constexpr int ROW_STEP = THREADS / ROW_VECTORS;
+    static constexpr int COPIES = (SIZE + THREADS - 1) / THREADS;
+    static constexpr int PERIOD = ROW_VECTORS < 8 ? ROW_VECTORS : 8;  // different permutations
+    static constexpr int REPEAT = 8 / PERIOD;                         // rows that share one
+
+    static __device__ __forceinline__ int slot(int row, int vector) {
+        return row * ROW_VECTORS + (vector ^ ((row / REPEAT) % PERIOD));
+    }
+    static __device__ __forceinline__ int thread_row() { return threadIdx.x / ROW_VECTORS; }
+    static __device__ __forceinline__ int thread_vector() { return threadIdx.x % ROW_VECTORS; }
+    static __device__ __forceinline__ bool thread_copies(int j) {
+        return SIZE % THREADS == 0 || thread_row() + j * ROW_STEP < ROWS;
+    }
+    static __device__ __forceinline__ int thread_slot(int j) {
+        return slot(thread_row() + j * ROW_STEP, thread_vector());
+    }
+};
+
+// ---- Copying a tile ------------------------------------------------------------------------------------------
+
+#if ASYNC_COPY
+// Starts the copies of this thread's share of a tile and moves the source on by one step of K.
+template <class Source>
+__device__ __forceinline__ void start_copy(uint4* tile, Source& source) {
+    typedef typename Source::Layout Layout;
+#pragma unroll
+    for (int j = 0; j < Layout::COPIES; ++j) {
+        if (Layout::thread_copies(j)) {
+            cp_async_16(tile + Layout::thread_slot(j), source.address(j), source.valid(j));
+        }
+    }
+    source.advance();
+}
+#else
+// This thread's share of a tile, on its way through registers.
+template <class Source>
+struct Staged {
+    typedef typename Source::Layout Layout;
+    uint4 vectors[Layout::COPIES];
+
+    __device__ __forceinline__ void fetch(Source& source) {
+#pragma unroll
+        for (int j = 0; j < Layout::COPIES; ++j) {
+            vectors[j] = Layout::thread_copies(j) ? source.read(j) : zero_vector();
+        }
+        source.advance();
+    }
+    __device__ __forceinline__ void put(uint4* tile) const {
+#pragma unroll
+        for (int j = 0; j < Layout::COPIES; ++j) {
+            if (Layout::thread_copies(j)) tile[Layout::thread_slot(j)] = vectors[j];
+        }
+    }
+};
+#endif
+
+// ---- The main loop -------------------------------------------------------------------------------------------
+
+// warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Ends with a barrier,
+// after which `shared` may be used for something else.
+template <class Warp, class A, class B>
+__device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared) {
+    constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
+#if ASYNC_COPY
+    // STAGES-1 tiles are under way while one is multiplied. A group is committed at every step, empty or not,
+    // so that "all but the youngest STAGES-2 groups" always means: this step's tiles are there.
+    int filling = 0, reading = 0;
+    for (; filling < STAGES - 1; ++filling) {
+        if (filling < steps) {
+            start_copy(shared + filling * STAGE, a);
+            start_copy(shared + filling * STAGE + SIZE_A, b);
+        }
+        cp_async_commit_group();
+    }
+    for (int step = 0; step < steps; ++step) {
+        cp_async_wait_group<STAGES - 2>();
+        // Everyone's copies have arrived, and everyone has done reading the stage that is filled next.
+        __syncthreads();
+        if (step + STAGES - 1 < steps) {
+            start_copy(shared + filling * STAGE, a);
+            start_copy(shared + filling * STAGE + SIZE_A, b);
+        }
+        cp_async_commit_group();
+        warp.multiply(shared + reading * STAGE, shared + reading * STAGE + SIZE_A);
+        filling = filling + 1 == STAGES ? 0 : filling + 1;
+        reading = reading + 1 == STAGES ? 0 : reading + 1;
+    }
+    cp_async_wait_group<0>();
+    __syncthreads();
+#else
+    // The next tile's loads are started before the multiplication and stored after it.
+    Staged<A> staged_a;
+    Staged<B> staged_b;
+    staged_a.fetch(a);
+    staged_b.fetch(b);
+    for (int step = 0; step < steps; ++step) {
+        uint4* const stage = shared + (step % 2) * STAGE;
+        staged_a.put(stage);
+        staged_b.put(stage + SIZE_A);
+        // One barrier a step is enough: whoever fills this buffer again has passed the next step's barrier,
+        // and everyone reaches that only after this step's multiplication.
+        __syncthreads();
+        if (step + 1 < steps) {
+            staged_a.fetch(a);
+            staged_b.fetch(b);
+        }
+        warp.multiply(stage, stage + SIZE_A);
+    }
+    __syncthreads();
+#endif
+}
+
+// ---- What a block does, and the way out ----------------------------------------------------------------------
+
+// How the grid covers the work: x runs over column tiles, then row tiles, then batches (or groups), so that blocks
+// which share a tile of A run side by side and find it in L2; y runs over the shares of K.
+struct TileGrid {
+    int tiles_m;
+    int tiles_n;
+    int steps;            // of BLOCK_K along K
+    int steps_per_split;  // `steps` where K is not split
+};
+
+struct BlockWork {
+    int batch, row, column;  // of the block tile's first sum
+    int first_step, steps;
+
+    __device__ __forceinline__ explicit BlockWork(const TileGrid& grid) {
+        const int tile = blockIdx.x / grid.tiles_n;
+        column = (blockIdx.x % grid.tiles_n) * BLOCK_N;
+        row = (tile % grid.tiles_m) * BLOCK_M;
+        batch = tile / grid.tiles_m;
+        first_step = blockIdx.y * grid.steps_per_split;
+        const int left = grid.steps - first_step;
+        steps = left < grid.steps_per_split ? left : grid.steps_per_split;
+    }
+};
+
+// Takes eight sums of a row. With K split, partial sums go to the workspace as f32 [split][batch][row][pitch],
+// pitch = columns rounded up to 8, and `gemm/split_k.cu` finishes them; otherwise the epilogue follows at once.
+struct Output {
+    const EpilogueParams& epilogue;
+    EpilogueTensors tensors;
+    float* partial;       // null: K is not split
+    int64_t partial_row;  // of this block's share and batch
+    int rows, columns;    // of this batch or group
+    int first_column;     // of this group among the columns of y
+
+    __device__ __forceinline__ bool inside(int row, int column) const { return row < rows && column < columns; }
+
+    __device__ __forceinline__ RawRow8 residual(int row, int column) const {
+        if (partial || !inside(row, column)) return {zero_vector(), zero_vector()};
+        return load_residual_8(epilogue, tensors, row, first_column + column);
+    }
+
+    __device__ __forceinline__ void store(int row, int column, const float* sums, const RawRow8& residual) const {
+        if (!inside(row, column)) return;
+        float x[8];
+        load_row_8(sums, x);
+        if (partial) {
+            const int pitch = (columns + 7) / 8 * 8;
+            store_row_8(partial, false, (partial_row + row) * pitch + column, 8, x);
+        } else if (epilogue.vectors) {
+            epilogue_8(epilogue, tensors, row, first_column + column, x, residual);
+        } else {
+            // The last group writes the padding lanes as well.
+            const bool last = first_column + columns == epilogue.columns;
+#pragma unroll 1
+            for (int i = 0; i < 8; ++i) {
+                if (column + i < columns || last) epilogue_1(epilogue, tensors, row, first_column + column + i, sums[i]);
+            }
+        }
+    }
+};
+
+// Brings a warp's sums out: slab by slab through shared memory, where lanes exchange their scattered numbers for
+// eight neighbours in a row, so that memory is read and written in full 16-byte vectors. The loops are rolled,
+// with a selection where registers cannot be indexed: an epilogue is long, and this way exists once.
+template <class Warp>
+__device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& work, const Output& output,
+                                           uint4* shared) {
+    constexpr int EIGHTHS = WARP_N / 8;
+    constexpr int ITEMS = (Warp::SLAB_ROWS * EIGHTHS + 31) / 32;
+    const int lane = threadIdx.x % 32, index = threadIdx.x / 32;
+    float* const slab = reinterpret_cast<float*>(shared) + index * (Warp::SLAB_ROWS * Warp::SLAB_PITCH);
+    const int row = work.row + (index / WARPS_N) * WARP_M;
+    const int column = work.column + (index % WARPS_N) * WARP_N + lane % EIGHTHS * 8;
+#pragma unroll 1
+    for (int s = 0; s < Warp::SLABS; ++s) {
+        const int first = lane / EIGHTHS;  // row of the slab; item i is 32/EIGHTHS rows further down
+        RawRow8 residuals[ITEMS];
+#pragma unroll
+        for (int i = 0; i < ITEMS; ++i) {
+            residuals[i] = output.residual(row + s * Warp::SLAB_ROWS + first + i * (32 / EIGHTHS), column);
+        }
+#pragma unroll
+        for (int k = 0; k < Warp::SLABS; ++k) {
+            if (k == s) warp.stage(k, slab);
+        }
+        __syncwarp();
+#pragma unroll 1
+        for (int i = 0; i < ITEMS; ++i) {
+            RawRow8 residual = residuals[0];
+#pragma unroll
+            for (int k = 1; k < ITEMS; ++k) {
+                if (k == i) residual = residuals[k];
+            }
+            const int slab_row = first + i * (32 / EIGHTHS);
+            if (Warp::SLAB_ROWS % (32 / EIGHTHS) == 0 || slab_row < Warp::SLAB_ROWS) {
+                output.store(row + s * Warp::SLAB_ROWS + slab_row, column,
+                             slab + slab_row * Warp::SLAB_PITCH + lane % EIGHTHS * 8, residual);
+            }
+        }
+        __syncwarp();
+    }
+}

@@ -1,0 +1,47 @@
+// y = x with another layout, and another type if asked: slice, pad, concat into a larger tensor, cast.
+//
+// Shapes     up to 6 dims, the last varies fastest; x and y have the same extents and strides of their own.
+//            Lanes [lanes, padded) after the last dim of y are written as zeros.
+// Grid       one thread per VECTOR neighbouring elements of y; fewer than 2^31 threads.
+// Access     dense, aligned rows move in vectors. Rows of x that are scattered are read lane by lane: when a few
+//            planes become a picture's channels (NCHW to NHWC with a small C), neighbouring threads then read
+//            neighbouring elements of each plane, and every access is full.
+// Traffic    x once, y once.
+//
+// Parameters VECTOR          elements of a thread, 16 bytes' worth if nothing is cast; 1 for scattered rows of y
+//            X_TYPE, Y_TYPE  element types; a copy without a cast uses any type of the right size
+
+#include "include/cast.cuh"
+#include "layout/strided.cuh"
+
+extern "C" __global__ void __launch_bounds__(512, 1)
+    copy(const X_TYPE* __restrict__ x, Y_TYPE* __restrict__ y, const StridedPair p) {
+    if (thread_number() >= p.vectors) return;
+    const Place at = place_of(p, thread_number(), VECTOR);
+    const int last = static_cast<int>(p.rank) - 1;
+    const int count = static_cast<int>(p.lanes) - at.first;
+    const int written = static_cast<int>(p.padded) - at.first;
+
+    Vector<X_TYPE, VECTOR> in = {};
+    if (p.x_whole && count >= VECTOR) {
+        in = load_vector<VECTOR>(x + at.x);
+    } else {
+#pragma unroll
+        for (int i = 0; i < VECTOR; ++i) {
+            if (i < count) in.lane[i] = x[at.x + i * p.x_strides[last]];
+        }
+    }
+
+    Vector<Y_TYPE, VECTOR> out;
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) out.lane[i] = Cast<Y_TYPE, X_TYPE>::of(in.lane[i]);
+
+    if (p.y_whole && written >= VECTOR) {
+        *reinterpret_cast<Vector<Y_TYPE, VECTOR>*>(y + at.y) = out;
+        return;
+    }
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) {
+        if (i < written) y[at.y + i * p.y_strides[last]] = out.lane[i];
+    }
+}

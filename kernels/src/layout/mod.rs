@@ -1,0 +1,12 @@
+//! Moving elements: copies between layouts and types, transposes, fills.
+
+mod cast;
+mod copy;
+mod fill;
+mod strided;
+mod transpose;
+
+pub use cast::Cast;
+pub use copy::Copy;
+pub use fill::Fill;
+pub use transpose::Transpose;

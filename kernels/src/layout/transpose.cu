@@ -1,0 +1,116 @@
+// y = x where x and y disagree on which dim varies fastest, NCHW to NHWC and back above all; casts on the way.
+//
+// Shapes     batch dims (up to 4, merged by the caller), `rows` along which x is contiguous, `columns` along which
+//            y is contiguous. x[b, column, row] lies at x_batch + column·x_pitch + row, y[b, row, column] at
+//            y_batch + row·y_pitch + column. Columns [columns, padded) of y are written as zeros.
+// Grid       x: tiles of rows, y: tiles of columns, z: batches (a loop, should there be more than 65535).
+// Method     a tile goes through shared memory: read along x's rows, written along y's columns, both in vectors
+//            of 16 bytes. A tile row is TILE elements of y in chunks of one vector; chunk j of row r lies at
+//            j ^ (r / VECTOR_X), which spreads the transposed, element-wise stores over all 32 banks. (A padded
+//            row, the customary cure, would break the alignment of the vector loads.)
+// Traffic    x once, y once.
+// Source     Ruetsch and Micikevicius, "Optimizing Matrix Transpose in CUDA", NVIDIA 2009.
+//
+// Parameters TILE            rows and columns of a tile
+//            X_TYPE, Y_TYPE  element types
+//            THREADS         of a block
+
+#include "include/cast.cuh"
+#include "include/index.cuh"
+#include "include/vector.cuh"
+
+constexpr int VECTOR_X = 16 / sizeof(X_TYPE);
+constexpr int VECTOR_Y = 16 / sizeof(Y_TYPE);
+constexpr int CHUNKS = TILE / VECTOR_Y;
+
+struct TransposeParams {
+    int64_t x_strides[4];  // of the batch dims
+    int64_t y_strides[4];
+    int64_t x_offset;
+    int64_t y_offset;
+    int64_t x_pitch;  // from one column to the next in x
+    int64_t y_pitch;  // from one row to the next in y
+    Divisor batch[4];
+    uint32_t batches;
+    uint32_t rows;
+    uint32_t columns;
+    uint32_t padded;
+    uint32_t x_whole;  // nonzero: vectors of x are aligned
+    uint32_t y_whole;
+};
+
+// Where element (row, column) of the tile lies.
+__device__ __forceinline__ int swizzled(int row, int column) {
+    const int chunk = (column / VECTOR_Y) ^ (row / VECTOR_X % CHUNKS);
+    return row * TILE + chunk * VECTOR_Y + column % VECTOR_Y;
+}
+
+__device__ __forceinline__ void read_tile(Y_TYPE* tile, const X_TYPE* x, int row0, int column0,
+                                          const TransposeParams& p) {
+    constexpr int VECTORS = TILE / VECTOR_X;
+    for (int i = threadIdx.x; i < VECTORS * TILE; i += THREADS) {
+        const int row = i % VECTORS * VECTOR_X;
+        const int column = i / VECTORS;
+        const int count = min(VECTOR_X, static_cast<int>(p.rows) - (row0 + row));
+        if (count <= 0 || column0 + column >= static_cast<int>(p.columns)) continue;
+        const X_TYPE* from = x + (column0 + column) * p.x_pitch + row0 + row;
+        Vector<X_TYPE, VECTOR_X> v = {};
+        if (p.x_whole && count == VECTOR_X) {
+            v = load_vector<VECTOR_X>(from);
+        } else {
+#pragma unroll
+            for (int j = 0; j < VECTOR_X; ++j) {
+                if (j < count) v.lane[j] = from[j];
+            }
+        }
+#pragma unroll
+        for (int j = 0; j < VECTOR_X; ++j) {
+            tile[swizzled(row + j, column)] = Cast<Y_TYPE, X_TYPE>::of(v.lane[j]);
+        }
+    }
+}
+
+__device__ __forceinline__ void write_tile(Y_TYPE* y, const Y_TYPE* tile, int row0, int column0,
+                                           const TransposeParams& p) {
+    for (int i = threadIdx.x; i < TILE * CHUNKS; i += THREADS) {
+        const int row = i / CHUNKS;
+        const int column = i % CHUNKS * VECTOR_Y;
+        const int written = min(VECTOR_Y, static_cast<int>(p.padded) - (column0 + column));
+        if (written <= 0 || row0 + row >= static_cast<int>(p.rows)) continue;
+        Vector<Y_TYPE, VECTOR_Y> v = load_vector<VECTOR_Y>(tile + swizzled(row, column));
+        const int count = static_cast<int>(p.columns) - (column0 + column);
+#pragma unroll
+        for (int j = 0; j < VECTOR_Y; ++j) {
+            if (j >= count) v.lane[j] = Y_TYPE{};
+        }
+        Y_TYPE* to = y + (row0 + row) * p.y_pitch + column0 + column;
+        if (p.y_whole && written == VECTOR_Y) {
+            *reinterpret_cast<Vector<Y_TYPE, VECTOR_Y>*>(to) = v;
+        } else {
+#pragma unroll
+            for (int j = 0; j < VECTOR_Y; ++j) {
+                if (j < written) to[j] = v.lane[j];
+            }
+        }
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(THREADS, 1)
+    transpose(const X_TYPE* __restrict__ x, Y_TYPE* __restrict__ y, const TransposeParams p) {
+    __shared__ __align__(16) Y_TYPE tile[TILE * TILE];
+    const int row0 = static_cast<int>(blockIdx.x) * TILE;
+    const int column0 = static_cast<int>(blockIdx.y) * TILE;
+    for (uint32_t batch = blockIdx.z; batch < p.batches; batch += gridDim.z) {
+        int64_t from = p.x_offset, to = p.y_offset;
+        uint32_t n = batch;
+        for (int d = 3; d >= 0; --d) {
+            const int64_t index = take_index(n, p.batch[d]);
+            from += index * p.x_strides[d];
+            to += index * p.y_strides[d];
+        }
+        read_tile(tile, x + from, row0, column0, p);
+        __syncthreads();
+        write_tile(y + to, tile, row0, column0, p);
+        __syncthreads();
+    }
+}

@@ -1,0 +1,5 @@
+//! Interpolation of pictures.
+
+mod nhwc;
+
+pub use nhwc::Nhwc;

@@ -1,0 +1,179 @@
+//! FP16: values and weights are stored and multiplied in half precision, sums are kept in FP32.
+//!
+//! Half precision ends at 65504. A group stays FP32 if its weights, what it reads or what it makes go beyond
+//! that, and the ledger says so. Biases stay FP32: they are added to FP32 sums. The network's own inputs and
+//! outputs keep their types; a convolution or product that makes an output stores it in FP32 unrounded.
+//!
+//! ```text
+//! x f32 -> Conv -> Relu -> y f32     =>     x f32 -> Cast f16 -> Conv(fp16) -> Relu(fp16) -> y f32
+//! ```
+
+use crate::activations::{Ranges, largest_magnitude};
+use limpid_graph::ir::{Fact, Graph, GraphError, Node, NodeId, Precision, ValueId};
+use limpid_graph::ops::{Cast, Op};
+use limpid_graph::rewrite::Ledger;
+use limpid_graph::tensor::DType;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The largest finite number of half precision.
+pub const LARGEST: f32 = 65504.0;
+
+/// The name under which the ledger books this.
+pub const RULE: &str = "fp16";
+
+/// Converts every group that may be; returns how many stay FP32 because something would overflow.
+///
+/// `ranges` are the activations' magnitudes on sample data; without them only weights are checked.
+pub fn convert(graph: &mut Graph, ledger: &mut Ledger, ranges: Option<&Ranges>) -> Result<usize, GraphError> {
+    let mut kept = 0;
+    let mut halves = BTreeSet::new();
+    for id in graph.topological_order()? {
+        let node = graph.node(id);
+        if !computes_reals(graph, node) {
+            continue;
+        }
+        match overflow(graph, node, ranges) {
+            Some(reason) => {
+                ledger.refuse(RULE, &node.name, &format!("stays FP32: {reason}"));
+                kept += 1;
+            }
+            None => {
+                halves.insert(id);
+            }
+        }
+    }
+    Conversion { graph, halves, casts: BTreeMap::new() }.run()?;
+    Ok(kept)
+}
+
+fn is_real(graph: &Graph, value: ValueId) -> bool {
+    graph.fact(value).dtype.is_float()
+}
+
+fn computes_reals(graph: &Graph, node: &Node) -> bool {
+    node.outputs.iter().any(|&v| is_real(graph, v)) || node.inputs.iter().any(|&v| is_real(graph, v))
+}
+
+/// Why a node cannot be FP16, if so.
+fn overflow(graph: &Graph, node: &Node, ranges: Option<&Ranges>) -> Option<String> {
+    for &input in &node.inputs {
+        if let Some(constant) = graph.constant(input).filter(|c| c.dtype().is_float()) {
+            let largest = largest_magnitude(&constant.to_f32());
+            if largest > LARGEST {
+                let name = &graph.value(input).name;
+                return Some(format!("`{name}` holds {largest:e}, beyond FP16's {LARGEST}"));
+            }
+        }
+    }
+    let ranges = ranges?;
+    for &value in node.inputs.iter().chain(&node.outputs) {
+        if let Some(largest) = ranges.largest(value).filter(|l| *l > LARGEST) {
+            let name = &graph.value(value).name;
+            return Some(format!("`{name}` reaches {largest:e} on sample data, beyond FP16's {LARGEST}"));
+        }
+    }
+    None
+}
+
+struct Conversion<'g> {
+    graph: &'g mut Graph,
+    /// Nodes that compute in FP16.
+    halves: BTreeSet<NodeId>,
+    /// A value in another type, once made.
+    casts: BTreeMap<(ValueId, DType), ValueId>,
+}
+
+impl Conversion<'_> {
+    fn run(mut self) -> Result<(), GraphError> {
+        for id in self.graph.topological_order()? {
+            if !computes_reals(self.graph, self.graph.node(id)) {
+                continue;
+            }
+            let half = self.halves.contains(&id);
+            self.inputs(id, if half { DType::F16 } else { DType::F32 })?;
+            if half {
+                self.graph.node_mut(id).precision = Precision::Fp16;
+                self.outputs(id)?;
+            }
+        }
+        self.graph.drop_unused_values();
+        self.graph.verify()
+    }
+
+    /// Lets a node read its reals in `dtype`: constants converted in place of casts, parameters of epilogues kept.
+    fn inputs(&mut self, id: NodeId, dtype: DType) -> Result<(), GraphError> {
+        let node = self.graph.node(id);
+        let readable: Vec<(usize, ValueId)> = node
+            .inputs
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|&(index, value)| {
+                let constant = self.graph.constant(value).is_some();
+                is_real(self.graph, value) && !(constant && stays_single(&node.op, index))
+            })
+            .collect();
+        for (index, value) in readable {
+            if self.graph.fact(value).dtype != dtype {
+                let cast = self.cast(value, dtype)?;
+                self.graph.node_mut(id).inputs[index] = cast;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets a node store what it makes in FP16; an output of the network keeps its type.
+    fn outputs(&mut self, id: NodeId) -> Result<(), GraphError> {
+        let node = self.graph.node(id);
+        let writes_any_type = matches!(node.op, Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm(_));
+        for (index, value) in node.outputs.clone().into_iter().enumerate() {
+            if !is_real(self.graph, value) {
+                continue;
+            }
+            if !self.graph.outputs.contains(&value) {
+                self.graph.value_mut(value).fact.dtype = DType::F16;
+            } else if !writes_any_type {
+                let fact = Fact { dtype: DType::F16, ..self.graph.fact(value).clone() };
+                let name = format!("{}/f16", self.graph.value(value).name);
+                let half = self.graph.add_value(&name, fact);
+                self.graph.value_mut(half).producer = Some(id);
+                self.graph.node_mut(id).outputs[index] = half;
+                self.graph.value_mut(value).producer = None;
+                let dtype = self.graph.fact(value).dtype;
+                self.graph.add_node_making(
+                    &name.replace("/f16", "/cast"),
+                    Cast { to: dtype }.into(),
+                    &[half],
+                    &[value],
+                )?;
+                self.casts.insert((value, DType::F16), half);
+            }
+        }
+        Ok(())
+    }
+
+    fn cast(&mut self, value: ValueId, dtype: DType) -> Result<ValueId, GraphError> {
+        if let Some(&cast) = self.casts.get(&(value, dtype)) {
+            return Ok(cast);
+        }
+        let name = format!("{}/{dtype}", self.graph.value(value).name);
+        let cast = match self.graph.constant(value).map(|c| c.cast(dtype)) {
+            Some(tensor) => self.graph.add_constant(&name, tensor),
+            None => {
+                let node = self.graph.add_node(&name, Cast { to: dtype }.into(), &[value])?;
+                self.graph.node(node).outputs[0]
+            }
+        };
+        self.casts.insert((value, dtype), cast);
+        Ok(cast)
+    }
+}
+
+/// Constants that kernels read in FP32 whatever they multiply in: everything but the factors of products.
+fn stays_single(op: &Op, index: usize) -> bool {
+    match op {
+        Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm(_) => index != 1,
+        Op::MatMul(_) => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,264 @@
+//! Where values lie, and how they get from one form to the other.
+
+use super::{LowerError, Lowering, narrow};
+use crate::plan::types::{BufferKind, Operand};
+use limpid_graph::ir::ValueId;
+use limpid_graph::ops::{Cost, Spec};
+use limpid_graph::tensor::{DType, row_major_strides};
+use limpid_kernels::launch::Role;
+use limpid_kernels::site::{CopySite, Image, Site, View};
+
+/// How a value lies in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Form {
+    /// NHWC, channels padded to a multiple of 16 bytes. Of rank 2 (N,C), 3 (N,C,L) or 4 (N,C,H,W).
+    Image,
+    /// Row-major in logical order.
+    Dense,
+}
+
+/// Where a value lies in one form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Placed {
+    pub operand: Operand,
+    /// Elements from one pixel to the next; of an image only.
+    pub pitch: u32,
+}
+
+impl Placed {
+    pub fn dense(operand: Operand) -> Self {
+        Self { operand, pitch: 0 }
+    }
+}
+
+impl Lowering<'_> {
+    pub fn put(&mut self, value: ValueId, form: Form, placed: Placed) {
+        self.forms.insert((value, form), placed);
+    }
+
+    /// True if the value can be an image.
+    pub fn is_pictorial(&self, value: ValueId) -> bool {
+        (2..=4).contains(&self.spec(value).shape.len())
+    }
+
+    /// The image a value is, `pitch` elements from pixel to pixel.
+    pub fn image(&self, value: ValueId, pitch: u32) -> Result<Image, LowerError> {
+        let spec = self.spec(value);
+        let [n, c, h, w] = pictorial(spec);
+        Ok(Image { n: narrow(n)?, h: narrow(h)?, w: narrow(w)?, c: narrow(c)?, pitch, dtype: spec.dtype })
+    }
+
+    /// Reads a value as an image, bringing it into that form if it is not.
+    pub fn read_image(&mut self, value: ValueId) -> Result<(Image, Operand), LowerError> {
+        let placed = self.read(value, Form::Image)?;
+        Ok((self.image(value, placed.pitch)?, placed.operand))
+    }
+
+    /// Reads a value row-major.
+    pub fn read_dense(&mut self, value: ValueId) -> Result<Operand, LowerError> {
+        Ok(self.read(value, Form::Dense)?.operand)
+    }
+
+    fn read(&mut self, value: ValueId, form: Form) -> Result<Placed, LowerError> {
+        if let Some(&placed) = self.forms.get(&(value, form)) {
+            return Ok(placed);
+        }
+        let (source, from) = self.any_form(value)?;
+        if source == value && let Some(placed) = self.same_bytes(value, from) {
+            self.put(value, form, placed);
+            return Ok(placed);
+        }
+        let target = self.write(value, form)?;
+        self.copy_value(source, from, value, form, target)?;
+        Ok(target)
+    }
+
+    /// Some form a value is in. If it is a cast that nobody made yet: the form of what it is cast from.
+    pub fn any_form(&mut self, value: ValueId) -> Result<(ValueId, Form), LowerError> {
+        let mut source = value;
+        loop {
+            // Images first: they are what most work writes.
+            for form in [Form::Image, Form::Dense] {
+                if self.forms.contains_key(&(source, form)) {
+                    return Ok((source, form));
+                }
+            }
+            match self.casts.get(&source) {
+                Some(&from) => source = from,
+                None => {
+                    let operand = self.constant_buffer(source);
+                    self.put(source, Form::Dense, Placed::dense(operand));
+                }
+            }
+        }
+    }
+
+    /// A value in one form that has the same bytes in the other: one pixel a picture, no padding.
+    fn same_bytes(&self, value: ValueId, from: Form) -> Option<Placed> {
+        let spec = self.spec(value);
+        if !self.is_pictorial(value) {
+            return None;
+        }
+        let [_, c, h, w] = pictorial(spec);
+        let placed = self.forms.get(&(value, from))?;
+        let padded = Image::dense(1, 1, 1, narrow(c).ok()?, spec.dtype).pitch;
+        let unpadded = h * w == 1 && padded as usize == c && (from == Form::Dense || placed.pitch == padded);
+        unpadded.then_some(Placed { operand: placed.operand, pitch: padded })
+    }
+
+    /// Memory for a value about to be written in this form.
+    pub fn write(&mut self, value: ValueId, form: Form) -> Result<Placed, LowerError> {
+        let placed = match form {
+            Form::Image => match self.reserved.get(&value) {
+                Some(&placed) => placed,
+                None => self.new_image(value)?,
+            },
+            Form::Dense => Placed::dense(self.new_dense(value)),
+        };
+        self.put(value, form, placed);
+        Ok(placed)
+    }
+
+    /// An image about to be written.
+    pub fn write_image(&mut self, value: ValueId) -> Result<(Image, Operand), LowerError> {
+        let placed = self.write(value, Form::Image)?;
+        Ok((self.image(value, placed.pitch)?, placed.operand))
+    }
+
+    /// Row-major memory about to be written.
+    pub fn write_dense(&mut self, value: ValueId) -> Result<Operand, LowerError> {
+        Ok(self.write(value, Form::Dense)?.operand)
+    }
+
+    fn new_image(&mut self, value: ValueId) -> Result<Placed, LowerError> {
+        let spec = self.spec(value);
+        let [n, c, h, w] = pictorial(spec);
+        let image = Image::dense(narrow(n)?, narrow(h)?, narrow(w)?, narrow(c)?, spec.dtype);
+        let unpadded = h * w == 1 && image.pitch as usize == c;
+        if unpadded && let Some(operand) = self.output_buffer(value) {
+            let placed = Placed { operand, pitch: image.pitch };
+            self.put(value, Form::Dense, placed);
+            return Ok(placed);
+        }
+        let buffer = self.new_buffer(self.name(value), image.bytes(), BufferKind::Activation);
+        Ok(Placed { operand: Operand { buffer, offset: 0 }, pitch: image.pitch })
+    }
+
+    fn new_dense(&mut self, value: ValueId) -> Operand {
+        if let Some(operand) = self.output_buffer(value) {
+            return operand;
+        }
+        let bytes = self.spec(value).bytes() as u64;
+        let buffer = self.new_buffer(self.name(value), bytes, BufferKind::Activation);
+        Operand { buffer, offset: 0 }
+    }
+
+    /// The caller's buffer, if the value is an output of the network and nothing lies there yet.
+    fn output_buffer(&mut self, value: ValueId) -> Option<Operand> {
+        let index = self.graph.outputs.iter().position(|&o| o == value)? as u32;
+        if self.buffers.iter().any(|b| b.kind == BufferKind::Output(index)) {
+            return None;
+        }
+        let bytes = self.spec(value).bytes() as u64;
+        let buffer = self.new_buffer(self.name(value), bytes, BufferKind::Output(index));
+        Some(Operand { buffer, offset: 0 })
+    }
+
+    /// The strides of a value in a form, one for each of its logical dims.
+    pub fn logical_strides(&self, value: ValueId, form: Form) -> Vec<i64> {
+        let shape = &self.spec(value).shape;
+        match form {
+            Form::Dense => row_major_strides(shape).into_iter().map(|s| s as i64).collect(),
+            Form::Image => {
+                let pitch = self.forms.get(&(value, form)).map_or(1, |p| i64::from(p.pitch));
+                let [_, _, h, w] = pictorial(self.spec(value)).map(|d| d as i64);
+                match shape.len() {
+                    2 => vec![pitch, 1],
+                    3 => vec![w * pitch, 1, pitch],
+                    _ => vec![h * w * pitch, 1, w * pitch, pitch],
+                }
+            }
+        }
+    }
+
+    /// A value in a form as a view, dims in physical order.
+    pub fn view(&self, value: ValueId, form: Form) -> Result<View, LowerError> {
+        self.view_for(value, form, value, form)
+    }
+
+    /// `value` in `form`, seen with the extents and physical order of `like` in `like_form`; dims of extent 1 repeat.
+    ///
+    /// Its lanes of padding are `like`'s, so that the view of `like` itself can be written through.
+    pub fn view_for(&self, value: ValueId, form: Form, like: ValueId, like_form: Form) -> Result<View, LowerError> {
+        let shape = &self.spec(value).shape;
+        let extents = &self.spec(like).shape;
+        let own = self.logical_strides(value, form);
+        let missing = extents.len() - shape.len().min(extents.len());
+        let strides: Vec<i64> = (0..extents.len())
+            .map(|axis| match axis.checked_sub(missing) {
+                Some(i) if shape[i] == extents[axis] && extents[axis] != 1 => own[i],
+                _ => 0,
+            })
+            .collect();
+        let dims = extents.iter().map(|&d| narrow(d)).collect::<Result<Vec<u32>, _>>()?;
+        let order = physical_order(like_form, extents.len());
+        let zero_lanes = if like_form == Form::Image { padding_lanes(self.spec(like))? } else { 0 };
+        Ok(View {
+            dims: order.iter().map(|&axis| dims[axis]).collect(),
+            strides: order.iter().map(|&axis| strides[axis]).collect(),
+            dtype: self.spec(value).dtype,
+            zero_lanes,
+        })
+    }
+
+    /// Copies `source` in `from` to `target`'s memory in `to`; types may differ, extents may not.
+    pub fn copy_value(
+        &mut self,
+        source: ValueId,
+        from: Form,
+        target: ValueId,
+        to: Form,
+        placed: Placed,
+    ) -> Result<(), LowerError> {
+        self.put(target, to, placed);
+        let mut x = self.view_for(source, from, target, to)?;
+        x.zero_lanes = 0;
+        let y = self.view(target, to)?;
+        let what = format!("layout {} -> {}", layout_name(x.dtype, from), layout_name(y.dtype, to));
+        let cost = Cost { flops: 0, bytes: (self.spec(source).bytes() + self.spec(target).bytes()) as u64 };
+        let operand = self.forms[&(source, from)].operand;
+        let operands = vec![(Role::Input(0), operand), (Role::Output(0), placed.operand)];
+        self.emit(what, Site::Copy(CopySite { x, x_offset: 0, y, y_offset: 0 }), operands, cost);
+        Ok(())
+    }
+}
+
+/// The axes of a value in the order they lie in memory, outermost first.
+pub(super) fn physical_order(form: Form, rank: usize) -> Vec<usize> {
+    match (form, rank) {
+        (Form::Image, 3) => vec![0, 2, 1],
+        (Form::Image, 4) => vec![0, 2, 3, 1],
+        _ => (0..rank).collect(),
+    }
+}
+
+/// (N,C), (N,C,L) or (N,C,H,W) as [n, c, h, w].
+pub(super) fn pictorial(spec: &Spec) -> [usize; 4] {
+    match *spec.shape.as_slice() {
+        [n, c] => [n, c, 1, 1],
+        [n, c, l] => [n, c, 1, l],
+        [n, c, h, w] => [n, c, h, w],
+        _ => [1, 1, 1, spec.len()],
+    }
+}
+
+/// Lanes between a pixel's channels and the next multiple of 16 bytes.
+pub(super) fn padding_lanes(spec: &Spec) -> Result<u32, LowerError> {
+    let c = narrow(pictorial(spec)[1])?;
+    Ok(Image::dense(1, 1, 1, c, spec.dtype).padded_channels() - c)
+}
+
+fn layout_name(dtype: DType, form: Form) -> String {
+    let form = if form == Form::Image { "NHWC" } else { "dense" };
+    format!("{dtype} {form}")
+}

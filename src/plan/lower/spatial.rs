@@ -1,0 +1,105 @@
+//! Operators over h and w that have no weights: pools and interpolation.
+
+use super::{LowerError, Lowering};
+use limpid_graph::ir::Node;
+use limpid_graph::ops::{GlobalPool, NearestMode, Padding, Pool, PoolKind, Resize, ResizeMode};
+use limpid_kernels::launch::Role;
+use limpid_kernels::site::{self, PoolSite, ResizeSite, Site};
+
+impl Lowering<'_> {
+    pub fn pool(&mut self, node: &Node, op: &Pool) -> Result<(), LowerError> {
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        let (x, x_at) = self.read_image(input)?;
+        let (y, y_at) = self.write_image(output)?;
+        let pad = self.window_pad(node, &op.window, input, output)?;
+        let site = PoolSite {
+            kind: match (op.kind, op.count_include_pad) {
+                (PoolKind::Max, _) => site::PoolKind::Max,
+                (PoolKind::Average, false) => site::PoolKind::Average,
+                (PoolKind::Average, true) => site::PoolKind::AverageIncludePad,
+            },
+            x,
+            y,
+            kernel: self.pair(node, &op.window.kernel, 1)?,
+            stride: self.pair(node, &op.window.strides, 1)?,
+            dilation: self.pair(node, &op.window.dilations, 1)?,
+            pad,
+            pad_end: self.pad_end(node, op, pad)?,
+        };
+        let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
+        self.emit(node.op.name().to_owned(), Site::Pool(site), operands, self.cost_of(node));
+        Ok(())
+    }
+
+    /// Padding after the last element along h and w.
+    fn pad_end(&self, node: &Node, op: &Pool, begin: [u32; 2]) -> Result<[u32; 2], LowerError> {
+        if let Padding::Explicit { end, .. } = &op.window.padding {
+            return self.pair(node, end, 0);
+        }
+        let spatial = |index| self.spec(index).shape.get(2..).unwrap_or_default();
+        let (input, output) = (spatial(node.inputs[0]), spatial(node.outputs[0]));
+        let needed: Vec<usize> = (0..op.window.rank())
+            .map(|axis| {
+                let span = output[axis].saturating_sub(1) * op.window.strides[axis] + op.window.reach(axis);
+                span.saturating_sub(input[axis])
+            })
+            .collect();
+        let [h, w] = self.pair(node, &needed, 0)?;
+        Ok([h.saturating_sub(begin[0]), w.saturating_sub(begin[1])])
+    }
+
+    pub fn global_pool(&mut self, node: &Node, op: &GlobalPool) -> Result<(), LowerError> {
+        if !self.is_pictorial(node.inputs[0]) {
+            return Err(self.unsupported(node, node.op.name(), "more than two spatial axes; kernels have 2"));
+        }
+        let (x, x_at) = self.read_image(node.inputs[0])?;
+        let (y, y_at) = self.write_image(node.outputs[0])?;
+        let kind = match op.kind {
+            PoolKind::Max => site::PoolKind::Max,
+            PoolKind::Average => site::PoolKind::Average,
+        };
+        let (kernel, one, none) = ([x.h, x.w], [1, 1], [0, 0]);
+        let site = PoolSite { kind, x, y, kernel, stride: one, dilation: one, pad: none, pad_end: none };
+        let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
+        self.emit(node.op.name().to_owned(), Site::Pool(site), operands, self.cost_of(node));
+        Ok(())
+    }
+}
+
+impl Lowering<'_> {
+    /// Interpolation along h and w.
+    pub fn resize(&mut self, node: &Node, op: &Resize) -> Result<(), LowerError> {
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        if self.spec(input).shape.len() != 4 || self.spec(input).shape[..2] != self.spec(output).shape[..2] {
+            return Err(self.unsupported(node, "Resize", "kernels resize h and w of pictures (N,C,H,W)"));
+        }
+        let (linear, nearest) = match op.mode {
+            ResizeMode::Linear => (true, NearestMode::Floor),
+            ResizeMode::Nearest(mode) => (false, mode),
+            ResizeMode::Cubic { .. } => return Err(self.unsupported(node, "Resize", "mode `cubic` has no kernel")),
+        };
+        let (x, x_at) = self.read_image(input)?;
+        let (y, y_at) = self.write_image(output)?;
+        let [h, w] = [2, 3].map(|axis| {
+            let (from, to) = (self.spec(input).shape[axis], self.spec(output).shape[axis]);
+            op.coordinates.line(axis, from, to, op.axes[axis].scale(from, to))
+        });
+        let site = ResizeSite {
+            x,
+            y,
+            linear,
+            a: [h.0, w.0],
+            b: [h.1, w.1],
+            nearest: match nearest {
+                NearestMode::RoundPreferFloor => site::NearestMode::RoundPreferFloor,
+                NearestMode::RoundPreferCeil => site::NearestMode::RoundPreferCeil,
+                NearestMode::Floor => site::NearestMode::Floor,
+                NearestMode::Ceil => site::NearestMode::Ceil,
+            },
+            extrapolation: op.coordinates.extrapolation(),
+        };
+        let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
+        self.emit("Resize".to_owned(), Site::Resize(site), operands, self.cost_of(node));
+        Ok(())
+    }
+}

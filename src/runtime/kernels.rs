@@ -1,0 +1,111 @@
+//! The cubins a plan needs: from the engine if it has them for this architecture, else compiled from its sources.
+
+use super::RunError;
+use crate::engine::{Engine, StoredCubin};
+use crate::plan::Plan;
+use limpid_kernels::device::{Compiler, Cubin, CubinCache, CubinKey, Program};
+use limpid_kernels::launch::CompileUnit;
+use limpid_kernels::source;
+use limpid_kernels::target::Arch;
+use rayon::prelude::*;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// Cubins by unit, for one architecture.
+pub struct Kernels<'a> {
+    arch: Arch,
+    /// Texts to compile from; this binary's where an engine brings none.
+    sources: Option<&'a BTreeMap<String, String>>,
+    cache: &'a CubinCache,
+    compiler: Option<Compiler>,
+    cubins: BTreeMap<CompileUnit, Arc<Cubin>>,
+    compiled: usize,
+}
+
+impl<'a> Kernels<'a> {
+    /// Kernels of this binary.
+    pub fn of_this_binary(arch: Arch, cache: &'a CubinCache) -> Self {
+        Self { arch, sources: None, cache, compiler: None, cubins: BTreeMap::new(), compiled: 0 }
+    }
+
+    /// Kernels of an engine: its cubins where they are for `arch`, else compiled from its sources.
+    pub fn of_engine(engine: &'a Engine, arch: Arch, cache: &'a CubinCache) -> Self {
+        let stored = engine.cubins.iter().filter(|c| c.arch == arch);
+        let cubins = stored.map(|c| (c.unit.clone(), Arc::new(c.cubin.clone()))).collect();
+        Self { sources: Some(&engine.sources), cubins, ..Self::of_this_binary(arch, cache) }
+    }
+
+    /// Brings every kernel of `plan`; NVRTC is asked for only if one is missing.
+    pub fn prepare(&mut self, plan: &Plan) -> Result<(), RunError> {
+        let units = plan.steps.iter().flat_map(|step| &step.launches).map(|launch| &launch.unit);
+        let missing: BTreeSet<&CompileUnit> = units.filter(|unit| !self.cubins.contains_key(unit)).collect();
+        self.compile(&missing)
+    }
+
+    fn compile(&mut self, units: &BTreeSet<&CompileUnit>) -> Result<(), RunError> {
+        if units.is_empty() {
+            return Ok(());
+        }
+        if self.compiler.is_none() {
+            self.compiler = Some(Compiler::new()?);
+        }
+        let Some(compiler) = &self.compiler else { return Ok(()) };
+        let (arch, cache, sources) = (self.arch, self.cache, self.sources);
+        let compiled: Vec<(CompileUnit, Arc<Cubin>)> = units
+            .par_iter()
+            .with_max_len(1)
+            .map(|&unit| {
+                let program = program(unit, sources)?;
+                let key = CubinKey::new(&program, unit, arch, compiler.version());
+                let cubin = cache.get_or_insert_with(key, || compiler.compile_program(&program, unit, arch))?;
+                Ok((unit.clone(), cubin))
+            })
+            .collect::<Result<_, RunError>>()?;
+        self.compiled += compiled.len();
+        self.cubins.extend(compiled);
+        Ok(())
+    }
+
+    /// The cubin of a unit that [`Kernels::prepare`] brought.
+    pub fn cubin(&self, unit: &CompileUnit) -> Result<&Cubin, RunError> {
+        self.cubins.get(unit).map(Arc::as_ref).ok_or_else(|| RunError::MissingKernel { entry: unit.entry.clone() })
+    }
+
+    /// How many were not in the engine.
+    pub fn compiled(&self) -> usize {
+        self.compiled
+    }
+
+    /// All of them, to keep in an engine.
+    pub fn stored(&self) -> Vec<StoredCubin> {
+        let stored = |(unit, cubin): (&CompileUnit, &Arc<Cubin>)| StoredCubin {
+            unit: unit.clone(),
+            arch: self.arch,
+            cubin: cubin.as_ref().clone(),
+        };
+        self.cubins.iter().map(stored).collect()
+    }
+}
+
+/// The texts a plan's kernels are compiled from, to keep in an engine.
+pub fn sources_of(plans: &[Plan]) -> BTreeMap<String, String> {
+    let units = plans.iter().flat_map(|p| &p.steps).flat_map(|s| &s.launches).map(|l| l.unit.source.as_str());
+    let used: BTreeSet<&str> = units.collect();
+    source::SOURCES
+        .iter()
+        .filter(|(path, _)| path.ends_with(".cuh") || used.contains(path))
+        .map(|(path, text)| ((*path).to_owned(), (*text).to_owned()))
+        .collect()
+}
+
+fn program<'s>(unit: &CompileUnit, sources: Option<&'s BTreeMap<String, String>>) -> Result<Program<'s>, RunError> {
+    let Some(sources) = sources else { return Ok(Program::of(unit)?) };
+    let text = sources.get(&unit.source).ok_or_else(|| RunError::MissingSource { path: unit.source.clone() })?;
+    let headers = sources.iter().filter(|(path, _)| path.ends_with(".cuh"));
+    Ok(Program {
+        name: Cow::Owned(unit.source.clone()),
+        text: Cow::Borrowed(text),
+        headers: headers.map(|(path, text)| (Cow::Borrowed(path.as_str()), Cow::Borrowed(text.as_str()))).collect(),
+    })
+}
