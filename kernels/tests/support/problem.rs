@@ -181,9 +181,9 @@ impl Problem {
 
     fn gemm(site: &GemmSite, mut inputs: Inputs) -> Self {
         let matrix = |rows: u32, columns: u32, pitch: u32, stride: u64, dtype: DType| {
-            // Rows that have room for whole vectors have zeros there, as an image's pixels have.
-            let padded = columns.next_multiple_of(vector_width(dtype));
-            let zero_lanes = if pitch >= padded { padded - columns } else { 0 };
+            // Rows that lie in whole vectors are padded with zeros, as an image's pixels are.
+            let width = vector_width(dtype);
+            let zero_lanes = if pitch.is_multiple_of(width) { columns.next_multiple_of(width) - columns } else { 0 };
             let strides = vec![stride as i64, i64::from(pitch), 1];
             Layout::new(&View { dims: vec![site.batch, rows, columns], strides, dtype, zero_lanes })
         };
