@@ -146,7 +146,7 @@ impl Range {
         };
         let count = ((f64::from(limit) - f64::from(start)) / f64::from(step)).ceil().max(0.0);
         let longest = f64::from(i32::MAX);
-        if !(count <= longest) {
+        if count.is_nan() || count > longest {
             let got = format!("{start}, {limit} and {step}");
             return Err(OpError::Attribute { name: "limit", expected: "a count below 2^31".to_owned(), got });
         }
