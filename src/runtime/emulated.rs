@@ -102,12 +102,8 @@ impl<'a> EmulatedSession<'a> {
     /// Runs one step on what memory holds; the bytes its launches moved.
     pub fn step(&mut self, index: usize) -> Result<Vec<Traffic>, EmulatedError> {
         let step = &self.plan.steps[index];
-        let fail = |source| EmulatedError::Step {
-            index,
-            group: step.group.clone(),
-            tactic: step.tactic.to_string(),
-            source,
-        };
+        let fail =
+            |source| EmulatedError::Step { index, group: step.group.clone(), tactic: step.tactic.to_string(), source };
         let mut memory: Memory = step.operands.iter().map(|bound| (bound.role, self.load(bound))).collect();
         let mut traffic = Vec::with_capacity(step.launches.len());
         for launch in &step.launches {

@@ -48,7 +48,8 @@ impl Layout {
         let (mut line_dims, mut line_strides) = (dims.clone(), strides.clone());
         let first = self.offset + i64::from(line_dims.remove(rows));
         line_strides.remove(rows);
-        let lines = Layout { view: View { dims: line_dims, strides: line_strides, ..self.view.clone() }, offset: first };
+        let lines =
+            Layout { view: View { dims: line_dims, strides: line_strides, ..self.view.clone() }, offset: first };
         let lanes = *zero_lanes as usize;
         lines.offsets().into_iter().flat_map(|at| at..at + lanes).collect()
     }
