@@ -18,6 +18,8 @@ mod linear;
 mod merge_views;
 #[cfg(test)]
 mod net;
+#[cfg(test)]
+mod property;
 mod remove_identity;
 
 pub use batch_norm_before_conv::BatchNormBeforeConv;

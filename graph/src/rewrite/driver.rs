@@ -45,7 +45,13 @@ impl<'a> Driver<'a> {
     /// Runs these rules, less those named in `disabled`.
     pub fn new(rules: &[&'a dyn Rule], disabled: &[String]) -> Result<Self, RewriteError> {
         if let Some(name) = disabled.iter().find(|name| !rules.iter().any(|r| r.name() == *name)) {
-            let known = rules.iter().map(|r| r.name()).collect();
+            // A rule may stand in the list more than once.
+            let mut known: Vec<&'static str> = Vec::new();
+            for rule in rules {
+                if !known.contains(&rule.name()) {
+                    known.push(rule.name());
+                }
+            }
             return Err(RewriteError::UnknownRule { name: name.clone(), known });
         }
         let rules = rules.iter().copied().filter(|r| !disabled.iter().any(|d| d == r.name())).collect();
