@@ -1,9 +1,9 @@
 use super::{ImportError, NodeView};
 use crate::ir::{Graph, NodeId, ValueId};
-use crate::ops::{Op, OpError, ShapeValue};
+use crate::ops::{Op, OpError, ShapeValue, Spec};
 use crate::reference;
 use crate::rewrite::Ledger;
-use crate::tensor::{Dim, Tensor};
+use crate::tensor::{Bindings, Dim, Tensor};
 use std::collections::BTreeMap;
 
 /// The graph while it is being read, with what is known of values that hold extents.
@@ -12,11 +12,20 @@ pub struct Builder {
     pub(super) graph: Graph,
     pub(super) ledger: Ledger,
     shape_values: BTreeMap<ValueId, ShapeValue>,
+    /// Small results of constants alone, computed as their nodes are added.
+    computed: BTreeMap<ValueId, Tensor>,
 }
+
+/// Results of constants no larger than this are computed as they come: shapes, scales, indices.
+const SMALL: usize = 1 << 16;
+
+/// No result of constants larger than this is computed at import, in bytes: a damaged file may ask for anything.
+const LARGEST: usize = 1 << 28;
 
 impl Builder {
     pub(super) fn new(name: &str) -> Self {
-        Self { graph: Graph::new(name), ledger: Ledger::default(), shape_values: BTreeMap::new() }
+        let graph = Graph::new(name);
+        Self { graph, ledger: Ledger::default(), shape_values: BTreeMap::new(), computed: BTreeMap::new() }
     }
 
     /// The graph so far.
@@ -51,7 +60,35 @@ impl Builder {
         if let (Some(extents), Some(&first)) = (extents, outputs.first()) {
             self.shape_values.insert(first, extents);
         }
+        let operands: Option<Vec<Tensor>> = inputs.iter().map(|&v| self.at_hand(v)).collect();
+        if let Some(results) = operands.and_then(|operands| self.compute(id, &operands, SMALL)) {
+            self.computed.extend(outputs.iter().copied().zip(results));
+        }
         Ok(outputs)
+    }
+
+    /// A value's contents if they are there without computing anything.
+    fn at_hand(&self, value: ValueId) -> Option<Tensor> {
+        if let Some(tensor) = self.graph.constant(value).or_else(|| self.computed.get(&value)) {
+            return Some(tensor.clone());
+        }
+        let tensor = self.shape_values.get(&value).and_then(ShapeValue::to_tensor)?;
+        Some(tensor.cast(self.graph.fact(value).dtype))
+    }
+
+    /// What a node makes of these operands, if none of it takes more than `limit` bytes and it can be computed.
+    fn compute(&self, id: NodeId, operands: &[Tensor], limit: usize) -> Option<Vec<Tensor>> {
+        let node = self.graph.node(id);
+        let bindings = Bindings::new();
+        let specs = reference::specs_of(&self.graph, &node.outputs, &bindings).ok()?;
+        let fits = |s: &Spec| {
+            let bytes = s.shape.iter().try_fold(s.dtype.size(), |bytes, &d| bytes.checked_mul(d));
+            bytes.is_some_and(|bytes| bytes <= limit)
+        };
+        if !specs.iter().all(fits) {
+            return None;
+        }
+        reference::run_node(&self.graph, node, operands, &bindings).ok()
     }
 
     /// Adds a constant that an ONNX node stands for; the ledger books the node as folded.
@@ -80,17 +117,14 @@ impl Builder {
 
     /// The contents of a value if nothing it depends on comes from outside: a constant, or computed from constants.
     pub fn known_tensor(&self, value: ValueId) -> Option<Tensor> {
-        if let Some(tensor) = self.graph.constant(value) {
-            return Some(tensor.clone());
+        if let Some(tensor) = self.at_hand(value) {
+            return Some(tensor);
         }
-        if let Some(tensor) = self.shape_values.get(&value).and_then(ShapeValue::to_tensor) {
-            return Some(tensor.cast(self.graph.fact(value).dtype));
-        }
-        let (_, node) = self.graph.producer(value)?;
-        let inputs: Option<Vec<Tensor>> = node.inputs.iter().map(|&v| self.known_tensor(v)).collect();
-        let outputs = reference::run_node(&self.graph, node, &inputs?, &crate::tensor::Bindings::new()).ok()?;
+        let (id, node) = self.graph.producer(value)?;
+        let operands: Option<Vec<Tensor>> = node.inputs.iter().map(|&v| self.known_tensor(v)).collect();
+        let results = self.compute(id, &operands?, LARGEST)?;
         let index = node.outputs.iter().position(|&v| v == value)?;
-        outputs.into_iter().nth(index)
+        results.into_iter().nth(index)
     }
 
     /// The contents of an input that must be known at import, or an error that names it.

@@ -38,6 +38,14 @@ pub enum ImportError {
         /// The name it reads.
         value: String,
     },
+    /// A name that two things define.
+    #[error("`{value}` is defined twice, the second time by node `{node}`; every value has one source")]
+    Duplicate {
+        /// The name.
+        value: String,
+        /// The later node.
+        node: String,
+    },
     /// Nodes that wait for each other.
     #[error("the model has a cycle through {}", .0.join(", "))]
     Cycle(Vec<String>),

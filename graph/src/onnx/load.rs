@@ -142,7 +142,14 @@ impl<'a> Reader<'a> {
     }
 
     fn check_names(&self, graph: &pb::GraphProto) -> Result<(), ImportError> {
-        let made: BTreeSet<&str> = graph.node.iter().flat_map(|n| &n.output).map(String::as_str).collect();
+        let mut made: BTreeSet<&str> = BTreeSet::new();
+        for node in &graph.node {
+            for output in node.output.iter().filter(|o| !o.is_empty()) {
+                if self.values.contains_key(output) || !made.insert(output) {
+                    return Err(ImportError::Duplicate { value: output.clone(), node: label(node) });
+                }
+            }
+        }
         for node in &graph.node {
             let missing = node
                 .input
