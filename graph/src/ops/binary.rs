@@ -223,3 +223,98 @@ impl Operator for Binary {
         a.zip(b, |x, y| self.function.on_extents(x, y, a.real))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{evaluate, tensor};
+    use crate::tensor::Symbol;
+
+    fn of(function: BinaryFunction, a: &Tensor, b: &Tensor) -> Result<Tensor, OpError> {
+        evaluate(Binary::new(function), &[a.clone(), b.clone()])
+    }
+
+    #[test]
+    fn reals_by_hand() {
+        let (a, b) = (tensor(&[4], &[1.0, -2.0, 9.0, 0.0]), tensor(&[4], &[4.0, 3.0, 0.5, 0.0]));
+        let expect = |function, want: [f32; 4]| {
+            let got = of(function, &a, &b).unwrap().to_f32();
+            for (got, want) in got.iter().zip(want) {
+                assert!(*got == want || got.is_nan() && want.is_nan(), "{function:?}: {got} {want}");
+            }
+        };
+        expect(BinaryFunction::Add, [5.0, 1.0, 9.5, 0.0]);
+        expect(BinaryFunction::Sub, [-3.0, -5.0, 8.5, 0.0]);
+        expect(BinaryFunction::Mul, [4.0, -6.0, 4.5, 0.0]);
+        expect(BinaryFunction::Div, [0.25, -2.0 / 3.0, 18.0, f32::NAN]);
+        expect(BinaryFunction::Pow, [1.0, -8.0, 3.0, 1.0]);
+        expect(BinaryFunction::Min, [1.0, -2.0, 0.5, 0.0]);
+        expect(BinaryFunction::Max, [4.0, 3.0, 9.0, 0.0]);
+        expect(BinaryFunction::PRelu, [1.0, -6.0, 9.0, 0.0]);
+    }
+
+    #[test]
+    fn integers_are_exact_and_cut_toward_zero() {
+        let big = (1i64 << 53) + 1;
+        let ints = |values: &[i64]| Tensor::new(&[values.len()], values.to_vec()).unwrap();
+        let expect = |function, a: &[i64], b: &[i64], want: &[i64]| {
+            assert_eq!(of(function, &ints(a), &ints(b)), Ok(ints(want)), "{function:?}");
+        };
+        expect(BinaryFunction::Add, &[big, i64::MAX], &[1, 1], &[big + 1, i64::MIN]);
+        expect(BinaryFunction::Div, &[7, -7, 7, i64::MIN], &[2, 2, -2, -1], &[3, -3, -3, i64::MIN]);
+        expect(BinaryFunction::Pow, &[3, -2, 2, 1], &[4, 3, -1, -5], &[81, -8, 0, 1]);
+        expect(BinaryFunction::Max, &[big, -1], &[0, -2], &[big, -1]);
+        let narrow = Tensor::new(&[1], vec![i32::MAX]).unwrap();
+        assert_eq!(of(BinaryFunction::Add, &narrow, &narrow), Ok(Tensor::new(&[1], vec![-2i32]).unwrap()));
+        assert!(of(BinaryFunction::Div, &ints(&[1]), &ints(&[0])).is_err());
+        assert!(of(BinaryFunction::Add, &ints(&[1]), &narrow).is_err());
+    }
+
+    #[test]
+    fn nan_stays_on_either_side_of_min_and_max() {
+        for function in [BinaryFunction::Min, BinaryFunction::Max] {
+            assert!(function.apply(f32::NAN, 1.0).is_nan(), "{function:?}");
+            assert!(function.apply(1.0, f32::NAN).is_nan(), "{function:?}");
+        }
+    }
+
+    #[test]
+    fn ranks_meet_at_the_last_axis() {
+        let (a, b) = (tensor(&[2, 1], &[10.0, 20.0]), tensor(&[3], &[1.0, 2.0, 3.0]));
+        let sum = tensor(&[2, 3], &[11.0, 12.0, 13.0, 21.0, 22.0, 23.0]);
+        assert_eq!(of(BinaryFunction::Add, &a, &b), Ok(sum));
+        assert_eq!(of(BinaryFunction::Mul, &Tensor::scalar(2f32), &Tensor::scalar(3f32)), Ok(Tensor::scalar(6f32)));
+        assert!(of(BinaryFunction::Add, &tensor(&[2], &[0.0; 2]), &b).is_err());
+        // A slope may be stretched, x may not.
+        assert!(of(BinaryFunction::PRelu, &tensor(&[1], &[0.0]), &b).is_err());
+    }
+
+    #[test]
+    fn a_fused_activation_comes_last() {
+        let op = Binary { function: BinaryFunction::Sub, activation: Activation::Relu };
+        let (a, b) = (tensor(&[2], &[1.0, 5.0]), tensor(&[2], &[3.0, 3.0]));
+        assert_eq!(evaluate(op, &[a, b]), Ok(tensor(&[2], &[0.0, 2.0])));
+    }
+
+    #[test]
+    fn extents_keep_their_symbols() {
+        let n = || Dim::symbol(Symbol::new("N"));
+        let value = |dim: Dim| ShapeValue::scalar(dim);
+        let run = |function, a: Dim, b: Dim, real: bool| {
+            let (a, b) = (ShapeValue { real, ..value(a) }, ShapeValue { real, ..value(b) });
+            Binary::new(function).shape_arithmetic(&[Some(&a), Some(&b)]).map(|v| v.elements[0].clone())
+        };
+        assert_eq!(run(BinaryFunction::Mul, n(), Dim::from(3), false), Some(n() * Dim::from(3)));
+        assert_eq!(run(BinaryFunction::Div, n(), Dim::from(2), false), Some(n().floor_div(2)));
+        // As a real, N/2 may have a fraction; 2·N/2 has none.
+        assert_eq!(run(BinaryFunction::Div, n(), Dim::from(2), true), None);
+        assert_eq!(run(BinaryFunction::Div, n() * Dim::from(2), Dim::from(2), true), Some(n()));
+        assert_eq!(run(BinaryFunction::Div, Dim::from(5), Dim::from(2), true), None);
+        // A negative number is cut up, an extent down.
+        assert_eq!(run(BinaryFunction::Div, Dim::from(-5), Dim::from(2), false), Some(Dim::from(-2)));
+        assert_eq!(run(BinaryFunction::Div, n() - Dim::from(5), Dim::from(2), false), None);
+        assert_eq!(run(BinaryFunction::Max, n(), Dim::from(1), false), Some(n()));
+        assert_eq!(run(BinaryFunction::Max, n(), Dim::from(2), false), None);
+        assert_eq!(run(BinaryFunction::Min, n(), Dim::from(0), false), Some(Dim::from(0)));
+    }
+}

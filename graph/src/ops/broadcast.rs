@@ -84,3 +84,53 @@ impl<const N: usize> Broadcast<N> {
         offsets
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// NumPy's rule, written down element by element.
+    fn plainly(output: &[usize], operand: &[usize], position: usize) -> usize {
+        let strides = row_major_strides(output);
+        let own = row_major_strides(operand);
+        (0..operand.len())
+            .map(|a| {
+                let axis = a + output.len() - operand.len();
+                let index = position / strides[axis] % output[axis];
+                if operand[a] == 1 { 0 } else { index * own[a] }
+            })
+            .sum()
+    }
+
+    proptest! {
+        #[test]
+        fn every_element_meets_its_partners(
+            output in proptest::collection::vec(1usize..6, 0..5),
+            ones in proptest::collection::vec(any::<[bool; 2]>(), 5),
+            missing in any::<[prop::sample::Index; 2]>(),
+        ) {
+            let operand = |n: usize| -> Vec<usize> {
+                let kept = missing[n].index(output.len() + 1);
+                (kept..output.len()).map(|a| if ones[a][n] { 1 } else { output[a] }).collect()
+            };
+            let (a, b) = (operand(0), operand(1));
+            let met = Broadcast::new(&output, [&a, &b]).map(|offsets| offsets);
+            prop_assert_eq!(met.len(), output.iter().product::<usize>());
+            for (position, &offsets) in met.iter().enumerate() {
+                prop_assert_eq!(offsets, [plainly(&output, &a, position), plainly(&output, &b, position)]);
+            }
+        }
+    }
+
+    #[test]
+    fn long_rows_are_cut_into_chunks_at_the_right_place() {
+        let met = Broadcast::new(&[3, 10_000], [&[3, 10_000], &[10_000]]).map(|offsets| offsets);
+        assert!(met.iter().enumerate().all(|(i, &o)| o == [i, i % 10_000]));
+    }
+
+    #[test]
+    fn an_empty_output_has_no_elements() {
+        assert!(Broadcast::new(&[2, 0, 3], [&[2, 1, 3], &[0, 3]]).map(|o| o[0]).is_empty());
+    }
+}

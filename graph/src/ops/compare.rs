@@ -157,3 +157,69 @@ fn order_of(x: &Dim, y: &Dim) -> Option<Ordering> {
     }
     (y.clone() - x.clone()).lower_bound().filter(|low| *low > 0).map(|_| Ordering::Less)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Where;
+    use crate::ops::evaluate::{evaluate, tensor};
+    use crate::tensor::Symbol;
+
+    fn answers(function: Comparison, a: &Tensor, b: &Tensor) -> Vec<bool> {
+        let y = evaluate(Compare { function }, &[a.clone(), b.clone()]).unwrap();
+        y.as_slice::<u8>().unwrap().iter().map(|&v| v != 0).collect()
+    }
+
+    #[test]
+    fn reals_and_nan() {
+        let (a, b) = (tensor(&[4], &[1.0, 2.0, 3.0, f32::NAN]), tensor(&[1], &[2.0]));
+        assert_eq!(answers(Comparison::Equal, &a, &b), [false, true, false, false]);
+        assert_eq!(answers(Comparison::Greater, &a, &b), [false, false, true, false]);
+        assert_eq!(answers(Comparison::GreaterOrEqual, &a, &b), [false, true, true, false]);
+        assert_eq!(answers(Comparison::Less, &a, &b), [true, false, false, false]);
+        assert_eq!(answers(Comparison::LessOrEqual, &a, &b), [true, true, false, false]);
+    }
+
+    #[test]
+    fn integers_beyond_the_reach_of_reals() {
+        let a = Tensor::new(&[1], vec![(1i64 << 53) + 1]).unwrap();
+        let b = Tensor::new(&[1], vec![1i64 << 53]).unwrap();
+        assert_eq!(answers(Comparison::Greater, &a, &b), [true]);
+        assert_eq!(answers(Comparison::Equal, &a, &b), [false]);
+    }
+
+    #[test]
+    fn booleans() {
+        let a = Tensor::from_bools(&[4], vec![true, true, false, false]).unwrap();
+        let b = Tensor::from_bools(&[4], vec![true, false, true, false]).unwrap();
+        assert_eq!(answers(Comparison::And, &a, &b), [true, false, false, false]);
+        assert_eq!(answers(Comparison::Or, &a, &b), [true, true, true, false]);
+        assert_eq!(answers(Comparison::Xor, &a, &b), [false, true, true, false]);
+        assert_eq!(answers(Comparison::Equal, &a, &b), [true, false, false, true]);
+        assert!(
+            evaluate(Compare { function: Comparison::And }, &[tensor(&[1], &[1.0]), tensor(&[1], &[1.0])]).is_err()
+        );
+    }
+
+    /// What exporters write for `expand(-1, …)`: is the extent -1? An extent never is.
+    #[test]
+    fn a_symbol_is_compared_where_its_value_does_not_matter() {
+        let n = Dim::symbol(Symbol::new("N"));
+        let settle = |function, a: &Dim, b: i64| {
+            let (a, b) = (ShapeValue::scalar(a.clone()), ShapeValue::scalar(Dim::from(b)));
+            let answer = Compare { function }.shape_arithmetic(&[Some(&a), Some(&b)])?;
+            answer.as_consts().map(|v| v[0] == 1)
+        };
+        assert_eq!(settle(Comparison::Equal, &n, -1), Some(false));
+        assert_eq!(settle(Comparison::Greater, &n, 0), Some(true));
+        assert_eq!(settle(Comparison::Less, &n, 0), Some(false));
+        assert_eq!(settle(Comparison::Equal, &n, 1), None);
+        let asked = ShapeValue::vector(vec![n.clone(), Dim::from(-1)]);
+        let minus_one = ShapeValue::vector(vec![Dim::from(-1); 2]);
+        let is_open =
+            Compare { function: Comparison::Equal }.shape_arithmetic(&[Some(&asked), Some(&minus_one)]).unwrap();
+        let ones = ShapeValue::vector(vec![Dim::from(1); 2]);
+        let shape = Where.shape_arithmetic(&[Some(&is_open), Some(&ones), Some(&asked)]).unwrap();
+        assert_eq!(shape.elements, [n, Dim::from(1)]);
+    }
+}

@@ -4,16 +4,25 @@ use super::{Eval, Op, OpError, Spec};
 use crate::ir::Fact;
 use crate::tensor::{Bindings, Tensor};
 
-/// Infers, runs, and checks that what was made is what was inferred.
+/// The first output of [`evaluate_all`].
 pub(crate) fn evaluate(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Tensor, OpError> {
+    Ok(evaluate_all(op, inputs)?.swap_remove(0))
+}
+
+/// Infers, runs, and checks that what was made is what was inferred.
+pub(crate) fn evaluate_all(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>, OpError> {
     let op = op.into();
     let facts: Vec<Fact> = inputs.iter().map(|t| Fact::of(t.dtype(), t.shape())).collect();
     let made = op.infer(&facts.iter().collect::<Vec<_>>())?;
     let spec = |f: &Fact| Spec { dtype: f.dtype, shape: f.shape.eval(&Bindings::new()).unwrap(), quant: None };
     let (specs, outputs): (Vec<Spec>, Vec<Spec>) = (facts.iter().map(spec).collect(), made.iter().map(spec).collect());
     let results = op.as_operator().reference(&Eval { inputs, specs: &specs, outputs: &outputs })?;
-    assert_eq!(results[0].shape(), outputs[0].shape, "{op}");
-    Ok(results[0].clone())
+    assert_eq!(results.len(), outputs.len(), "{op}");
+    for (result, output) in results.iter().zip(&outputs) {
+        assert_eq!(result.shape(), output.shape, "{op}");
+        assert_eq!(result.dtype(), output.dtype, "{op}");
+    }
+    Ok(results)
 }
 
 /// A tensor of f32 values.

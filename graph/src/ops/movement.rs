@@ -97,3 +97,42 @@ fn row_start(outer: &[Offsets], mut row: usize) -> Option<usize> {
     }
     Some(start)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::counting;
+
+    #[test]
+    fn every_type_moves_as_it_is() {
+        let real = counting(&[3]);
+        for dtype in [DType::F32, DType::F16, DType::I8, DType::U8, DType::I32, DType::I64] {
+            let moved = gather(&real.cast(dtype), &[vec![Some(2), None, Some(0)]], 7.0).unwrap();
+            assert_eq!(moved.dtype(), dtype);
+            assert_eq!(moved.to_f32(), [3.0, 7.0, 1.0]);
+        }
+        let bools = Tensor::from_bools(&[3], vec![true, false, true]).unwrap();
+        let moved = gather(&bools, &[vec![Some(1), None, Some(2)]], 1.0).unwrap();
+        assert_eq!(moved, Tensor::from_bools(&[3], vec![false, true, true]).unwrap());
+    }
+
+    #[test]
+    fn an_offset_outside_is_an_error() {
+        let x = counting(&[2, 2]);
+        assert!(gather(&x, &[along(2, 0..2), along(1, 0..3)], 0.0).is_err());
+        assert!(gather(&x, &[along(2, 0..0), along(1, 0..9)], 0.0).unwrap().is_empty());
+        assert!(gather(&counting(&[0]), &[vec![Some(0)]], 0.0).is_err());
+    }
+
+    #[test]
+    fn a_tensor_of_rank_0_is_its_element() {
+        assert_eq!(gather(&Tensor::scalar(5i64), &[], 0.0).unwrap(), Tensor::scalar(5i64));
+    }
+
+    #[test]
+    fn a_volume_beyond_memory_is_an_error() {
+        assert!(volume(&[usize::MAX, 2], DType::U8).is_err());
+        assert!(volume(&[1 << 61], DType::F32).is_err());
+        assert_eq!(volume(&[3, 0], DType::F32), Ok(0));
+    }
+}

@@ -242,3 +242,89 @@ impl Operator for Unary {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{evaluate, tensor};
+    use crate::tensor::Tolerance;
+
+    /// Values from a calculator of many digits.
+    #[test]
+    fn functions_by_hand() {
+        let cases: &[(UnaryFunction, f32, f32)] = &[
+            (UnaryFunction::Abs, -3.5, 3.5),
+            (UnaryFunction::Neg, 2.0, -2.0),
+            (UnaryFunction::Sign, -0.25, -1.0),
+            (UnaryFunction::Exp, 1.0, 2.718_281_8),
+            (UnaryFunction::Log, 10.0, 2.302_585_1),
+            (UnaryFunction::Sqrt, 2.0, 1.414_213_6),
+            (UnaryFunction::Reciprocal, 4.0, 0.25),
+            (UnaryFunction::Floor, -1.5, -2.0),
+            (UnaryFunction::Ceil, -1.5, -1.0),
+            (UnaryFunction::Round, 2.5, 2.0),
+            (UnaryFunction::Round, 3.5, 4.0),
+            (UnaryFunction::Sin, 1.0, 0.841_470_98),
+            (UnaryFunction::Cos, 1.0, 0.540_302_3),
+            (UnaryFunction::Erf, 0.5, 0.520_499_9),
+            (UnaryFunction::Gelu, 1.0, 0.841_344_75),
+            (UnaryFunction::Gelu, -2.0, -0.045_500_264),
+            (UnaryFunction::GeluTanh, 1.0, 0.841_191_99),
+            (UnaryFunction::Softplus, 1.0, 1.313_261_7),
+            (UnaryFunction::Softsign, -3.0, -0.75),
+            (UnaryFunction::Elu { alpha: 0.5 }, -1.0, -0.316_060_28),
+            (UnaryFunction::Selu { alpha: 1.673_263_2, gamma: 1.050_701 }, -1.0, -1.111_330_7),
+            (UnaryFunction::Selu { alpha: 1.673_263_2, gamma: 1.050_701 }, 2.0, 2.101_402),
+            (UnaryFunction::Celu { alpha: 2.0 }, -1.0, -0.786_938_67),
+            (UnaryFunction::Mish, 1.0, 0.865_098_4),
+        ];
+        for &(function, x, want) in cases {
+            let got = evaluate(Unary { function }, &[Tensor::scalar(x)]).unwrap().to_f32();
+            let checked = Tolerance::elementwise(DType::F32).check(&got, &[want]);
+            assert!(checked.is_ok(), "{function:?}({x}): {checked:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_overflows_on_the_way() {
+        assert_eq!(UnaryFunction::Softplus.apply(1e4), 1e4);
+        assert_eq!(UnaryFunction::Softplus.apply(-1e4), 0.0);
+        assert_eq!(UnaryFunction::Mish.apply(1e4), 1e4);
+        assert_eq!(UnaryFunction::GeluTanh.apply(1e3), 1e3);
+        assert_eq!(UnaryFunction::Elu { alpha: 1.0 }.apply(1e4), 1e4);
+    }
+
+    #[test]
+    fn nan_stays_nan() {
+        let functions = [
+            UnaryFunction::Abs,
+            UnaryFunction::Neg,
+            UnaryFunction::Sign,
+            UnaryFunction::Exp,
+            UnaryFunction::Log,
+            UnaryFunction::Sqrt,
+            UnaryFunction::Floor,
+            UnaryFunction::Erf,
+            UnaryFunction::Gelu,
+            UnaryFunction::GeluTanh,
+            UnaryFunction::Softplus,
+            UnaryFunction::Softsign,
+            UnaryFunction::Mish,
+            UnaryFunction::Elu { alpha: 1.0 },
+            UnaryFunction::Selu { alpha: 1.0, gamma: 1.0 },
+            UnaryFunction::Celu { alpha: 1.0 },
+        ];
+        for function in functions {
+            assert!(function.apply(f32::NAN).is_nan(), "{function:?}");
+        }
+    }
+
+    #[test]
+    fn some_functions_take_integers() {
+        let x = Tensor::new(&[2], vec![-3i64, (1 << 53) + 1]).unwrap();
+        let negated = evaluate(Unary { function: UnaryFunction::Neg }, &[x.clone()]).unwrap();
+        assert_eq!(negated.as_slice::<i64>().unwrap(), [3, -(1 << 53) - 1]);
+        assert!(evaluate(Unary { function: UnaryFunction::Exp }, &[x]).is_err());
+        assert!(evaluate(Unary { function: UnaryFunction::Neg }, &[tensor(&[0], &[])]).unwrap().is_empty());
+    }
+}

@@ -68,3 +68,21 @@ impl Operator for Where {
         Some(ShapeValue { real: a.real, ..sum })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{evaluate, tensor};
+
+    #[test]
+    fn three_shapes_broadcast() {
+        let condition = Tensor::from_bools(&[2, 1], vec![true, false]).unwrap();
+        let (a, b) = (tensor(&[3], &[1.0, 2.0, 3.0]), Tensor::scalar(f32::NAN));
+        let y = evaluate(Where, &[condition.clone(), a, b]).unwrap().to_f32();
+        assert_eq!(y[..3], [1.0, 2.0, 3.0]);
+        assert!(y[3..].iter().all(|v| v.is_nan()));
+        let bools = [condition.clone(), condition.clone(), Tensor::from_bools(&[1, 1], vec![true]).unwrap()];
+        assert_eq!(evaluate(Where, &bools), Ok(Tensor::from_bools(&[2, 1], vec![true, true]).unwrap()));
+        assert!(evaluate(Where, &[tensor(&[1], &[1.0]), Tensor::scalar(1i64), Tensor::scalar(2i64)]).is_err());
+    }
+}
