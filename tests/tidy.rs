@@ -17,7 +17,11 @@ impl Source {
     /// The text up to the unit tests, comments left out.
     fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let tests = self.text.find("#[cfg(test)]").unwrap_or(self.text.len());
-        self.text[..tests].lines().enumerate().filter(|(_, l)| !l.trim_start().starts_with("//")).map(|(n, l)| (n + 1, l))
+        self.text[..tests]
+            .lines()
+            .enumerate()
+            .filter(|(_, l)| !l.trim_start().starts_with("//"))
+            .map(|(n, l)| (n + 1, l))
     }
 
     fn is_test(&self) -> bool {
@@ -104,7 +108,10 @@ fn assembly_stays_in_one_header() {
 fn unsafe_code_stays_where_it_must_be() {
     let rooms = ["kernels/src/device/", "src/trt/"];
     let outside = |s: &Source| s.is("rs") && !s.is_test() && !rooms.iter().any(|room| s.path.starts_with(room));
-    hold("`unsafe` is written only in device/ and trt/", lines_with(&["unsafe {", "unsafe fn", "unsafe impl"], outside));
+    hold(
+        "`unsafe` is written only in device/ and trt/",
+        lines_with(&["unsafe {", "unsafe fn", "unsafe impl"], outside),
+    );
 }
 
 #[test]

@@ -56,7 +56,12 @@ impl Lines {
     pub fn new(site: &AxisSite) -> Result<Self, String> {
         let (x, y) = (&site.x, &site.y);
         let rank = x.dims.len();
-        if rank == 0 || rank > View::MAX_RANK || y.dims.len() != rank || x.strides.len() != rank || y.strides.len() != rank {
+        if rank == 0
+            || rank > View::MAX_RANK
+            || y.dims.len() != rank
+            || x.strides.len() != rank
+            || y.strides.len() != rank
+        {
             return Err(format!("takes 1 to {} dims, got {} and {}", View::MAX_RANK, rank, y.dims.len()));
         }
         if x.dims[..rank - 1] != y.dims[..rank - 1] {

@@ -62,7 +62,8 @@ impl Walk {
             }
             let closed = walk.dims.len() == usize::from(keep_last);
             let inner = walk.dims.last().copied().unwrap_or(1);
-            let adjoin = |(own, outer): (&Vec<i64>, &&[i64])| own.last().is_some_and(|s| s * i64::from(inner) == outer[d]);
+            let adjoin =
+                |(own, outer): (&Vec<i64>, &&[i64])| own.last().is_some_and(|s| s * i64::from(inner) == outer[d]);
             let product = u64::from(inner) * u64::from(dims[d]);
             if !first && !closed && product < 1 << 31 && walk.strides.iter().zip(strides).all(adjoin) {
                 *walk.dims.last_mut().unwrap_or(&mut 0) = product as u32;
@@ -154,7 +155,8 @@ mod tests {
     #[test]
     fn divides_exactly() {
         let limit = (1u32 << 31) - 1;
-        for value in (1..2000).chain([4095, 4096, 4097, 65_537, 1 << 20, 50_176, limit / 2, limit - 1, limit, 1 << 31]) {
+        for value in (1..2000).chain([4095, 4096, 4097, 65_537, 1 << 20, 50_176, limit / 2, limit - 1, limit, 1 << 31])
+        {
             let divisor = Divisor::new(value);
             for n in [0, 1, value - 1, value.min(limit), limit / 3, limit - 1, limit] {
                 assert_eq!(divisor.divide(n), n / value, "{n} / {value}");

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// A kernel's layout of its weights. Padding is zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Packing {
     /// Convolution (K, C/groups, R, S) -> `[groups][k_pad][R·S][c_pad]`, k and c counted per group.
     Krsc {
@@ -82,6 +82,20 @@ impl Packing {
             | Self::TransposedRskc { dtype, .. }
             | Self::Rows { dtype, .. } => dtype,
         }
+    }
+
+    /// Bytes of weights of this shape (ONNX's layout) once packed.
+    pub fn bytes(&self, shape: &[usize]) -> u64 {
+        let taps: u64 = shape.iter().skip(2).map(|&d| d as u64).product();
+        let elements = match *self {
+            Self::Krsc { groups, k_pad, c_pad, .. } | Self::TransposedRskc { groups, k_pad, c_pad, .. } => {
+                u64::from(groups) * u64::from(k_pad) * u64::from(c_pad) * taps
+            }
+            Self::Rsck { k_pad, .. } => u64::from(k_pad) * taps * shape.get(1).map_or(1, |&c| c as u64),
+            Self::Rsc { c_pad, .. } => u64::from(c_pad) * taps,
+            Self::Rows { n_pad, k_pad, .. } => u64::from(n_pad) * u64::from(k_pad),
+        };
+        elements * self.dtype().size() as u64
     }
 
     /// The packed bytes of `weights`, which are in ONNX's layout (a GEMM's as (N, K)), converted to the packing's

@@ -24,7 +24,8 @@ const SHOWN: usize = 8;
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let listing = std::env::args().any(|arg| arg == "--list");
-    let selected = KERNELS.iter().filter(|k| filters.is_empty() || filters.iter().any(|f| k.name().contains(f.as_str())));
+    let selected =
+        KERNELS.iter().filter(|k| filters.is_empty() || filters.iter().any(|f| k.name().contains(f.as_str())));
     if listing {
         selected.for_each(|kernel| println!("{}: test", kernel.name()));
         return ExitCode::SUCCESS;
@@ -42,10 +43,8 @@ fn check_kernel(emulator: &Emulator, kernel: &dyn Kernel) -> bool {
     let sites = kernel.edge_sites();
     let check = |site| {
         let problem = Problem::new(site);
-        let verdicts: Vec<Verdict> = ARCHS
-            .iter()
-            .map(|&arch| check_site(emulator, kernel, site, &problem, &Target::typical(arch)))
-            .collect();
+        let verdicts: Vec<Verdict> =
+            ARCHS.iter().map(|&arch| check_site(emulator, kernel, site, &problem, &Target::typical(arch))).collect();
         let mut failures: Vec<String> = verdicts.iter().flat_map(|verdict| verdict.failures.clone()).collect();
         if verdicts.iter().all(|verdict| verdict.candidates == 0) {
             let reasons: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.refusal.as_deref()).collect();

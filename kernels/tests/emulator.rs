@@ -11,8 +11,8 @@ const SOUND: &str = include_str!("emulator/sound.cu");
 const PLANTED: &str = include_str!("emulator/planted.cu");
 
 /// The emulator, or `None` (said aloud) on a machine that cannot have one.
-static EMULATOR: LazyLock<Option<Emulator>> = LazyLock::new(|| {
-    match Emulator::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator")) {
+static EMULATOR: LazyLock<Option<Emulator>> =
+    LazyLock::new(|| match Emulator::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator")) {
         Ok(emulator) => Some(emulator),
         Err(error @ (EmulatorError::NoCompiler { .. } | EmulatorError::NotLinux)) => {
             assert!(std::env::var_os("CI").is_none(), "{error}");
@@ -20,8 +20,7 @@ static EMULATOR: LazyLock<Option<Emulator>> = LazyLock::new(|| {
             None
         }
         Err(error) => panic!("{error}"),
-    }
-});
+    });
 
 struct Case {
     text: &'static str,
@@ -131,12 +130,8 @@ fn plant(name: &str) -> Option<Result<bool, Box<Fault>>> {
     let (a, b, want) = matrices(16 * steps);
     let mut memory = Memory::from([(X, input(&a)), (B, input(&b)), (Y, Buffer::output(512))]);
     let unit = CompileUnit::new("tests/planted.cu", "planted", [("PLANT", name)]);
-    let args = vec![
-        Arg::Pointer(X),
-        Arg::Pointer(B),
-        Arg::Pointer(Y),
-        Arg::Bytes((steps as i32).to_le_bytes().to_vec()),
-    ];
+    let args =
+        vec![Arg::Pointer(X), Arg::Pointer(B), Arg::Pointer(Y), Arg::Bytes((steps as i32).to_le_bytes().to_vec())];
     let case = Case { text: PLANTED, unit, block: 64, grid: 1, shared_bytes: 2 * 384 * 2, args };
     match case.run(&mut memory) {
         Ok(None) => None,

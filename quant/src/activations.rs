@@ -40,10 +40,7 @@ pub(crate) fn largest_magnitude(values: &[f32]) -> f32 {
 }
 
 /// The ranges of all values over the samples of `source`.
-pub fn observe_ranges(
-    graph: &Graph,
-    source: &mut dyn Activations,
-) -> Result<Ranges, Box<dyn Error + Send + Sync>> {
+pub fn observe_ranges(graph: &Graph, source: &mut dyn Activations) -> Result<Ranges, Box<dyn Error + Send + Sync>> {
     let mut ranges = Ranges::default();
     source.observe(graph, &mut |value, tensor| ranges.see(value, tensor))?;
     Ok(ranges)

@@ -140,7 +140,12 @@ impl Conversion<'_> {
                 self.graph.node_mut(id).outputs[index] = half;
                 self.graph.value_mut(value).producer = None;
                 let dtype = self.graph.fact(value).dtype;
-                self.graph.add_node_making(&name.replace("/f16", "/cast"), Cast { to: dtype }.into(), &[half], &[value])?;
+                self.graph.add_node_making(
+                    &name.replace("/f16", "/cast"),
+                    Cast { to: dtype }.into(),
+                    &[half],
+                    &[value],
+                )?;
                 self.casts.insert((value, DType::F16), half);
             }
         }

@@ -110,7 +110,7 @@ impl Constants {
         let offset = self.bytes.next_multiple_of(ALIGNMENT);
         self.bytes = offset + bytes;
         self.known.insert((value, form), offset);
-        self.slots.push(ConstantSlot { value, form, offset, bytes });
+        self.slots.push(ConstantSlot { value, form, offset, size: bytes });
         offset
     }
 
@@ -121,8 +121,8 @@ impl Constants {
             let location = Location::Constants(self.slot(value, form, bytes));
             out.push(Bound { role, location, bytes });
         };
-        if let (Some(value), Some(packing)) = (choice.work.weights, weights) {
-            bind(Role::Weights, value, ConstantForm::Packed(*packing), packing.bytes());
+        if let (Some((value, shape)), Some(packing)) = (&choice.work.weights, weights) {
+            bind(Role::Weights, *value, ConstantForm::Packed(*packing), packing.bytes(shape));
         }
         if let Some(value) = choice.work.bias {
             let len = u32::try_from(*bias_len).unwrap_or(u32::MAX);

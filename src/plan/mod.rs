@@ -5,6 +5,7 @@
 //! - [`select`] asks the catalog for candidates and picks one, by measurement ([`tune`]) or by the [`cost_model`].
 //! - [`memory`] gives every buffer its place in one arena, lifetimes overlapped.
 
+mod constants;
 pub mod cost_model;
 pub mod lower;
 pub mod memory;
@@ -13,6 +14,7 @@ pub mod timing_cache;
 pub mod tune;
 mod types;
 
+pub use constants::ConstantError;
 pub use select::Tuner;
 pub use timing_cache::TimingCache;
 pub use types::{

@@ -49,7 +49,7 @@ impl<'a> DeviceMeasure<'a> {
         let bytes: u64 = sizes.values().sum();
         let wanted = (2 * self.device.target().l2_bytes).div_ceil(bytes.max(1)) as usize;
         let sets = (0..wanted.clamp(1, MOST_SETS)).map(|_| self.operands(&sizes)).collect::<Result<Vec<_>, _>>()?;
-        let prepared = sets.iter().map(|set| self.prepare(candidate, set)).collect::<Result<Vec<_>, _>>()?;
+        let prepared = sets.iter().map(|set| self.load(candidate, set)).collect::<Result<Vec<_>, _>>()?;
         let estimate = candidate.cost.bytes as f64 / self.device.target().bandwidth * 1e6;
         let repetitions = Repetitions::for_budget(estimate, BUDGET_US);
         let samples = self.timer.measure_graph(&self.stream, repetitions, |stream, call| {
@@ -77,7 +77,7 @@ impl<'a> DeviceMeasure<'a> {
             .collect()
     }
 
-    fn prepare(
+    fn load(
         &self,
         candidate: &Candidate,
         operands: &BTreeMap<Role, DeviceBuffer>,
@@ -102,8 +102,8 @@ fn operand_sizes(work: &Work, buffers: &[Buffer], candidate: &Candidate) -> BTre
         .iter()
         .map(|(role, operand)| (*role, buffers[operand.buffer.0 as usize].bytes.saturating_sub(operand.offset)))
         .collect();
-    if let Some(packing) = &candidate.weights {
-        sizes.insert(Role::Weights, packing.bytes());
+    if let (Some((_, shape)), Some(packing)) = (&work.weights, &candidate.weights) {
+        sizes.insert(Role::Weights, packing.bytes(shape));
     }
     if work.bias.is_some() {
         sizes.insert(Role::Bias, 4 * candidate.bias_len as u64);

@@ -74,8 +74,8 @@ pub struct Work {
     pub site: Site,
     /// Activations it reads and writes, and constants that are not packed.
     pub operands: Vec<(Role, Operand)>,
-    /// The constant its kernel packs, (N,K) for a GEMM.
-    pub weights: Option<ValueId>,
+    /// The constant its kernel packs, (N,K) for a GEMM, and its shape.
+    pub weights: Option<(ValueId, Vec<usize>)>,
     /// The constant added per output channel.
     pub bias: Option<ValueId>,
     /// The least the group must compute and move.
@@ -154,7 +154,7 @@ pub struct ConstantSlot {
     /// Bytes from the start of the constants.
     pub offset: u64,
     /// Its size there.
-    pub bytes: u64,
+    pub size: u64,
 }
 
 /// An input or output of the network.

@@ -2,7 +2,7 @@
 
 use super::RunError;
 use super::kernels::Kernels;
-use crate::plan::{ConstantForm, ConstantSlot, Location, Plan, Port, Step};
+use crate::plan::{Location, Plan, Port, Step};
 use limpid_graph::ir::Graph;
 use limpid_graph::tensor::Tensor;
 use limpid_kernels::device::{
@@ -141,25 +141,8 @@ fn prepare(
 fn upload(device: &Device, stream: &Stream, graph: &Graph, plan: &Plan) -> Result<DeviceBuffer, RunError> {
     let buffer = DeviceBuffer::alloc(device, plan.constant_bytes as usize)?;
     for slot in &plan.constants {
-        let bytes = constant_bytes(graph, slot)?;
+        let bytes = slot.bytes(graph)?;
         buffer.copy_from_host(slot.offset as usize, &bytes, stream)?;
     }
     Ok(buffer)
-}
-
-/// A constant as a plan wants it in device memory.
-pub(crate) fn constant_bytes(graph: &Graph, slot: &ConstantSlot) -> Result<Vec<u8>, RunError> {
-    let missing = || RunError::MissingConstant { value: graph.get_value(slot.value).map(|v| v.name.clone()) };
-    let tensor = graph.get_value(slot.value).and_then(|v| v.constant.as_ref()).ok_or_else(missing)?;
-    let bytes = match slot.form {
-        ConstantForm::Packed(packing) => packing.pack(tensor)?,
-        ConstantForm::Bias { len } => {
-            let mut values = tensor.to_f32();
-            values.resize(len as usize, 0.0);
-            bytemuck::cast_slice(&values).to_vec()
-        }
-        ConstantForm::Dense { dtype } => tensor.cast(dtype).bytes().to_vec(),
-    };
-    debug_assert_eq!(bytes.len() as u64, slot.bytes);
-    Ok(bytes)
 }

@@ -1,19 +1,23 @@
-//! Reading ONNX: the only room that names tract, and the only one that knows the protobuf.
+//! Reading and writing ONNX: the only room that names tract, and the only one that knows the protobuf.
 //!
 //! tract parses the file and decodes its tensors; the graph is built from the `ModelProto` by each operator's
 //! own `from_onnx`, because tract's own typed graph no longer has the structure that fusion is about (a
-//! BatchNormalization has become a Mul and an Add, a Gemm an einsum).
+//! BatchNormalization has become a Mul and an Add, a Gemm an einsum). The way out is [`ModelWriter`]: it states a
+//! model node by node and streams it to a file.
 
 mod builder;
 mod error;
 mod load;
 mod node;
 mod tensor;
+mod wire;
+mod write;
 
 pub use builder::Builder;
 pub use error::{ImportError, UnsupportedNode};
 pub use load::{load, load_bytes};
 pub use node::NodeView;
+pub use write::{Attribute, ModelWriter, NodeWriter, WriteError};
 
 use crate::ir::Graph;
 use crate::rewrite::Ledger;

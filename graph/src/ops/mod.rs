@@ -5,10 +5,19 @@
 //! its line in [`operators!`] below, and nowhere else.
 
 mod activation;
+mod argmax;
+mod axis;
 mod batch_norm;
+mod binary;
+mod broadcast;
+mod cast;
+mod compare;
+mod concat;
+mod constant;
 mod conv;
 mod conv_transpose;
 mod cost;
+mod depth_space;
 mod epilogue;
 mod error;
 #[cfg(test)]
@@ -26,17 +35,62 @@ mod window;
 
 pub use activation::ActivationOp;
 pub use batch_norm::BatchNorm;
+mod expand;
+mod flatten;
+mod gather;
+mod identity;
+mod lanes;
+mod movement;
+mod norm;
+mod pad;
+mod reduce;
+mod reshape;
+mod resize;
+mod sampling;
+mod shape_of;
+mod slice;
+mod softmax;
+mod split;
+mod squeeze;
+mod transpose;
+mod unary;
+mod where_op;
+pub use argmax::ArgMax;
+pub use binary::{Binary, BinaryFunction};
+pub use cast::Cast;
+pub use compare::{Compare, Comparison};
+pub use concat::Concat;
+pub use constant::{ConstantOfShape, Range};
 pub use conv::Conv;
 pub use conv_transpose::ConvTranspose;
 pub use cost::Cost;
+pub use depth_space::{DepthOrder, DepthToSpace, SpaceToDepth};
 pub use epilogue::{Activation, Epilogue};
 pub use error::OpError;
+pub use expand::{Expand, Tile};
+pub use flatten::Flatten;
+pub use gather::Gather;
 pub use gemm::Gemm;
 pub use global_pool::GlobalPool;
+pub use identity::Identity;
 pub use matmul::MatMul;
+pub use norm::{InstanceNormalization, LayerNormalization};
+pub use pad::{Pad, PadMode};
 pub use pool::{Pool, PoolKind};
+pub use reduce::{Reduce, ReduceFunction};
+pub use reshape::Reshape;
+pub use resize::{Resize, ResizeAxis};
+pub use sampling::{CoordinateMode, NearestMode, ResizeMode};
 pub use scale_shift::ScaleShift;
+pub use shape_of::{ShapeOf, Size};
 pub use shape_value::ShapeValue;
+pub use slice::{Slice, SliceRange};
+pub use softmax::Softmax;
+pub use split::Split;
+pub use squeeze::{Squeeze, Unsqueeze};
+pub use transpose::Transpose;
+pub use unary::{Unary, UnaryFunction};
+pub use where_op::Where;
 pub use window::{Padding, Window};
 
 use crate::ir::Fact;
@@ -129,7 +183,7 @@ pub trait Operator: fmt::Debug {
 pub type Importer = fn(&NodeView<'_>, &mut Builder) -> Result<Vec<crate::ir::ValueId>, ImportError>;
 
 macro_rules! operators {
-    ($($variant:ident($path:ty) from [$($onnx:literal),*];)*) => {
+    ($($variant:ident($path:ty) from [$($onnx:literal),*];)* + { $($alias:literal by $reader:path;)* }) => {
         /// Any operator.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[allow(missing_docs)] // each variant is documented at its struct
@@ -155,12 +209,13 @@ macro_rules! operators {
         pub fn importer(op_type: &str) -> Option<Importer> {
             match op_type {
                 $($($onnx => Some(<$path>::from_onnx as Importer),)*)*
+                $($alias => Some($reader as Importer),)*
                 _ => None,
             }
         }
 
         /// Every ONNX operator that can be read, in the list's order.
-        pub const IMPORTED: &[&str] = &[$($($onnx,)*)*];
+        pub const IMPORTED: &[&str] = &[$($($onnx,)*)* $($alias),*];
     };
 }
 
@@ -174,6 +229,48 @@ operators! {
     Pool(Pool) from ["MaxPool", "AveragePool"];
     GlobalPool(GlobalPool) from ["GlobalMaxPool", "GlobalAveragePool"];
     Activation(ActivationOp) from ["Relu", "LeakyRelu", "Clip", "Sigmoid", "HardSigmoid", "HardSwish", "Tanh"];
+    Binary(Binary) from ["Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "PRelu"];
+    Unary(Unary) from [
+        "Abs", "Neg", "Sign", "Exp", "Log", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Sin", "Cos", "Erf",
+        "Gelu", "Softplus", "Softsign", "Elu", "Selu", "Celu", "Mish"
+    ];
+    Compare(Compare) from ["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor"];
+    Where(Where) from ["Where"];
+    Softmax(Softmax) from ["Softmax", "LogSoftmax"];
+    Reduce(Reduce) from [
+        "ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1", "ReduceL2", "ReduceSumSquare",
+        "ReduceLogSumExp"
+    ];
+    ArgMax(ArgMax) from ["ArgMax"];
+    InstanceNormalization(InstanceNormalization) from ["InstanceNormalization"];
+    LayerNormalization(LayerNormalization) from ["LayerNormalization"];
+    Resize(Resize) from ["Resize", "Upsample"];
+    Pad(Pad) from ["Pad"];
+    Concat(Concat) from ["Concat"];
+    Split(Split) from ["Split"];
+    Slice(Slice) from ["Slice"];
+    Gather(Gather) from ["Gather"];
+    Transpose(Transpose) from ["Transpose"];
+    DepthToSpace(DepthToSpace) from ["DepthToSpace"];
+    SpaceToDepth(SpaceToDepth) from ["SpaceToDepth"];
+    Expand(Expand) from ["Expand"];
+    Tile(Tile) from ["Tile"];
+    Reshape(Reshape) from ["Reshape"];
+    Flatten(Flatten) from ["Flatten"];
+    Squeeze(Squeeze) from ["Squeeze"];
+    Unsqueeze(Unsqueeze) from ["Unsqueeze"];
+    Cast(Cast) from ["Cast"];
+    Identity(Identity) from ["Identity"];
+    ShapeOf(ShapeOf) from ["Shape"];
+    Size(Size) from ["Size"];
+    ConstantOfShape(ConstantOfShape) from ["ConstantOfShape"];
+    Range(Range) from ["Range"];
+    // What has no operator of its own here.
+    + {
+        "Constant" by constant::constant_from_onnx;
+        "CastLike" by Cast::from_cast_like;
+        "Dropout" by Identity::from_dropout;
+    }
 }
 
 impl Op {

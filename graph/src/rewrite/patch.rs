@@ -1,6 +1,7 @@
 use crate::ir::{Graph, GraphError, NodeId, OriginId, ValueId};
 use crate::ops::Op;
 use crate::tensor::Tensor;
+use std::collections::BTreeSet;
 
 /// A value a new node reads: one that is there, or a constant the patch brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +26,8 @@ enum Edit {
     Fold { node: NodeId, constants: Vec<Tensor> },
     /// A node goes; readers of `from` read `to`.
     Bypass { node: NodeId, from: ValueId, to: ValueId },
-    /// A node goes that nobody reads.
-    Drop { node: NodeId },
+    /// A node goes that nobody reads; what it computed may have been taken up at import.
+    Drop { node: NodeId, folded: bool },
 }
 
 /// A change a rule proposes. It is applied by the driver, all or nothing.
@@ -88,7 +89,12 @@ impl Patch {
 
     /// `node` is read by nobody.
     pub fn drop_node(&mut self, node: NodeId) {
-        self.edits.push(Edit::Drop { node });
+        self.edits.push(Edit::Drop { node, folded: false });
+    }
+
+    /// `node` is read by nobody any more, because what it computed is known: it is booked as folded.
+    pub fn drop_folded(&mut self, node: NodeId) {
+        self.edits.push(Edit::Drop { node, folded: true });
     }
 
     /// Carries the patch out.
@@ -118,12 +124,17 @@ impl Patch {
                     applied.folded.extend(old.origins);
                 }
                 Edit::Bypass { node, from, to } => bypass(graph, &mut applied, node, from, to),
-                Edit::Drop { node } => {
+                Edit::Drop { node, folded } => {
                     let Some(old) = graph.remove_node(node) else { continue };
-                    applied.removed.extend(old.origins);
+                    let book = if folded { &mut applied.folded } else { &mut applied.removed };
+                    book.extend(old.origins);
                 }
             }
         }
+        // An ONNX node that came down to several of ours is gone only when the last of them is.
+        let left: BTreeSet<OriginId> = graph.nodes().flat_map(|(_, n)| n.origins.iter().copied()).collect();
+        applied.folded.retain(|origin| !left.contains(origin));
+        applied.removed.retain(|origin| !left.contains(origin));
         graph.drop_unused_values();
         Ok(applied)
     }
@@ -141,11 +152,17 @@ fn replace(
     lead: NodeId,
 ) -> Result<(), GraphError> {
     let precision = graph.node(lead).precision;
-    let mut origins = graph.remove_node(lead).map(|n| n.origins).unwrap_or_default();
+    let lead_origins = graph.remove_node(lead).map(|n| n.origins).unwrap_or_default();
+    let mut origins = lead_origins.clone();
     for &absorbed in absorbs {
         let old = graph.remove_node(absorbed).map(|n| n.origins).unwrap_or_default();
-        applied.fused.extend(old.iter().map(|&origin| (origin, name.to_owned())));
-        origins.extend(old);
+        // One ONNX node may have come down to both; it does not become part of itself.
+        for origin in old.into_iter().filter(|o| !lead_origins.contains(o)) {
+            applied.fused.push((origin, name.to_owned()));
+            if !origins.contains(&origin) {
+                origins.push(origin);
+            }
+        }
     }
     let id = graph.add_node_making(name, op, inputs, outputs)?;
     let node = graph.node_mut(id);

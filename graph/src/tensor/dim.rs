@@ -132,12 +132,33 @@ impl Dim {
             for atom in product {
                 left.remove(left.iter().position(|a| a == atom)?);
             }
-            if own_coefficient % coefficient != 0 {
+            if own_coefficient.checked_rem(coefficient) != Some(0) {
                 return None;
             }
             out.accumulate(left, own_coefficient / coefficient);
         }
         Some(out)
+    }
+
+    /// A number this dim is never below, every symbol being at least 1; `None` if a term is subtracted,
+    /// so that no such number is plain to see.
+    pub fn lower_bound(&self) -> Option<i64> {
+        let mut sum = 0i64;
+        for (product, &coefficient) in &self.terms {
+            let mut least = coefficient;
+            for atom in product {
+                let factor = match atom {
+                    Atom::Symbol(_) => 1,
+                    Atom::FloorDiv(d, by) => d.lower_bound()?.div_euclid(*by),
+                };
+                if coefficient < 0 || factor < 0 {
+                    return None;
+                }
+                least = least.saturating_mul(factor);
+            }
+            sum = sum.saturating_add(least);
+        }
+        Some(sum)
     }
 
     /// The number this dim is under `bindings`, or the first symbol that is not bound.
@@ -251,7 +272,7 @@ impl Sub for Dim {
     type Output = Dim;
     fn sub(mut self, other: Dim) -> Dim {
         for (product, coefficient) in other.terms {
-            self.accumulate(product, -coefficient);
+            self.accumulate(product, coefficient.saturating_neg());
         }
         self
     }

@@ -105,12 +105,16 @@ pub(super) fn phase_grid(site: &ConvTransposeSite, block_m: u32, block_n: u32) -
     let [stride_h, stride_w] = site.stride;
     let largest = u64::from(site.y.n) * u64::from(site.y.h.div_ceil(stride_h)) * u64::from(site.y.w.div_ceil(stride_w));
     let columns = if site.groups == 1 { site.y.padded_channels() } else { filters(site) };
-    let grid = [largest.div_ceil(u64::from(block_m)) as u32, columns.div_ceil(block_n), stride_h * stride_w * site.groups];
+    let grid =
+        [largest.div_ceil(u64::from(block_m)) as u32, columns.div_ceil(block_n), stride_h * stride_w * site.groups];
     if grid[0] == 0 || grid[1] == 0 || grid[2] == 0 {
         return Err("nothing to do: an extent is 0".to_owned());
     }
     if grid[1] > 65_535 || grid[2] > 65_535 {
-        return Err(format!("takes up to 65535 phases and groups and tiles of filters, got {} and {}", grid[2], grid[1]));
+        return Err(format!(
+            "takes up to 65535 phases and groups and tiles of filters, got {} and {}",
+            grid[2], grid[1]
+        ));
     }
     Ok(grid)
 }

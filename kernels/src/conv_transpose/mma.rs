@@ -65,7 +65,9 @@ fn check(site: &ConvTransposeSite, arch: Arch) -> Result<(), String> {
         (Precision::Fp16, DType::F16) => {}
         (Precision::Tf32, DType::F32) if arch.has_async_copy() => {}
         (Precision::Tf32, DType::F32) => return Err(format!("has TF32 from sm_80 on, got {arch}")),
-        (precision, dtype) => return Err(format!("multiplies f16 as FP16 or f32 as TF32, got {dtype} as {precision:?}")),
+        (precision, dtype) => {
+            return Err(format!("multiplies f16 as FP16 or f32 as TF32, got {dtype} as {precision:?}"));
+        }
     }
     check_groups(site, vector_width(site.x.dtype))
 }
@@ -87,13 +89,26 @@ impl Kernel for Mma {
             let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
             args.extend(epilogue_args(&site.epilogue));
             args.push(Arg::params(&TransposedParams::new(site, c_pad, k_pad)));
-            let launch =
-                Launch { unit: unit(element, *tile, target.arch), grid, block: [tile.threads(), 1, 1], shared_bytes, args };
+            let launch = Launch {
+                unit: unit(element, *tile, target.arch),
+                grid,
+                block: [tile.threads(), 1, 1],
+                shared_bytes,
+                args,
+            };
             // Registers allow two blocks of 128 threads for each of 256; shared memory seldom allows less.
             let by_registers = 512 / tile.threads();
             let cost = CandidateCost {
-                blocks_per_multiprocessor: by_registers.min(target.shared_per_multiprocessor / (shared_bytes + 1024)).max(1),
-                efficiency: if tile.n == 128 { 0.6 } else if tile.m == 128 { 0.5 } else { 0.4 },
+                blocks_per_multiprocessor: by_registers
+                    .min(target.shared_per_multiprocessor / (shared_bytes + 1024))
+                    .max(1),
+                efficiency: if tile.n == 128 {
+                    0.6
+                } else if tile.m == 128 {
+                    0.5
+                } else {
+                    0.4
+                },
                 tensor_cores: true,
                 ..tiled_cost(site, grid, tile.m, tile.n)
             };

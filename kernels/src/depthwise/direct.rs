@@ -86,10 +86,7 @@ impl Kernel for Direct {
         let launch = Launch::linear(unit(x.dtype, weights, one_filter), count, THREADS, args)?;
         let window = f64::from(site.kernel[0]) * f64::from(site.kernel[1]);
         let efficiency = if one_filter { 0.9 / (1.0 + window / 20.0) } else { 0.5 / (1.0 + window / 10.0) };
-        let cost = CandidateCost {
-            blocks_per_multiprocessor: 8,
-            ..cost(site, launch.blocks(), efficiency as f32)
-        };
+        let cost = CandidateCost { blocks_per_multiprocessor: 8, ..cost(site, launch.blocks(), efficiency as f32) };
         Ok(vec![Candidate {
             tactic: Tactic::new("depthwise/direct", &[("threads", THREADS)]),
             launches: vec![launch],
@@ -109,7 +106,8 @@ impl Kernel for Direct {
             ([2, 5, 5, 3], 7, [2, 3], [1, 2], [2, 1], [0, 1]),
             ([1, 4, 4, 1], 9, [3, 3], [1, 1], [1, 1], [1, 1]),
         ];
-        let edge = |(x, multiplier, kernel, stride, dilation, pad)| Edge { x, multiplier, kernel, stride, dilation, pad };
+        let edge =
+            |(x, multiplier, kernel, stride, dilation, pad)| Edge { x, multiplier, kernel, stride, dilation, pad };
         let sites = |edge: Edge| {
             [
                 edge.site(DType::F16, DType::F16, true),

@@ -119,7 +119,10 @@ fn candidate(site: &ElementwiseSite, walk: &Walk, vector: u32, threads: u32) -> 
     let scattered = params.access.contains(&(Access::Lanes as u32));
     let efficiency = if scattered { 0.3 } else { 0.9 };
     let cost = Cost { flops: site.y.len() * operands(site.op).max(2) as u64 / 2, bytes: read + written };
-    let cost = CandidateCost { blocks_per_multiprocessor: 1024 / threads, ..CandidateCost::of(cost, launch.blocks(), efficiency) };
+    let cost = CandidateCost {
+        blocks_per_multiprocessor: 1024 / threads,
+        ..CandidateCost::of(cost, launch.blocks(), efficiency)
+    };
     let tactic = Tactic::new("elementwise/broadcast", &[("vector", vector), ("threads", threads)]);
     Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
 }
@@ -139,7 +142,13 @@ impl Kernel for Broadcast {
         let y_whole = access[Y] == Access::Whole as u32;
         let scattered = access[..site.inputs.len()].contains(&(Access::Lanes as u32));
         // A vector that is not written whole gains nothing; one that is gathered lane by lane may.
-        let vectors: &[u32] = if !y_whole { &[1] } else if scattered { &[wide, 1] } else { &[wide] };
+        let vectors: &[u32] = if !y_whole {
+            &[1]
+        } else if scattered {
+            &[wide, 1]
+        } else {
+            &[wide]
+        };
         vectors.iter().flat_map(|&vector| THREADS.map(|threads| candidate(site, &walk, vector, threads))).collect()
     }
 
@@ -169,10 +178,17 @@ impl Kernel for Broadcast {
             push(ElementwiseOp::Add, vec![a.clone(), a], y, Activation::Relu);
         }
         // Images with padding lanes: a value per channel, a picture's scale per channel, a scalar, a mix of types.
-        for (c, pitch, dtype) in [(1, 8, half), (3, 8, half), (13, 24, half), (16, 16, half), (3, 4, single), (5, 12, single)] {
+        for (c, pitch, dtype) in
+            [(1, 8, half), (3, 8, half), (13, 24, half), (16, 16, half), (3, 4, single), (5, 12, single)]
+        {
             let y = image(c, pitch, dtype);
             let (per_channel, per_picture) = (broadcast(&y, &[3], single), broadcast(&y, &[0, 3], dtype));
-            push(ElementwiseOp::MulAdd, vec![y.clone(), per_channel.clone(), per_channel.clone()], y.clone(), Activation::Identity);
+            push(
+                ElementwiseOp::MulAdd,
+                vec![y.clone(), per_channel.clone(), per_channel.clone()],
+                y.clone(),
+                Activation::Identity,
+            );
             push(ElementwiseOp::Mul, vec![y.clone(), per_picture], y.clone(), Activation::HardSwish);
             push(ElementwiseOp::Sub, vec![broadcast(&y, &[], single), y.clone()], y.clone(), Activation::Sigmoid);
             push(ElementwiseOp::Identity, vec![y.clone()], image(c, c.next_multiple_of(8), half), Activation::Tanh);
@@ -183,7 +199,12 @@ impl Kernel for Broadcast {
         push(ElementwiseOp::Div, vec![y.clone(), transposed.clone()], y, Activation::LeakyRelu { alpha: 0.1 });
         let y = View::dense(&[2, 3, 2, 3, 2, 8], half);
         let a = broadcast(&y, &[0, 2, 4, 5], half);
-        push(ElementwiseOp::Add, vec![a, broadcast(&y, &[1, 3, 5], single)], y, Activation::Clip { min: -1.0, max: 1.0 });
+        push(
+            ElementwiseOp::Add,
+            vec![a, broadcast(&y, &[1, 3, 5], single)],
+            y,
+            Activation::Clip { min: -1.0, max: 1.0 },
+        );
         // Rows of y that are not whole.
         let y = View { strides: vec![9, 1], ..View::dense(&[3, 7], half) };
         push(ElementwiseOp::Mul, vec![View::dense(&[3, 7], half), broadcast(&y, &[1], half)], y, Activation::Silu);

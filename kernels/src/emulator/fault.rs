@@ -149,7 +149,9 @@ impl fmt::Display for Fault {
             write!(f, "\n  by thread ({tx},{ty},{tz}) of block ({bx},{by},{bz})")?;
         }
         let list = |f: &mut fmt::Formatter<'_>, frames: &[Frame]| {
-            frames.iter().try_for_each(|frame| write!(f, "\n    at {}:{} in {}", frame.file, frame.line, frame.function))
+            frames
+                .iter()
+                .try_for_each(|frame| write!(f, "\n    at {}:{} in {}", frame.file, frame.line, frame.function))
         };
         list(f, &self.place)?;
         if let Some((who, frames)) = &self.other {

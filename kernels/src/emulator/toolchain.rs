@@ -44,8 +44,13 @@ const COMMON_FLAGS: [&str; 6] = ["-std=c++17", "-g1", "-fno-pie", "-fno-exceptio
 /// The runtime is not watched itself; a fortified longjmp would refuse to change stacks.
 const RUNTIME_FLAGS: [&str; 2] = ["-O2", "-U_FORTIFY_SOURCE"];
 /// Every access of the kernel calls the runtime; local variables start out as a pattern that reads as NaN.
-const KERNEL_FLAGS: [&str; 5] =
-    ["-O1", "-fsanitize=thread,alignment", "-fno-strict-aliasing", "-ftrivial-auto-var-init=pattern", "-DLIMPID_EMULATOR"];
+const KERNEL_FLAGS: [&str; 5] = [
+    "-O1",
+    "-fsanitize=thread,alignment",
+    "-fno-strict-aliasing",
+    "-ftrivial-auto-var-init=pattern",
+    "-DLIMPID_EMULATOR",
+];
 
 /// The emulator: a C++ compiler and a directory of what it has compiled.
 #[derive(Debug)]

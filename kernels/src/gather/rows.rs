@@ -46,7 +46,8 @@ impl Kernel for Rows {
         let Some(&(bytes, piece)) = PIECES.iter().find(|(bytes, _)| row.is_multiple_of(*bytes)) else {
             return Err("needs rows of whole bytes".to_owned());
         };
-        let pieces = u32::try_from(row / bytes).map_err(|_| format!("takes rows of up to 2^32 pieces, got {row} bytes"))?;
+        let pieces =
+            u32::try_from(row / bytes).map_err(|_| format!("takes rows of up to 2^32 pieces, got {row} bytes"))?;
         let rows = u64::from(site.outer) * u64::from(site.indices);
         let count = rows.checked_mul(u64::from(pieces)).ok_or("has more rows than can be counted")?;
         let params = Params {
@@ -76,7 +77,8 @@ impl Kernel for Rows {
 
     fn edge_sites(&self) -> Vec<Site> {
         let mut sites = Vec::new();
-        for (outer, axis, inner, indices) in [(1, 1, 1, 1), (1, 5, 8, 3), (3, 4, 5, 7), (2, 3, 16, 130), (1, 300, 6, 2)] {
+        for (outer, axis, inner, indices) in [(1, 1, 1, 1), (1, 5, 8, 3), (3, 4, 5, 7), (2, 3, 16, 130), (1, 300, 6, 2)]
+        {
             for dtype in [DType::F32, DType::F16, DType::I8, DType::I64] {
                 for indices_dtype in [DType::I32, DType::I64] {
                     sites.push(Site::Gather(GatherSite { outer, axis, inner, indices, indices_dtype, dtype }));

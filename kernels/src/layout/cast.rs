@@ -14,8 +14,7 @@ pub struct Cast;
 const THREADS: u32 = 256;
 
 /// Every element type, in the order of `DType` in cast.cu.
-const TYPES: [DType; 7] =
-    [DType::F32, DType::F16, DType::I8, DType::U8, DType::I32, DType::I64, DType::Bool];
+const TYPES: [DType; 7] = [DType::F32, DType::F16, DType::I8, DType::U8, DType::I32, DType::I64, DType::Bool];
 
 fn unit(y: DType) -> CompileUnit {
     CompileUnit::new("layout/cast.cu", "cast", [("Y_TYPE", cuda_type(y))])
@@ -35,10 +34,8 @@ impl Kernel for Cast {
             vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&pair), Arg::params(&x_type)];
         let launch = Launch::linear(unit(site.y.dtype), count, THREADS, args)?;
         let efficiency = if pair.x_whole == 1 { 0.4 } else { 0.1 };
-        let cost = CandidateCost {
-            blocks_per_multiprocessor: 2048 / THREADS,
-            ..cost(site, launch.blocks(), efficiency)
-        };
+        let cost =
+            CandidateCost { blocks_per_multiprocessor: 2048 / THREADS, ..cost(site, launch.blocks(), efficiency) };
         let tactic = Tactic::new("layout/cast", &[("threads", THREADS)]);
         Ok(vec![Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost }])
     }

@@ -71,7 +71,10 @@ impl Kernel for Copy {
         let vector = vector(x, y);
         let (count, pair) = StridedPair::new(site, &walk, vector);
         if pair.y_whole == 0 {
-            return Err(format!("needs dense rows of y that are multiples of {vector} elements apart, got strides {:?}", site.y.strides));
+            return Err(format!(
+                "needs dense rows of y that are multiples of {vector} elements apart, got strides {:?}",
+                site.y.strides
+            ));
         }
         let args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&pair)];
         // Gathered lanes are full accesses only while a row of y has few of them.
@@ -82,10 +85,8 @@ impl Kernel for Copy {
         };
         let candidate = |threads: u32| {
             let launch = Launch::linear(unit(x, y), count, threads, args.clone())?;
-            let cost = CandidateCost {
-                blocks_per_multiprocessor: 1536 / threads,
-                ..cost(site, launch.blocks(), efficiency)
-            };
+            let cost =
+                CandidateCost { blocks_per_multiprocessor: 1536 / threads, ..cost(site, launch.blocks(), efficiency) };
             let tactic = Tactic::new("layout/copy", &[("vector", vector), ("threads", threads)]);
             Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
         };

@@ -34,7 +34,8 @@ impl StridedPair {
     pub(super) fn new(site: &CopySite, walk: &Walk, vector: u32) -> (u64, Self) {
         let padded = walk.inner() + site.y.zero_lanes;
         let vectors = walk.rows() * u64::from(padded.div_ceil(vector));
-        let whole = |view: usize, offset: i64, dtype: DType| u32::from(walk.rows_are_whole(view, offset, dtype.size(), vector));
+        let whole =
+            |view: usize, offset: i64, dtype: DType| u32::from(walk.rows_are_whole(view, offset, dtype.size(), vector));
         let pair = Self {
             x_strides: walk.strides_of(0),
             y_strides: walk.strides_of(1),

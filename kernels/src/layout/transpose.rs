@@ -109,7 +109,9 @@ impl Kernel for Transpose {
         let Some(rows) = row_dim(&walk) else {
             return Err(format!("needs x contiguous along some dim, got strides {:?}", site.x.strides));
         };
-        let batches = walk.dims.iter().map(|&d| u64::from(d)).product::<u64>() / u64::from(walk.inner()) / u64::from(walk.dims[rows]);
+        let batches = walk.dims.iter().map(|&d| u64::from(d)).product::<u64>()
+            / u64::from(walk.inner())
+            / u64::from(walk.dims[rows]);
         if batches >= 1 << 31 {
             return Err(format!("takes fewer than 2^31 matrices, got {batches}"));
         }
@@ -144,7 +146,9 @@ impl Kernel for Transpose {
         let mut sites = Vec::new();
         let mut push = |x: View, y: View| sites.push(Site::Copy(CopySite { x, x_offset: 0, y, y_offset: 0 }));
         let (half, single) = (DType::F16, DType::F32);
-        for (x, y) in [(single, half), (half, half), (single, single), (half, single), (DType::I8, DType::I8), (DType::U8, half)] {
+        for (x, y) in
+            [(single, half), (half, half), (single, single), (half, single), (DType::I8, DType::I8), (DType::U8, half)]
+        {
             // Aligned and unaligned planes, fewer and more channels than a tile.
             for (h, w, c) in [(8, 8, 64u32), (3, 3, 5), (7, 7, 33), (5, 13, 130)] {
                 let pitch = c.next_multiple_of(16);

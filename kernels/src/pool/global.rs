@@ -58,7 +58,8 @@ impl Kernel for Global {
         if site.pad != [0, 0] || site.pad_end != [0, 0] {
             return Err(format!("takes no padding, got {:?} before and {:?} after", site.pad, site.pad_end));
         }
-        let pixels = i32::try_from(u64::from(x.h) * u64::from(x.w)).map_err(|_| "takes fewer than 2^31 pixels a picture")?;
+        let pixels =
+            i32::try_from(u64::from(x.h) * u64::from(x.w)).map_err(|_| "takes fewer than 2^31 pixels a picture")?;
         let vectors = y.padded_channels() / vector_width(y.dtype);
         let params = Params {
             x_pitch: i64::from(x.pitch),

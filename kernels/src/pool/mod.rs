@@ -17,7 +17,10 @@ fn check(site: &PoolSite) -> Result<(), String> {
         return Err(format!("needs x and y both f16 or both f32, got {} and {}", x.dtype, y.dtype));
     }
     if x.n != y.n || x.c != y.c {
-        return Err(format!("needs as many pictures and channels in y as in x, got {}x{} and {}x{}", y.n, y.c, x.n, x.c));
+        return Err(format!(
+            "needs as many pictures and channels in y as in x, got {}x{} and {}x{}",
+            y.n, y.c, x.n, x.c
+        ));
     }
     let width = crate::site::vector_width(x.dtype);
     if x.pitch % width != 0 || y.pitch % width != 0 {

@@ -74,10 +74,8 @@ impl Kernel for Window {
             // A thread walks its window alone: a large one leaves the chip waiting for the last.
             let window = f64::from(site.kernel[0]) * f64::from(site.kernel[1]);
             let efficiency = (0.85 / (1.0 + window / 200.0)) as f32;
-            let cost = CandidateCost {
-                blocks_per_multiprocessor: 1280 / threads,
-                ..cost(site, launch.blocks(), efficiency)
-            };
+            let cost =
+                CandidateCost { blocks_per_multiprocessor: 1280 / threads, ..cost(site, launch.blocks(), efficiency) };
             let tactic = Tactic::new("pool/window", &[("threads", threads)]);
             Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
         };

@@ -19,14 +19,8 @@ const MAX_GRID_Y: u32 = 65_535;
 
 fn unit(fold: &str, x: DType, y: DType, vector: u32, (columns, slices): (u32, u32)) -> CompileUnit {
     let [fold, x, y] = fold_defines(fold, x, y);
-    let defines = [
-        fold,
-        x,
-        y,
-        ("VECTOR", vector.to_string()),
-        ("COLUMNS", columns.to_string()),
-        ("SLICES", slices.to_string()),
-    ];
+    let defines =
+        [fold, x, y, ("VECTOR", vector.to_string()), ("COLUMNS", columns.to_string()), ("SLICES", slices.to_string())];
     CompileUnit::new("reduce/columns.cu", "reduce_columns", defines)
 }
 
@@ -57,15 +51,20 @@ impl Kernel for Columns {
                 args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)],
             };
             let efficiency = match (whole, lines.outer.inner_stride(0)) {
-                (true, _) => if shape.0 >= 8 { 0.85 } else { 0.6 },
+                (true, _) => {
+                    if shape.0 >= 8 {
+                        0.85
+                    } else {
+                        0.6
+                    }
+                }
                 (false, 1) => 0.4,
                 (false, _) => 0.08,
             };
-            let cost = CandidateCost {
-                blocks_per_multiprocessor: 4,
-                ..cost(site, OPERATIONS, launch.blocks(), efficiency)
-            };
-            let tactic = Tactic::new("reduce/columns", &[("columns", shape.0), ("slices", shape.1), ("vector", vector)]);
+            let cost =
+                CandidateCost { blocks_per_multiprocessor: 4, ..cost(site, OPERATIONS, launch.blocks(), efficiency) };
+            let tactic =
+                Tactic::new("reduce/columns", &[("columns", shape.0), ("slices", shape.1), ("vector", vector)]);
             Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost }
         };
         Ok(shapes.iter().map(candidate).collect())

@@ -61,7 +61,8 @@ impl Kernel for Rows {
             let classes = View { dims: vec![2, 35, 21], strides: vec![35 * 24, 24, 1], dtype: x, zero_lanes: 0 };
             let width = 16 / y.size() as u32;
             let pitch = i64::from(width);
-            let one = View { dims: vec![2, 35, 1], strides: vec![35 * pitch, pitch, 1], dtype: y, zero_lanes: width - 1 };
+            let one =
+                View { dims: vec![2, 35, 1], strides: vec![35 * pitch, pitch, 1], dtype: y, zero_lanes: width - 1 };
             views.push((classes, one));
             views
         })

@@ -110,7 +110,8 @@ impl Kernel for Nhwc {
             // A crop that reaches beyond the picture.
             ([4, 4], [5, 6], 8, 8, [1.25, 1.0], [-1.0, -0.5]),
         ];
-        let modes = [NearestMode::RoundPreferFloor, NearestMode::RoundPreferCeil, NearestMode::Floor, NearestMode::Ceil];
+        let modes =
+            [NearestMode::RoundPreferFloor, NearestMode::RoundPreferCeil, NearestMode::Floor, NearestMode::Ceil];
         for (from, to, c, pitch, a, b) in geometries {
             for dtype in [DType::F16, DType::F32] {
                 let x = Image { n: 2, h: from[0], w: from[1], c, pitch, dtype };

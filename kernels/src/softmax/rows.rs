@@ -64,8 +64,7 @@ impl Kernel for Rows {
                 blocks_per_multiprocessor: if shape.1 * vector > 16 { 5 } else { 10 },
                 ..cost(site, OPERATIONS, launch.blocks(), efficiency as f32)
             };
-            let tactic =
-                Tactic::new("softmax/rows", &[("lanes", shape.0), ("vectors", shape.1), ("vector", vector)]);
+            let tactic = Tactic::new("softmax/rows", &[("lanes", shape.0), ("vectors", shape.1), ("vector", vector)]);
             Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
         };
         shapes[first..].iter().take(2).map(candidate).collect()
@@ -76,10 +75,16 @@ impl Kernel for Rows {
         let mut views = Vec::new();
         for length in [1, 7, 8, 9, 32, 100, 255, 257, 1000, 1024] {
             views.push((View::dense(&[3, length], half), View::dense(&[3, length], half)));
-            views.push((pixels(5, length, length.next_multiple_of(8) + 8, half), pixels(5, length, length.next_multiple_of(8), half)));
+            views.push((
+                pixels(5, length, length.next_multiple_of(8) + 8, half),
+                pixels(5, length, length.next_multiple_of(8), half),
+            ));
         }
         for length in [3, 4, 33, 512] {
-            views.push((pixels(67, length, length.next_multiple_of(4), single), pixels(67, length, length.next_multiple_of(4), single)));
+            views.push((
+                pixels(67, length, length.next_multiple_of(4), single),
+                pixels(67, length, length.next_multiple_of(4), single),
+            ));
             views.push((pixels(2, length, length.next_multiple_of(8), half), View::dense(&[2, length], single)));
             views.push((View::dense(&[2, length], single), pixels(2, length, length.next_multiple_of(8), half)));
         }

@@ -6,7 +6,9 @@ use limpid_graph::ir::Precision;
 use limpid_graph::tensor::{DType, Tensor, Tolerance};
 use limpid_kernels::emulator::Memory;
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::{AxisOp, AxisSite, EpilogueSite, GatherSite, GemmOperand, GemmSite, Image, Site, View, vector_width};
+use limpid_kernels::site::{
+    AxisOp, AxisSite, EpilogueSite, GatherSite, GemmOperand, GemmSite, Image, Site, View, vector_width,
+};
 
 /// What a candidate is given and what it must make of it.
 pub struct Problem {

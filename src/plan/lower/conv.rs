@@ -5,7 +5,7 @@ use crate::plan::types::{Operand, Work};
 use limpid_graph::ir::{Node, ValueId};
 use limpid_graph::ops::{Conv, ConvTranspose, Epilogue, Window};
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::{ConvSite, EpilogueSite, Image, Site};
+use limpid_kernels::site::{ConvSite, EpilogueSite, Site};
 
 impl Lowering<'_> {
     pub fn conv(&mut self, node: &Node, op: &Conv) -> Result<(), LowerError> {
@@ -102,7 +102,7 @@ impl Lowering<'_> {
         bias: Option<ValueId>,
     ) {
         let (group, cost, what) = (self.group.clone(), self.cost_of(node), describe(node));
-        let weights = Some(weights);
+        let weights = Some((weights, self.spec(weights).shape.clone()));
         self.work.push(Work { group, node: self.node, what, site, operands, weights, bias, cost });
     }
 }

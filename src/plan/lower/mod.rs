@@ -124,7 +124,7 @@ impl<'g> Lowering<'g> {
             Op::Transpose(op) => self.transpose(node, op),
             Op::Gather(op) => self.gather(node, op),
             Op::Reshape(_) | Op::Flatten(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.reshape(node),
-            Op::Identity(_) | Op::Dropout(_) => self.alias(node),
+            Op::Identity(_) => self.alias(node),
             Op::Cast(_) => {
                 self.casts.insert(node.outputs[0], node.inputs[0]);
                 Ok(())

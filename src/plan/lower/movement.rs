@@ -3,7 +3,7 @@
 use super::forms::{Form, Placed, pictorial, physical_order};
 use super::{LowerError, Lowering, narrow};
 use limpid_graph::ir::{Node, ValueId};
-use limpid_graph::ops::{Cost, Gather, Op, Pad, Slice, Split, Transpose};
+use limpid_graph::ops::{Cost, Gather, Op, Pad, PadMode, Slice, Split, Transpose};
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{CopySite, FillSite, GatherSite, Site, View};
 
@@ -52,9 +52,11 @@ impl Lowering<'_> {
         let mut strides = self.logical_strides(source, from);
         let extents = self.spec(input).shape.clone();
         let mut offset = 0;
-        for cut in op.resolve(&extents) {
-            offset += cut.start as i64 * strides[cut.axis];
-            strides[cut.axis] *= cut.step;
+        for range in &op.ranges {
+            let (input, output) = (extents[range.axis], self.spec(output).shape[range.axis]);
+            let first = range.first(input, output).map_err(|e| self.unsupported(node, "Slice", e.to_string()))?;
+            offset += first as i64 * strides[range.axis];
+            strides[range.axis] *= range.step;
         }
         let form = self.like(from, output);
         self.move_elements(node, source, from, strides, offset, output, form)
@@ -74,9 +76,10 @@ impl Lowering<'_> {
 
     pub fn pad(&mut self, node: &Node, op: &Pad) -> Result<(), LowerError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
-        let Some(value) = op.constant() else {
+        if op.mode != PadMode::Constant {
             return Err(self.unsupported(node, "Pad", "only constant padding has a kernel"));
-        };
+        }
+        let value = op.value;
         if op.begin.iter().chain(&op.end).any(|&p| p < 0) {
             return Err(self.unsupported(node, "Pad", "it also cuts off elements (negative pads)"));
         }

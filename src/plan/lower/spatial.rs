@@ -2,9 +2,9 @@
 
 use super::{LowerError, Lowering};
 use limpid_graph::ir::Node;
-use limpid_graph::ops::{GlobalPool, Padding, Pool, PoolKind};
+use limpid_graph::ops::{GlobalPool, NearestMode, Padding, Pool, PoolKind, Resize, ResizeMode};
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::{self, PoolSite, Site};
+use limpid_kernels::site::{self, PoolSite, ResizeSite, Site};
 
 impl Lowering<'_> {
     pub fn pool(&mut self, node: &Node, op: &Pool) -> Result<(), LowerError> {
@@ -62,6 +62,44 @@ impl Lowering<'_> {
         let site = PoolSite { kind, x, y, kernel, stride: one, dilation: one, pad: none, pad_end: none };
         let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
         self.emit(node.op.name().to_owned(), Site::Pool(site), operands, self.cost_of(node));
+        Ok(())
+    }
+}
+
+impl Lowering<'_> {
+    /// Interpolation along h and w.
+    pub fn resize(&mut self, node: &Node, op: &Resize) -> Result<(), LowerError> {
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        if self.spec(input).shape.len() != 4 || self.spec(input).shape[..2] != self.spec(output).shape[..2] {
+            return Err(self.unsupported(node, "Resize", "kernels resize h and w of pictures (N,C,H,W)"));
+        }
+        let (linear, nearest) = match op.mode {
+            ResizeMode::Linear => (true, NearestMode::Floor),
+            ResizeMode::Nearest(mode) => (false, mode),
+            ResizeMode::Cubic { .. } => return Err(self.unsupported(node, "Resize", "mode `cubic` has no kernel")),
+        };
+        let (x, x_at) = self.read_image(input)?;
+        let (y, y_at) = self.write_image(output)?;
+        let [h, w] = [2, 3].map(|axis| {
+            let (from, to) = (self.spec(input).shape[axis], self.spec(output).shape[axis]);
+            op.coordinates.line(axis, from, to, op.axes[axis].scale(from, to))
+        });
+        let site = ResizeSite {
+            x,
+            y,
+            linear,
+            a: [h.0, w.0],
+            b: [h.1, w.1],
+            nearest: match nearest {
+                NearestMode::RoundPreferFloor => site::NearestMode::RoundPreferFloor,
+                NearestMode::RoundPreferCeil => site::NearestMode::RoundPreferCeil,
+                NearestMode::Floor => site::NearestMode::Floor,
+                NearestMode::Ceil => site::NearestMode::Ceil,
+            },
+            extrapolation: op.coordinates.extrapolation(),
+        };
+        let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
+        self.emit("Resize".to_owned(), Site::Resize(site), operands, self.cost_of(node));
         Ok(())
     }
 }

@@ -1,0 +1,139 @@
+//! `limpid zoo`: writes well-known networks as ONNX files.
+
+use crate::zoo::{NETWORKS, Network, ZooError, find};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use std::path::PathBuf;
+
+/// Write a well-known network as an ONNX file, unfused and with random weights
+#[derive(Args, Clone, Debug)]
+pub struct ZooArgs {
+    /// Which network
+    #[arg(value_name = "NET", value_parser = network_parser(), required_unless_present = "list")]
+    pub network: Option<&'static Network>,
+
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", required_unless_present = "list")]
+    pub output: Option<PathBuf>,
+
+    /// Seed of the weights; the same seed gives the same file on every machine
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+
+    /// Height and width of the pictures it takes, if not the usual ones
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<usize>,
+
+    /// List the networks
+    #[arg(long, conflicts_with_all = ["network", "output", "size"])]
+    pub list: bool,
+}
+
+/// Takes the names of the zoo; clap suggests the nearest for any other.
+fn network_parser() -> impl TypedValueParser<Value = &'static Network> {
+    let names = NETWORKS.iter().map(|network| PossibleValue::new(network.name).help(network.description));
+    PossibleValuesParser::new(names).try_map(|name| find(&name).ok_or_else(|| format!("no network is called `{name}`")))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// [`ZooError::Size`] for a size that the network's strides do not divide, [`ZooError::Write`] if the file cannot
+/// be written.
+pub fn run(args: &ZooArgs) -> Result<(), ZooError> {
+    if let (Some(network), Some(output)) = (args.network, &args.output) {
+        let built = network.build_for(args.size.unwrap_or(network.size), args.seed)?;
+        let bytes = built.model.write(output)?;
+        println!(
+            "{}: {} parameters, {:.1} MB, seed {} -> {}",
+            network.title,
+            grouped(built.parameters),
+            bytes as f64 / 1e6,
+            args.seed,
+            output.display()
+        );
+    } else {
+        println!("{}", list());
+    }
+    Ok(())
+}
+
+/// The networks as a table.
+pub fn list() -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_header([
+        "name",
+        "network",
+        "input",
+        "description",
+    ]);
+    for n in NETWORKS {
+        let input = format!("N x {} x {} x {}", n.channels, n.size, n.size);
+        table.add_row([n.name, n.title, &input, n.description]);
+    }
+    if let Some(column) = table.column_mut(2) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+/// 25557032 as 25,557,032.
+fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let lead = digits.len() % 3;
+    let (head, tail) = digits.split_at(lead);
+    let groups = tail.as_bytes().chunks(3).map(|group| String::from_utf8_lossy(group).into_owned());
+    let parts: Vec<String> = (!head.is_empty()).then(|| head.to_owned()).into_iter().chain(groups).collect();
+    parts.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, Parser};
+
+    #[derive(Parser, Debug)]
+    #[command(name = "limpid")]
+    struct Wrapper {
+        #[command(flatten)]
+        args: ZooArgs,
+    }
+
+    #[test]
+    fn arguments_are_declared_without_conflict() {
+        Wrapper::command().debug_assert();
+    }
+
+    #[test]
+    fn an_unknown_network_suggests_the_nearest() {
+        let error = Wrapper::try_parse_from(["limpid", "resnet81", "-o", "x.onnx"]).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains("'resnet18'"), "{error}");
+    }
+
+    #[test]
+    fn a_network_needs_a_file_and_the_list_takes_none() {
+        assert!(Wrapper::try_parse_from(["limpid", "mlp"]).is_err());
+        assert!(Wrapper::try_parse_from(["limpid"]).is_err());
+        assert!(Wrapper::try_parse_from(["limpid", "--list", "mlp"]).is_err());
+        let listed = Wrapper::try_parse_from(["limpid", "--list"]).unwrap();
+        assert!(listed.args.list && listed.args.network.is_none());
+    }
+
+    #[test]
+    fn the_list_names_every_network() {
+        let list = list();
+        for network in NETWORKS {
+            assert!(list.contains(network.name) && list.contains(network.title), "{list}");
+        }
+    }
+
+    #[test]
+    fn digits_are_grouped_by_three() {
+        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (25_557_032, "25,557,032"), (138_357_544, "138,357,544")];
+        for (number, text) in cases {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

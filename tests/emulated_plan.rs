@@ -1,0 +1,71 @@
+//! Whole small networks through lowering, tactic selection, memory layout and the emulated kernels, against the
+//! interpreter: what a GPU would run, without one.
+
+use limpid::plan::plan;
+use limpid::runtime::emulated::EmulatedSession;
+use limpid_graph::ir::Graph;
+use limpid_graph::onnx;
+use limpid_graph::reference::Interpreter;
+use limpid_graph::rewrite::Ledger;
+use limpid_graph::tensor::{DType, Tensor, relative_l2};
+use limpid_kernels::emulator::Emulator;
+use limpid_kernels::target::{Arch, Target};
+use std::path::{Path, PathBuf};
+
+fn data(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+/// The emulator, or a visible skip where there is no C++ compiler (unless the run demands one).
+fn emulator() -> Option<Emulator> {
+    match Emulator::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator")) {
+        Ok(emulator) => Some(emulator),
+        Err(error) if std::env::var_os("LIMPID_REQUIRE_CXX").is_some() => panic!("{error}"),
+        Err(error) => {
+            eprintln!("SKIPPED: {error}");
+            None
+        }
+    }
+}
+
+fn random_input(shape: &[usize]) -> Tensor {
+    let mut state = 0x2545_F491_4F6C_DD1Du64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    Tensor::new(shape, (0..shape.iter().product()).map(|_| next()).collect::<Vec<f32>>()).expect("it has that size")
+}
+
+fn read(name: &str) -> (Graph, Ledger) {
+    let mut model = onnx::load(&data(name)).expect("the model is fine");
+    limpid_graph::passes::optimize(&mut model.graph, &mut model.ledger, &[]).expect("rules keep graphs valid");
+    (model.graph, model.ledger)
+}
+
+/// Runs a network planned for `arch` through the emulator and returns its relative L2 error.
+fn error_of(graph: &Graph, arch: Arch, shape: &[usize], emulator: &Emulator) -> f64 {
+    let input = random_input(shape);
+    let want = Interpreter::new(graph).expect("a sound graph").run(&[input.clone()]).expect("it runs");
+    let bindings = graph.bind(&[shape]).expect("the shape fits");
+    let plan = plan(graph, &bindings, &Target::typical(arch), None).expect("it can be planned");
+    let mut session = EmulatedSession::new(graph, &plan, emulator).expect("constants fit");
+    let got = session.run(&[input]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(got.len(), want.len());
+    got.iter().zip(&want).map(|(g, w)| relative_l2(&g.to_f32(), &w.to_f32())).fold(0.0, f64::max)
+}
+
+#[test]
+fn the_trained_network_runs_as_planned() {
+    let Some(emulator) = emulator() else { return };
+    let (graph, ledger) = read("fashion/fashion.onnx");
+    let single = error_of(&graph, Arch(80), &[1, 1, 28, 28], &emulator);
+    assert!(single <= 1e-5, "fp32: relative L2 {single}");
+    let (mut half, mut ledger) = (graph.clone(), ledger);
+    limpid_quant::fp16::convert(&mut half, &mut ledger, None).expect("it converts");
+    assert!(half.values().any(|(_, v)| v.fact.dtype == DType::F16));
+    let error = error_of(&half, Arch(80), &[1, 1, 28, 28], &emulator);
+    assert!(error <= 5e-3, "fp16: relative L2 {error}");
+}
