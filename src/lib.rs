@@ -9,6 +9,8 @@
 //!
 //! [`builder`] is the whole way as one readable list of calls.
 
+pub mod builder;
+pub mod cli;
 pub mod engine;
 pub mod input;
 pub mod output_file;
