@@ -1,4 +1,20 @@
-#![allow(missing_docs)]
+//! limpid: a TensorRT you can see through.
+//!
+//! A trained ONNX network is read, fused, converted to FP16, planned onto hand-written CUDA kernels, kept in an
+//! engine file and run; with no GPU, the CPU reference runs the same graph. The way of the data:
+//!
+//! ```text
+//! model.onnx -> onnx -> graph -> passes -> quant -> plan -> engine -> runtime -> cli
+//! ```
+//!
+//! [`builder`] is the whole way as one readable list of calls.
+
+pub mod builder;
+pub mod cli;
+pub mod engine;
+pub mod input;
+pub mod output_file;
 pub mod plan;
+pub mod progress;
 pub mod runtime;
 pub mod zoo;

@@ -9,8 +9,9 @@ pub use error::EngineError;
 
 use crate::input::Preprocessing;
 use crate::plan::Plan;
-use limpid_graph::ir::{Graph, Precision};
+use limpid_graph::ir::{Graph, Precision, ValueId};
 use limpid_graph::rewrite::Ledger;
+use limpid_graph::tensor::{Bindings, DType};
 use limpid_kernels::device::Cubin;
 use limpid_kernels::launch::CompileUnit;
 use limpid_kernels::target::Arch;
@@ -34,6 +35,8 @@ pub struct Metadata {
     pub disabled_rules: Vec<String>,
     /// limpid's version that built it.
     pub limpid_version: String,
+    /// The extents asked for: those the plans were made for, and what `bench` takes where nothing else is said.
+    pub extents: Vec<Bindings>,
     /// How pictures become inputs.
     pub preprocessing: Preprocessing,
 }
@@ -47,6 +50,16 @@ pub struct StoredCubin {
     pub arch: Arch,
     /// The cubin, with what the compiler said of it.
     pub cubin: Cubin,
+}
+
+/// Where a constant lies in the section of weights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredTensor {
+    value: ValueId,
+    dtype: DType,
+    shape: Vec<usize>,
+    /// Bytes from the start of the section.
+    offset: u64,
 }
 
 /// A built network.

@@ -52,6 +52,7 @@ impl<'a> Kernels<'a> {
         }
         let Some(compiler) = &self.compiler else { return Ok(()) };
         let (arch, cache, sources) = (self.arch, self.cache, self.sources);
+        let units: Vec<&CompileUnit> = units.iter().copied().collect();
         let compiled: Vec<(CompileUnit, Arc<Cubin>)> = units
             .par_iter()
             .with_max_len(1)

@@ -51,8 +51,8 @@ fn canonical(domain: &str) -> &str {
     if domain == "ai.onnx" { "" } else { domain }
 }
 
-/// What a file that is no model most likely is.
-fn describe(bytes: &[u8]) -> Option<&'static str> {
+/// What a file that is no model most likely is, by its first bytes.
+pub fn describe(bytes: &[u8]) -> Option<&'static str> {
     const SIGNATURES: &[(&[u8], &str)] = &[
         (b"\x89PNG", "it is a PNG picture"),
         (b"\xff\xd8\xff", "it is a JPEG picture"),

@@ -15,7 +15,7 @@ mod write;
 
 pub use builder::Builder;
 pub use error::{ImportError, UnsupportedNode};
-pub use load::{load, load_bytes};
+pub use load::{describe, load, load_bytes};
 pub use node::NodeView;
 pub use write::{Attribute, ModelWriter, NodeWriter, WriteError};
 

@@ -91,6 +91,11 @@ impl CubinCache {
         Self { slots: Mutex::default(), folder: Some(Folder::new(folder.into(), bytes)) }
     }
 
+    /// A cache in the user's folder where there is one, else in memory.
+    pub fn for_user() -> Self {
+        Self::default_folder().map_or_else(Self::in_memory, |folder| Self::in_folder(folder, Self::DEFAULT_BYTES))
+    }
+
     /// The user's cache folder: `$XDG_CACHE_HOME/limpid/cubins`, else `~/.cache/limpid/cubins`. `None` for a user
     /// without a home.
     pub fn default_folder() -> Option<PathBuf> {

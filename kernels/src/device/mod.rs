@@ -9,6 +9,8 @@
 //! The way of one kernel: `CompileUnit` → [`Compiler::compile`] → [`Cubin`] → [`Device::prepare`] →
 //! [`PreparedLaunch::enqueue`], the last of these usually once, inside [`GraphExec::capture`].
 //!
+//! [`MappedFile`] is here because mapping a file is `unsafe` too, and engines are mapped.
+//!
 //! Both libraries are probed before the first call into them, so a machine without them gets a
 //! [`DeviceError`] that says what to install, never a panic.
 //!
@@ -31,6 +33,7 @@ mod event;
 mod graph;
 mod launch;
 mod library;
+mod mapping;
 mod module;
 mod nvrtc;
 mod options;
@@ -50,6 +53,7 @@ pub use error::{DeviceError, INSTALL_NVRTC};
 pub use event::Event;
 pub use graph::GraphExec;
 pub use launch::PreparedLaunch;
+pub use mapping::MappedFile;
 pub use module::Function;
 pub use nvrtc::Compiler;
 pub use pinned::PinnedBuffer;

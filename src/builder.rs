@@ -1,0 +1,229 @@
+//! The whole build as one readable list of calls: [`Builder::build`].
+
+mod error;
+mod extents;
+mod precision;
+
+pub use error::BuildError;
+
+use crate::engine::{Engine, Metadata};
+use crate::input::Preprocessing;
+use crate::plan::tune::DeviceMeasure;
+use crate::plan::{self, Plan, TimingCache, Tuner};
+use crate::progress::Progress;
+use crate::runtime::kernels::{Kernels, sources_of};
+use limpid_graph::ir::{Graph, Precision};
+use limpid_graph::onnx;
+use limpid_graph::passes;
+use limpid_graph::tensor::{Bindings, Tensor};
+use limpid_kernels::device::{CubinCache, Device};
+use limpid_kernels::target::{Arch, Target};
+use std::path::{Path, PathBuf};
+
+/// Where an engine is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// On the CPU reference; no kernels are chosen.
+    Cpu,
+    /// On the GPU of this number in this machine; candidates are timed.
+    Gpu {
+        /// Counted from 0.
+        ordinal: usize,
+    },
+    /// On a GPU of this architecture elsewhere; the cost model chooses.
+    Target(Arch),
+}
+
+impl Destination {
+    /// The first GPU if there is one, else the CPU with the reason.
+    pub fn available() -> (Self, Option<String>) {
+        match Device::count() {
+            Ok(0) => (Self::Cpu, Some("the CUDA driver sees no GPU".to_owned())),
+            Ok(_) => (Self::Gpu { ordinal: 0 }, None),
+            Err(error) => (Self::Cpu, Some(error.to_string())),
+        }
+    }
+}
+
+/// Builds engines. Every option has a default; [`Builder::build`] may be called again and again.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    destination: Destination,
+    precision: Precision,
+    batches: Vec<usize>,
+    bindings: Bindings,
+    disabled_rules: Vec<String>,
+    timing_cache: Option<PathBuf>,
+    preprocessing: Preprocessing,
+    samples: Option<Vec<Tensor>>,
+}
+
+impl Builder {
+    /// An FP32 engine with a batch of 1 for this destination.
+    pub fn new(destination: Destination) -> Self {
+        Self {
+            destination,
+            precision: Precision::Fp32,
+            batches: vec![1],
+            bindings: Bindings::new(),
+            disabled_rules: Vec::new(),
+            timing_cache: None,
+            preprocessing: Preprocessing::default(),
+            samples: None,
+        }
+    }
+
+    /// What is multiplied in.
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self
+    }
+
+    /// Samples of a run where the model leaves the batch open; one plan is made for each.
+    pub fn batches(mut self, batches: &[usize]) -> Self {
+        self.batches = batches.to_vec();
+        self
+    }
+
+    /// Values for other open extents, by the names the model gives them.
+    pub fn bindings(mut self, bindings: Bindings) -> Self {
+        self.bindings = bindings;
+        self
+    }
+
+    /// Rules that are left out, by name.
+    pub fn disabled_rules(mut self, rules: &[String]) -> Self {
+        self.disabled_rules = rules.to_vec();
+        self
+    }
+
+    /// A file that keeps timings from one build to the next.
+    pub fn timing_cache(mut self, path: Option<PathBuf>) -> Self {
+        self.timing_cache = path;
+        self
+    }
+
+    /// How pictures become inputs.
+    pub fn preprocessing(mut self, preprocessing: Preprocessing) -> Self {
+        self.preprocessing = preprocessing;
+        self
+    }
+
+    /// Inputs on which FP16 looks for values that would overflow; random numbers if none are given.
+    pub fn samples(mut self, inputs: Vec<Tensor>) -> Self {
+        self.samples = Some(inputs);
+        self
+    }
+
+    /// Builds an engine from an ONNX file.
+    ///
+    /// # Errors
+    /// The first that any of the steps meets; nothing is left behind.
+    pub fn build(&self, path: &Path, progress: &mut dyn Progress) -> Result<Engine, BuildError> {
+        progress.stage("read the model", None);
+        let bytes = read(path)?;
+        let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        self.build_bytes(&bytes, path, Some(directory), progress)
+    }
+
+    /// As [`Builder::build`], from memory: `path` names the network and stands in messages, `directory` is where
+    /// tensors in files of their own are looked for.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn build_bytes(
+        &self,
+        bytes: &[u8],
+        path: &Path,
+        directory: Option<&Path>,
+        progress: &mut dyn Progress,
+    ) -> Result<Engine, BuildError> {
+        let onnx::Model { mut graph, mut ledger, opset, producer } = onnx::load_bytes(bytes, path, directory)?;
+        let extents = extents::of(&graph, &self.batches, &self.bindings)?;
+
+        progress.stage("fuse", None);
+        passes::optimize(&mut graph, &mut ledger, &self.disabled_rules)?;
+        progress.stage("convert precision", None);
+        precision::convert(&mut graph, &mut ledger, self.precision, &extents[0], self.samples.as_deref())?;
+        let (plans, cubins) = self.plan(&graph, &extents, progress)?;
+        progress.done();
+
+        let metadata = Metadata {
+            name: path.file_stem().map_or_else(|| graph.name.clone(), |s| s.to_string_lossy().into_owned()),
+            model_hash: blake3::hash(bytes).to_hex().to_string(),
+            producer,
+            opset,
+            precision: self.precision,
+            disabled_rules: self.disabled_rules.clone(),
+            limpid_version: env!("CARGO_PKG_VERSION").to_owned(),
+            extents,
+            preprocessing: self.preprocessing.clone(),
+        };
+        Ok(Engine { metadata, graph, ledger, sources: sources_of(&plans), plans, cubins })
+    }
+
+    /// Chooses kernels and compiles them; nothing for the CPU.
+    fn plan(
+        &self,
+        graph: &Graph,
+        extents: &[Bindings],
+        progress: &mut dyn Progress,
+    ) -> Result<(Vec<Plan>, Vec<crate::engine::StoredCubin>), BuildError> {
+        let cache = CubinCache::for_user();
+        let (plans, arch) = match self.destination {
+            Destination::Cpu => return Ok(Default::default()),
+            Destination::Gpu { ordinal } => {
+                let device = Device::open(ordinal)?;
+                (self.time(graph, extents, &device, &cache, progress)?, device.target().arch)
+            }
+            Destination::Target(arch) => {
+                progress.stage("choose kernels", None);
+                let target = Target::typical(arch);
+                let plans = extents.iter().map(|bindings| plan::plan(graph, bindings, &target, None));
+                (plans.collect::<Result<Vec<_>, _>>()?, arch)
+            }
+        };
+        progress.stage("compile kernels", None);
+        let mut kernels = Kernels::of_this_binary(arch, &cache);
+        plans.iter().try_for_each(|plan| kernels.prepare(plan))?;
+        Ok((plans, kernels.stored()))
+    }
+
+    /// Plans with every candidate timed on `device`, unless the timing cache knows it.
+    fn time(
+        &self,
+        graph: &Graph,
+        extents: &[Bindings],
+        device: &Device,
+        cubins: &CubinCache,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Plan>, BuildError> {
+        let mut timings = match &self.timing_cache {
+            Some(path) => TimingCache::read(path)?,
+            None => TimingCache::new(),
+        };
+        let mut plans = Vec::with_capacity(extents.len());
+        for bindings in extents {
+            let mut begun = false;
+            let mut step = |_: usize, of: usize| {
+                if !begun {
+                    progress.stage("time kernels", Some(of as u64));
+                    begun = true;
+                }
+                progress.step("");
+            };
+            let mut measure = DeviceMeasure::new(device, cubins, &mut step)?;
+            let tuner = Tuner { measure: &mut measure, cache: &mut timings };
+            plans.push(plan::plan(graph, bindings, &device.target(), Some(tuner))?);
+        }
+        if let Some(path) = &self.timing_cache {
+            timings.write(path)?;
+        }
+        Ok(plans)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, BuildError> {
+    let read = std::fs::read(path);
+    read.map_err(|source| onnx::ImportError::Io { path: path.to_owned(), source }.into())
+}

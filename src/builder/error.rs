@@ -1,0 +1,77 @@
+use crate::plan::{PlanError, timing_cache::TimingCacheError};
+use crate::runtime::RunError;
+use limpid_graph::ir::{GraphError, Precision};
+use limpid_graph::onnx::ImportError;
+use limpid_graph::rewrite::RewriteError;
+use limpid_kernels::device::DeviceError;
+use std::error::Error;
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The model cannot be read.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// A batch was asked for that the model does not allow.
+    #[error("the model's batch is fixed at {fixed}, {wanted} was asked for")]
+    FixedBatch {
+        /// The model's.
+        fixed: usize,
+        /// The one asked for.
+        wanted: usize,
+    },
+    /// A batch of 0, or none at all.
+    #[error("a batch must be at least 1")]
+    NoBatch,
+    /// Extents that are still open.
+    #[error("the model leaves {} open", .0.join(", "))]
+    Unbound(Vec<String>),
+    /// A value for an extent that the model does not have.
+    #[error("the model has no open extent `{name}`; it has {known}")]
+    UnknownExtent {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A rule broke, or has no such name.
+    #[error(transparent)]
+    Rewrite(#[from] RewriteError),
+    /// A precision that is not there.
+    #[error("{0} engines cannot be built; choose fp32, tf32 or fp16")]
+    Precision(Precision),
+    /// The network could not be run to see which values it has.
+    #[error("cannot run the network on sample data to find what overflows FP16")]
+    Samples(#[source] Box<dyn Error + Send + Sync>),
+    /// The conversion left a graph that does not hold together.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// No plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The timing cache cannot be used.
+    #[error(transparent)]
+    TimingCache(#[from] TimingCacheError),
+    /// The GPU, its driver or NVRTC.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A kernel does not compile.
+    #[error(transparent)]
+    Kernels(#[from] RunError),
+}
+
+impl BuildError {
+    /// What to do about it.
+    pub fn help(&self) -> Option<&'static str> {
+        match self {
+            Self::Import(ImportError::Io { .. }) => Some("check the path; `limpid zoo --list` names networks to start with"),
+            Self::Import(ImportError::Empty(_) | ImportError::NotOnnx { .. }) => {
+                Some("a model is what `torch.onnx.export` or `limpid zoo NET -o FILE.onnx` writes")
+            }
+            Self::FixedBatch { .. } => Some("leave --batch out, or export the model with a dynamic batch"),
+            Self::Unbound(_) => Some("give each a value with --extent NAME=VALUE"),
+            Self::Kernels(error) => error.help(),
+            _ => None,
+        }
+    }
+}

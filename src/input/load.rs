@@ -1,0 +1,237 @@
+use super::preprocessing::Frame;
+use super::{InputError, Picture, Preprocessing, npy};
+use limpid_graph::ir::{Fact, Graph};
+use limpid_graph::tensor::{DType, Tensor};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+
+/// A file on the command line, for the input of this name if one is given: `FILE` or `NAME=FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputFile {
+    /// The input's name.
+    pub input: Option<String>,
+    /// A picture, a `.npy` or a `.npz`.
+    pub path: PathBuf,
+}
+
+impl InputFile {
+    /// Reads `FILE` or `NAME=FILE`; a file of that whole name comes first, and `NAME` must be one of `inputs`.
+    pub fn parse(text: &str, inputs: &[&str]) -> Self {
+        let named = text.split_once('=').filter(|(name, _)| inputs.contains(name) && !Path::new(text).exists());
+        match named {
+            Some((name, path)) => Self { input: Some(name.to_owned()), path: path.into() },
+            None => Self { input: None, path: text.into() },
+        }
+    }
+}
+
+/// What a network reads at once or in several runs: its inputs, each with all samples along its first axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// Where each sample came from: `cat.jpg`, `images.npy[3]`.
+    pub names: Vec<String>,
+    /// In the network's order.
+    pub inputs: Vec<Tensor>,
+}
+
+/// Reads the inputs of a network. Files for the same input are put together along the first axis; a `.npz` gives
+/// every input the array of its name. 8-bit arrays of pictures, (N,H,W) or (N,H,W,C), go the way pictures go when
+/// the network reads reals.
+///
+/// # Errors
+/// An [`InputError`] that names the file and what was expected.
+pub fn load(graph: &Graph, files: &[InputFile], preprocessing: &Preprocessing) -> Result<Sample, InputError> {
+    let mut parts: Vec<Vec<(String, Tensor)>> = vec![Vec::new(); graph.inputs.len()];
+    for file in files {
+        let bytes = std::fs::read(&file.path).map_err(|source| InputError::Read { path: file.path.clone(), source })?;
+        if !npy::is_npy(&bytes) {
+            let index = target(graph, file, None)?;
+            parts[index].push(picture(graph, index, &file.path, preprocessing)?);
+            continue;
+        }
+        for array in npy::read(&file.path)? {
+            let several = graph.inputs.len() > 1;
+            // Arrays that no input has the name of are passed by: an archive may hold labels, too.
+            let known = array.name.as_deref().is_none_or(|name| index_of(graph, name).is_some());
+            if array.name.is_some() && !known && (several || !fits_alone(graph, &array.tensor)) {
+                continue;
+            }
+            let index = target(graph, file, array.name.as_deref().filter(|_| known))?;
+            parts[index].extend(fit(graph, index, &file.path, array.tensor, preprocessing)?);
+        }
+    }
+    assemble(graph, parts)
+}
+
+fn name_of(graph: &Graph, index: usize) -> &str {
+    &graph.value(graph.inputs[index]).name
+}
+
+fn fact_of(graph: &Graph, index: usize) -> &Fact {
+    graph.fact(graph.inputs[index])
+}
+
+fn index_of(graph: &Graph, name: &str) -> Option<usize> {
+    (0..graph.inputs.len()).find(|&i| name_of(graph, i) == name)
+}
+
+fn names(graph: &Graph) -> String {
+    (0..graph.inputs.len()).map(|i| name_of(graph, i)).collect::<Vec<_>>().join(", ")
+}
+
+/// Which input a file or an array of it is for.
+fn target(graph: &Graph, file: &InputFile, array: Option<&str>) -> Result<usize, InputError> {
+    match file.input.as_deref().or(array) {
+        Some(name) => {
+            index_of(graph, name).ok_or_else(|| InputError::UnknownInput { name: name.to_owned(), known: names(graph) })
+        }
+        None if graph.inputs.len() == 1 => Ok(0),
+        None => Err(InputError::Unnamed {
+            count: graph.inputs.len(),
+            known: names(graph),
+            example: graph.inputs.first().map_or("NAME", |&v| &graph.value(v).name).to_owned(),
+        }),
+    }
+}
+
+/// An array under another name is taken for the only input if it has its rank, or is one of pictures.
+fn fits_alone(graph: &Graph, tensor: &Tensor) -> bool {
+    graph.inputs.len() == 1
+        && (tensor.shape().len() == fact_of(graph, 0).rank()
+            || (tensor.dtype() == DType::U8 && tensor.shape().len() == 3))
+}
+
+fn frame(graph: &Graph, index: usize, preprocessing: &Preprocessing) -> Result<Frame, InputError> {
+    let fact = fact_of(graph, index);
+    let dims: Vec<Option<usize>> = fact.shape.iter().map(|d| d.as_usize()).collect();
+    preprocessing
+        .frame(fact.dtype, &dims, &fact.to_string())
+        .map_err(|source| InputError::Preprocessing { input: name_of(graph, index).to_owned(), source })
+}
+
+fn picture(
+    graph: &Graph,
+    index: usize,
+    path: &Path,
+    preprocessing: &Preprocessing,
+) -> Result<(String, Tensor), InputError> {
+    let frame = frame(graph, index, preprocessing)?;
+    let picture = Picture::open(path, frame.channels)?;
+    Ok((short(path), preprocessing.apply(&picture, &frame)))
+}
+
+/// An array as one or more batches for an input.
+fn fit(
+    graph: &Graph,
+    index: usize,
+    path: &Path,
+    tensor: Tensor,
+    preprocessing: &Preprocessing,
+) -> Result<Vec<(String, Tensor)>, InputError> {
+    let fact = fact_of(graph, index);
+    let shape = tensor.shape().to_vec();
+    if tensor.dtype() == DType::U8 && fact.dtype.is_float() && matches!(shape.len(), 3 | 4) {
+        if let Some(pictures) = pictures(&tensor) {
+            return from_pictures(graph, index, path, &pictures, preprocessing);
+        }
+    }
+    let tensor = if tensor.dtype().is_float() && fact.dtype.is_float() { tensor.cast(fact.dtype) } else { tensor };
+    // One sample without its batch axis is a batch of one.
+    let tensor = match shape.len() + 1 == fact.rank() {
+        true => tensor.reshape(&[&[1], &shape[..]].concat()).unwrap_or(tensor),
+        false => tensor,
+    };
+    let fits = tensor.shape().len() == fact.rank()
+        && fact.shape.iter().zip(tensor.shape()).skip(1).all(|(want, &got)| want.as_usize().is_none_or(|w| w == got));
+    if tensor.dtype() != fact.dtype || !fits || tensor.is_empty() {
+        return Err(InputError::Shape {
+            path: path.to_owned(),
+            input: name_of(graph, index).to_owned(),
+            found: format!("{}{:?}", tensor.dtype(), shape),
+            expected: fact.to_string(),
+        });
+    }
+    Ok(vec![(short(path), tensor)])
+}
+
+/// (N,H,W) or (N,H,W,C) bytes as pictures; `None` if the last of four axes is no number of channels.
+fn pictures(tensor: &Tensor) -> Option<Vec<Picture>> {
+    let (height, width, channels) = match *tensor.shape() {
+        [_, h, w] => (h, w, 1),
+        [_, h, w, c @ (1 | 3)] => (h, w, c),
+        _ => return None,
+    };
+    let size = height * width * channels;
+    (size > 0).then(|| {
+        let pixels = tensor.bytes().chunks_exact(size);
+        pixels.map(|p| Picture { height, width, channels, pixels: p.to_vec() }).collect()
+    })
+}
+
+fn from_pictures(
+    graph: &Graph,
+    index: usize,
+    path: &Path,
+    pictures: &[Picture],
+    preprocessing: &Preprocessing,
+) -> Result<Vec<(String, Tensor)>, InputError> {
+    let frame = frame(graph, index, preprocessing)?;
+    // RGB is what decoding makes; from here on a picture of an array is treated as one of a file.
+    let prepared = pictures.par_iter().enumerate().map(|(i, picture)| {
+        let picture = picture.with_channels(frame.channels);
+        (format!("{}[{i}]", short(path)), preprocessing.apply(&picture, &frame))
+    });
+    Ok(prepared.collect())
+}
+
+fn short(path: &Path) -> String {
+    path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
+}
+
+fn assemble(graph: &Graph, parts: Vec<Vec<(String, Tensor)>>) -> Result<Sample, InputError> {
+    let mut inputs = Vec::new();
+    let mut names: Option<Vec<String>> = None;
+    for (index, parts) in parts.into_iter().enumerate() {
+        let Some((first, _)) = parts.first() else { return Err(InputError::Missing(name_of(graph, index).to_owned())) };
+        let expected = parts[0].1.shape()[1..].to_vec();
+        if let Some((other, tensor)) = parts.iter().find(|(_, t)| t.shape()[1..] != expected[..]) {
+            return Err(InputError::Shape {
+                path: other.into(),
+                input: name_of(graph, index).to_owned(),
+                found: format!("{:?}", tensor.shape()),
+                expected: format!("the extents of `{first}`, {expected:?} after the first"),
+            });
+        }
+        let own: Vec<String> = parts.iter().flat_map(|(name, tensor)| numbered(name, tensor.shape()[0])).collect();
+        match &names {
+            Some(names) if names.len() != own.len() => {
+                return Err(InputError::Samples {
+                    first: name_of(graph, 0).to_owned(),
+                    count: names.len(),
+                    second: name_of(graph, index).to_owned(),
+                    other: own.len(),
+                });
+            }
+            Some(_) => {}
+            None => names = Some(own),
+        }
+        inputs.push(stack(parts.into_iter().map(|(_, tensor)| tensor).collect()));
+    }
+    Ok(Sample { names: names.unwrap_or_default(), inputs })
+}
+
+fn numbered(name: &str, count: usize) -> Vec<String> {
+    if count == 1 { vec![name.to_owned()] } else { (0..count).map(|i| format!("{name}[{i}]")).collect() }
+}
+
+/// Tensors of one type and equal extents after the first axis, one behind the other.
+fn stack(mut parts: Vec<Tensor>) -> Tensor {
+    if parts.len() == 1 {
+        return parts.swap_remove(0);
+    }
+    let mut shape = parts[0].shape().to_vec();
+    shape[0] = parts.iter().map(|t| t.shape()[0]).sum();
+    let bytes: Vec<u8> = parts.iter().flat_map(|t| t.bytes().iter().copied()).collect();
+    // The lengths add up by construction.
+    Tensor::from_bytes(parts[0].dtype(), &shape, &bytes).unwrap_or_else(|_| Tensor::zeros(parts[0].dtype(), &[0]))
+}
