@@ -52,6 +52,7 @@ pub struct Builder {
     precision: Precision,
     batches: Vec<usize>,
     bindings: Bindings,
+    open_extents: bool,
     disabled_rules: Vec<String>,
     timing_cache: Option<PathBuf>,
     preprocessing: Preprocessing,
@@ -66,6 +67,7 @@ impl Builder {
             precision: Precision::Fp32,
             batches: vec![1],
             bindings: Bindings::new(),
+            open_extents: false,
             disabled_rules: Vec::new(),
             timing_cache: None,
             preprocessing: Preprocessing::default(),
@@ -88,6 +90,12 @@ impl Builder {
     /// Values for other open extents, by the names the model gives them.
     pub fn bindings(mut self, bindings: Bindings) -> Self {
         self.bindings = bindings;
+        self
+    }
+
+    /// Leaves extents open that no value was given for. Only FP32 and TF32 engines for the CPU can be built so.
+    pub fn open_extents(mut self) -> Self {
+        self.open_extents = true;
         self
     }
 
@@ -139,7 +147,10 @@ impl Builder {
         progress: &mut dyn Progress,
     ) -> Result<Engine, BuildError> {
         let onnx::Model { mut graph, mut ledger, opset, producer } = onnx::load_bytes(bytes, path, directory)?;
-        let extents = extents::of(&graph, &self.batches, &self.bindings)?;
+        let extents = match self.open_extents {
+            true => vec![self.bindings.clone()],
+            false => extents::of(&graph, &self.batches, &self.bindings)?,
+        };
 
         progress.stage("fuse", None);
         passes::optimize(&mut graph, &mut ledger, &self.disabled_rules)?;

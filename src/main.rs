@@ -1,2 +1,7 @@
-//! x
-fn main() {}
+//! The command `limpid`; everything it does is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    limpid::cli::main()
+}

@@ -1,3 +1,122 @@
 //! The command line: one file per command.
+//!
+//! Results go to standard output, everything else to standard error. `--json` turns a command's result into one
+//! JSON value. The exit code is 0, 1 for a failure, 2 for wrong usage.
 
-pub mod zoo;
+mod bench;
+mod build;
+mod console;
+mod demo;
+mod error;
+mod inspect;
+mod pictures;
+mod run;
+mod source;
+mod units;
+mod zoo;
+
+pub use error::CommandError;
+
+use clap::{ArgAction, Parser, Subcommand};
+use console::Console;
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+use tracing_subscriber::filter::LevelFilter;
+
+/// A TensorRT you can see through: ONNX networks fused, reduced in precision and run on open CUDA kernels
+///
+/// limpid takes a trained ONNX network, fuses it, converts it to FP16 and runs it on the GPU at hand, or on the CPU
+/// where there is none. Every fusion, every refusal and every kernel that was tried can be looked at.
+#[derive(Parser, Debug)]
+#[command(name = "limpid", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+#[command(disable_help_subcommand = true, max_term_width = 110)]
+pub struct Cli {
+    /// What to do
+    #[command(subcommand)]
+    command: Command,
+
+    /// Say more: -v what happens, -vv every detail
+    #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
+    verbose: u8,
+
+    /// Say nothing but the result and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = "Everywhere")]
+    quiet: bool,
+
+    /// Print the result as JSON
+    #[arg(long, global = true, help_heading = "Everywhere")]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    Demo(demo::DemoArgs),
+    Build(build::BuildArgs),
+    Run(run::RunArgs),
+    Bench(bench::BenchArgs),
+    Inspect(inspect::InspectArgs),
+    Zoo(zoo::ZooArgs),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  limpid demo                                            see it work, with or without a GPU
+  limpid zoo resnet50 -o resnet50.onnx                   get a network to try
+  limpid build resnet50.onnx -o resnet50.engine --precision fp16
+  limpid run resnet50.engine --input cat.jpg --center-crop --imagenet-norm
+  limpid bench resnet50.engine
+  limpid inspect resnet50.engine --passes                what was fused, what was not, and why
+
+The exit code is 0, 1 for a failure, 2 for wrong usage.";
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli);
+    let mut console = Console::new(cli.json, cli.quiet);
+    match run(&cli.command, &mut console) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough, as in `limpid inspect x | head`.
+        Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            console.error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
+    match command {
+        Command::Demo(args) => demo::run(args, console),
+        Command::Build(args) => build::run(args, console),
+        Command::Run(args) => run::run(args, console),
+        Command::Bench(args) => bench::run(args, console),
+        Command::Inspect(args) => inspect::run(args, console),
+        Command::Zoo(args) => zoo::run(args, console),
+    }
+}
+
+/// Warnings are always worth a line; `-q` keeps errors only.
+fn start_log(cli: &Cli) {
+    let level = match (cli.quiet, cli.verbose) {
+        (true, _) => LevelFilter::ERROR,
+        (_, 0) => LevelFilter::WARN,
+        (_, 1) => LevelFilter::INFO,
+        _ => LevelFilter::DEBUG,
+    };
+    let colour = io::stderr().is_terminal() && console::colour_allowed();
+    let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(colour);
+    // Only a second call in one process could fail, and then the log is there already.
+    let _ = log.without_time().with_target(cli.verbose > 1).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn arguments_are_declared_without_conflict() {
+        Cli::command().debug_assert();
+    }
+}

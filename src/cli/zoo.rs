@@ -1,14 +1,17 @@
 //! `limpid zoo`: writes well-known networks as ONNX files.
 
+use super::CommandError;
+use super::console::Console;
 use crate::zoo::{NETWORKS, Network, ZooError, find};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Write a well-known network as an ONNX file, unfused and with random weights
 #[derive(Args, Clone, Debug)]
-pub struct ZooArgs {
+pub(super) struct ZooArgs {
     /// Which network
     #[arg(value_name = "NET", value_parser = network_parser(), required_unless_present = "list")]
     pub network: Option<&'static Network>,
@@ -39,22 +42,29 @@ fn network_parser() -> impl TypedValueParser<Value = &'static Network> {
 /// Runs the command.
 ///
 /// # Errors
-/// [`ZooError::Size`] for a size that the network's strides do not divide, [`ZooError::Write`] if the file cannot
+/// [`crate::zoo::ZooError::Size`] for a size that the network's strides do not divide, [`crate::zoo::ZooError::Write`] if the file cannot
 /// be written.
-pub fn run(args: &ZooArgs) -> Result<(), ZooError> {
+pub(super) fn run(args: &ZooArgs, console: &mut Console) -> Result<(), CommandError> {
     if let (Some(network), Some(output)) = (args.network, &args.output) {
         let built = network.build_for(args.size.unwrap_or(network.size), args.seed)?;
-        let bytes = built.model.write(output)?;
-        println!(
+        let bytes = built.model.write(output).map_err(ZooError::from)?;
+        console.json(|| {
+            json!({
+                "network": network.name, "parameters": built.parameters, "bytes": bytes, "seed": args.seed,
+                "output": output,
+            })
+        })?;
+        console.print(format_args!(
             "{}: {} parameters, {:.1} MB, seed {} -> {}",
             network.title,
             grouped(built.parameters),
             bytes as f64 / 1e6,
             args.seed,
             output.display()
-        );
+        ))?;
     } else {
-        println!("{}", list());
+        console.json(|| NETWORKS.iter().map(|n| json!({ "name": n.name, "title": n.title })).collect::<Vec<_>>())?;
+        console.print(list())?;
     }
     Ok(())
 }

@@ -15,9 +15,10 @@ pub struct InputFile {
 }
 
 impl InputFile {
-    /// Reads `FILE` or `NAME=FILE`; a file of that whole name comes first, and `NAME` must be one of `inputs`.
-    pub fn parse(text: &str, inputs: &[&str]) -> Self {
-        let named = text.split_once('=').filter(|(name, _)| inputs.contains(name) && !Path::new(text).exists());
+    /// Reads `FILE` or `NAME=FILE`; a file of that whole name comes first, and `NAME` must be an input of `graph`.
+    pub fn parse(text: &str, graph: &Graph) -> Self {
+        let known = |name: &str| index_of(graph, name).is_some();
+        let named = text.split_once('=').filter(|(name, _)| known(name) && !Path::new(text).exists());
         match named {
             Some((name, path)) => Self { input: Some(name.to_owned()), path: path.into() },
             None => Self { input: None, path: text.into() },
@@ -60,6 +61,23 @@ pub fn load(graph: &Graph, files: &[InputFile], preprocessing: &Preprocessing) -
             parts[index].extend(fit(graph, index, &file.path, array.tensor, preprocessing)?);
         }
     }
+    assemble(graph, parts)
+}
+
+/// The input of a network with a single one, from an array in memory; `label` names it in messages.
+///
+/// # Errors
+/// As [`load`].
+pub fn from_array(
+    graph: &Graph,
+    label: &str,
+    array: Tensor,
+    preprocessing: &Preprocessing,
+) -> Result<Sample, InputError> {
+    let file = InputFile { input: None, path: label.into() };
+    let mut parts = vec![Vec::new(); graph.inputs.len()];
+    let index = target(graph, &file, None)?;
+    parts[index] = fit(graph, index, &file.path, array, preprocessing)?;
     assemble(graph, parts)
 }
 

@@ -16,7 +16,7 @@ mod resample;
 
 pub use error::InputError;
 pub use labels::Labels;
-pub use load::{InputFile, Sample, load};
+pub use load::{InputFile, Sample, from_array, load};
 pub use picture::Picture;
 pub use preprocessing::{Channels, Crop, PixelLayout, Preprocessing, PreprocessingError};
 pub use random::random;

@@ -1,0 +1,143 @@
+use super::console::{Console, pairs};
+use super::pictures::PictureArgs;
+use super::source::precision_parser;
+use super::{CommandError, units};
+use crate::builder::{Builder, Destination};
+use crate::engine::{Engine, EngineError};
+use crate::input::{self, InputFile, Preprocessing};
+use clap::Args;
+use limpid_graph::ir::Precision;
+use limpid_graph::tensor::{Bindings, Symbol};
+use limpid_kernels::target::Arch;
+use serde_json::json;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// Build an engine from an ONNX model: fuse it, reduce its precision, choose and compile kernels
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "\
+Examples:
+  limpid build resnet50.onnx -o resnet50.engine --precision fp16 --batch 1,32
+  limpid build resnet50.onnx -o a100.engine --target sm_80     for a GPU that is elsewhere
+  limpid build resnet50.onnx -o cpu.engine --backend cpu")]
+pub(super) struct BuildArgs {
+    /// The ONNX model
+    model: PathBuf,
+
+    /// The engine file to write
+    #[arg(short, long, value_name = "ENGINE")]
+    output: PathBuf,
+
+    /// What to multiply in
+    #[arg(long, default_value = "fp32", value_parser = precision_parser())]
+    precision: Precision,
+
+    /// Samples of a run, where the model leaves the batch open; several make several plans
+    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1")]
+    batch: Vec<usize>,
+
+    /// The value of another extent that the model leaves open
+    #[arg(long, value_name = "NAME=VALUE", value_parser = extent)]
+    extent: Vec<(String, i64)>,
+
+    /// Leave a rule out (repeatable); `limpid inspect MODEL --passes` names those that did something
+    #[arg(long, value_name = "RULE")]
+    disable_rule: Vec<String>,
+
+    /// Inputs to look for values that overflow FP16 on: pictures, .npy or .npz [default: random numbers]
+    #[arg(long, value_name = "FILE")]
+    samples: Vec<String>,
+
+    /// Where to run: cuda, cuda:N, cpu [default: the first GPU, else the CPU]
+    #[arg(long, value_name = "BACKEND", help_heading = "Where it will run", conflicts_with = "target")]
+    backend: Option<crate::runtime::Backend>,
+
+    /// Build for a GPU of this architecture that is elsewhere, such as sm_80 or sm_90
+    #[arg(long, value_name = "ARCH", help_heading = "Where it will run")]
+    target: Option<Arch>,
+
+    /// Keep kernel timings in this file from one build to the next
+    #[arg(long, value_name = "FILE", help_heading = "Where it will run")]
+    timing_cache: Option<PathBuf>,
+
+    #[command(flatten)]
+    pictures: PictureArgs,
+}
+
+fn extent(text: &str) -> Result<(String, i64), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    let value = value.parse().ok().filter(|v| *v > 0).ok_or("the value must be a positive number")?;
+    Ok((name.to_owned(), value))
+}
+
+/// Builds, writes, and says what came of it.
+pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), CommandError> {
+    let start = Instant::now();
+    check_output(&args.output)?;
+    let destination = destination(args, console);
+    let preprocessing = args.pictures.apply(&Preprocessing::default())?;
+    let mut bindings = Bindings::new();
+    for (name, value) in &args.extent {
+        bindings.bind(Symbol::new(name), *value);
+    }
+    let mut builder = Builder::new(destination)
+        .precision(args.precision)
+        .batches(&args.batch)
+        .bindings(bindings)
+        .disabled_rules(&args.disable_rule)
+        .timing_cache(args.timing_cache.clone())
+        .preprocessing(preprocessing.clone());
+    if !args.samples.is_empty() {
+        let graph = limpid_graph::onnx::load(&args.model).map_err(crate::builder::BuildError::from)?.graph;
+        let files: Vec<InputFile> = args.samples.iter().map(|text| InputFile::parse(text, &graph)).collect();
+        builder = builder.samples(input::load(&graph, &files, &preprocessing)?.inputs);
+    }
+    let engine = builder.build(&args.model, &mut console.progress())?;
+    engine.write(&args.output)?;
+    report(&engine, args, start.elapsed().as_secs_f64(), console)
+}
+
+/// A build may take minutes, so what would make its end fail is looked at first.
+fn check_output(path: &Path) -> Result<(), CommandError> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let reason = if path.is_dir() {
+        "it is a directory"
+    } else if !folder.is_dir() {
+        "its folder does not exist"
+    } else {
+        return Ok(());
+    };
+    Err(EngineError::Write { path: path.to_owned(), source: std::io::Error::other(reason) }.into())
+}
+
+/// Where to build for; without a GPU or a word about one, the CPU, and that is said first.
+fn destination(args: &BuildArgs, console: &mut Console) -> Destination {
+    use crate::runtime::Backend;
+    match (args.target, args.backend.unwrap_or_default()) {
+        (Some(arch), _) => Destination::Target(arch),
+        (None, Backend::Cpu) => Destination::Cpu,
+        (None, Backend::Cuda { ordinal }) => Destination::Gpu { ordinal },
+        (None, Backend::Auto) => {
+            let (destination, reason) = Destination::available();
+            if let Some(reason) = reason {
+                console.note(format_args!(
+                    "note: building for the CPU backend ({reason}); --target sm_90 builds for a GPU that is elsewhere"
+                ));
+            }
+            destination
+        }
+    }
+}
+
+fn report(engine: &Engine, args: &BuildArgs, seconds: f64, console: &mut Console) -> Result<(), CommandError> {
+    let summary = super::inspect::Summary::of(engine);
+    let size = std::fs::metadata(&args.output).map_or(0, |m| m.len());
+    console.json(|| {
+        json!({ "model": args.model, "engine": args.output, "bytes": size, "seconds": seconds, "summary": summary })
+    })?;
+    console.print(format_args!("{} -> {} ({})", args.model.display(), args.output.display(), units::bytes(size)))?;
+    let mut rows = summary.rows();
+    rows.push(("took", format!("{seconds:.1} s")));
+    console.print(pairs(rows))?;
+    Ok(())
+}

@@ -1,0 +1,89 @@
+use crate::builder::BuildError;
+use crate::engine::EngineError;
+use crate::input::InputError;
+use crate::runtime::RunError;
+use crate::zoo::ZooError;
+use limpid_graph::rewrite::RewriteError;
+use std::io;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// No engine could be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// An engine file cannot be read or written.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The engine does not run.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// Inputs, labels or outputs cannot be read or written.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A network of the zoo cannot be written.
+    #[error(transparent)]
+    Zoo(#[from] ZooError),
+    /// Arguments that do not go together.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
+    /// A name that is not there.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// The name given.
+        name: String,
+        /// Names much like it.
+        similar: Vec<String>,
+    },
+    /// The engine does not hold what was asked for.
+    #[error("{message}")]
+    Absent {
+        /// What is missing.
+        message: String,
+        /// What to do.
+        help: String,
+    },
+    /// Standard output is closed.
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CommandError {
+    /// Wrong usage without further help.
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), help: None }
+    }
+
+    /// 1 for a failure, 2 for wrong usage.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage { .. }
+            | Self::Build(BuildError::Rewrite(RewriteError::UnknownRule { .. }) | BuildError::NoBatch)
+            | Self::Input(InputError::UnknownInput { .. } | InputError::Unnamed { .. } | InputError::Missing(_)) => 2,
+            _ => 1,
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Build(error) => error.help().map(str::to_owned),
+            Self::Engine(error) => error.help().map(str::to_owned),
+            Self::Run(error) => error.help().map(str::to_owned),
+            Self::Usage { help, .. } => help.clone(),
+            Self::Absent { help, .. } => Some(help.clone()),
+            Self::NotFound { similar, .. } if !similar.is_empty() => {
+                Some(format!("did you mean {}?", similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")))
+            }
+            Self::NotFound { .. } => Some("`limpid inspect FILE --passes` lists all names".to_owned()),
+            Self::Input(_) | Self::Zoo(_) | Self::Output(_) => None,
+        }
+    }
+}
