@@ -85,3 +85,31 @@ impl Operator for ArgMax {
         Cost { flops: inputs[0].len() as u64, bytes: Cost::traffic(inputs, outputs) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{evaluate, tensor};
+
+    fn of(select_last: bool, axis: usize, x: &Tensor) -> Vec<i64> {
+        evaluate(ArgMax { axis, keep_dims: false, select_last }, &[x.clone()]).unwrap().to_i64()
+    }
+
+    #[test]
+    fn ties_and_nan() {
+        let x = tensor(&[2, 3], &[1.0, 5.0, 5.0, f32::NAN, 7.0, f32::NAN]);
+        assert_eq!(of(false, 1, &x), [1, 0]);
+        assert_eq!(of(true, 1, &x), [2, 2]);
+        assert_eq!(of(false, 0, &x), [1, 1, 1]);
+    }
+
+    #[test]
+    fn shapes_and_types() {
+        let kept = ArgMax { axis: 0, keep_dims: true, select_last: false };
+        let big = Tensor::new(&[2, 1], vec![1i64 << 53, (1 << 53) + 1]).unwrap();
+        let y = evaluate(kept.clone(), &[big]).unwrap();
+        assert_eq!((y.shape(), y.to_i64()), (&[1, 1][..], vec![1]));
+        assert!(evaluate(kept.clone(), &[tensor(&[0, 2], &[])]).is_err());
+        assert!(evaluate(kept, &[Tensor::scalar(1f32)]).is_err());
+    }
+}

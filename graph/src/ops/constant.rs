@@ -144,7 +144,7 @@ impl Range {
         let (&[start], &[limit], &[step]) = (&start[..], &limit[..], &step[..]) else {
             return Err(OpError::Tensor("start, limit and delta must be one number each".to_owned()));
         };
-        let count = ((f64::from(limit) - f64::from(start)) / f64::from(step)).ceil().max(0.0);
+        let count = ((f64::from(limit) - f64::from(start)) / f64::from(step)).ceil();
         let longest = f64::from(i32::MAX);
         if count.is_nan() || count > longest {
             let got = format!("{start}, {limit} and {step}");
@@ -184,5 +184,49 @@ impl Operator for Range {
         let count = self.count.as_const().filter(|c| usize::try_from(*c).is_ok_and(|c| c <= ShapeValue::LARGEST))?;
         let number = |i: i64| Dim::from(self.start.wrapping_add(i.wrapping_mul(self.step)));
         Some(ShapeValue::vector((0..count).map(number).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::evaluate;
+    use crate::tensor::Symbol;
+
+    #[test]
+    fn filled_with_one_value() {
+        let shape = |dims: &[i64]| dims.iter().map(|&d| Dim::from(d)).collect();
+        let op = ConstantOfShape { shape: shape(&[2, 1]), dtype: DType::I64, value: -1.0 };
+        assert_eq!(evaluate(op, &[]), Ok(Tensor::new(&[2, 1], vec![-1i64; 2]).unwrap()));
+        let op = ConstantOfShape { shape: shape(&[]), dtype: DType::F32, value: 0.5 };
+        assert_eq!(evaluate(op, &[]), Ok(Tensor::scalar(0.5f32)));
+        let op = ConstantOfShape { shape: shape(&[0, 3]), dtype: DType::Bool, value: 1.0 };
+        assert_eq!(evaluate(op, &[]).unwrap().dtype(), DType::Bool);
+        let op = ConstantOfShape { shape: shape(&[-1]), dtype: DType::F32, value: 0.0 };
+        assert!(evaluate(op, &[]).is_err());
+    }
+
+    #[test]
+    fn numbers_in_a_row() {
+        let range = |start, step, count: i64| Range { start, step, count: Dim::from(count), dtype: DType::I64 };
+        assert_eq!(evaluate(range(3, -2, 3), &[]).unwrap().to_i64(), [3, 1, -1]);
+        assert!(evaluate(range(0, 1, 0), &[]).unwrap().is_empty());
+        let told = range(1, 2, 3).shape_arithmetic(&[]).unwrap();
+        assert_eq!(told.as_consts(), Some(vec![1, 3, 5]));
+        let open = Range { count: Dim::symbol(Symbol::new("T")), ..range(0, 1, 0) };
+        assert_eq!(open.infer(&[]).unwrap()[0].to_string(), "i64(T)");
+        assert_eq!(open.shape_arithmetic(&[]), None);
+    }
+
+    #[test]
+    fn reals_in_a_row() {
+        let range = |start: f32, limit: f32, step: f32| {
+            Range::reals(&Tensor::scalar(start), &Tensor::scalar(limit), &Tensor::scalar(step)).map(|t| t.to_f32())
+        };
+        assert_eq!(range(0.0, 1.0, 0.25), Ok(vec![0.0, 0.25, 0.5, 0.75]));
+        assert_eq!(range(1.0, 0.0, 0.25), Ok(vec![]));
+        assert!(range(0.0, 1.0, 0.0).is_err());
+        assert!(range(0.0, f32::NAN, 1.0).is_err());
+        assert!(range(0.0, f32::INFINITY, 1.0).is_err());
     }
 }

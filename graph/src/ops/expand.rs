@@ -129,3 +129,34 @@ impl Operator for Tile {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{counting, evaluate, tensor};
+
+    fn expand(dims: &[i64]) -> Expand {
+        Expand { shape: dims.iter().map(|&d| Dim::from(d)).collect() }
+    }
+
+    #[test]
+    fn both_sides_may_stretch() {
+        let x = counting(&[2, 1]);
+        let y = evaluate(expand(&[2, 1, 3]), &[x.clone()]).unwrap();
+        assert_eq!(y.shape(), [2, 2, 3]);
+        assert_eq!(y.to_f32(), [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(evaluate(expand(&[1]), &[x.clone()]), Ok(x.clone()));
+        assert!(evaluate(expand(&[3, 1]), &[x.clone()]).is_err());
+        assert_eq!(evaluate(expand(&[2, 0]), &[x]).unwrap().shape(), [2, 0]);
+        assert_eq!(evaluate(expand(&[2]), &[Tensor::scalar(4i64)]), Ok(Tensor::new(&[2], vec![4i64; 2]).unwrap()));
+    }
+
+    #[test]
+    fn tiles_by_hand() {
+        let y = evaluate(Tile { repeats: vec![2, 2] }, &[counting(&[1, 2])]).unwrap();
+        assert_eq!(y, tensor(&[2, 4], &[1.0, 2.0, 1.0, 2.0, 1.0, 2.0, 1.0, 2.0]));
+        assert_eq!(evaluate(Tile { repeats: vec![0] }, &[counting(&[3])]).unwrap().len(), 0);
+        assert_eq!(evaluate(Tile { repeats: vec![3] }, &[counting(&[0])]).unwrap().len(), 0);
+        assert!(evaluate(Tile { repeats: vec![1] }, &[counting(&[1, 2])]).is_err());
+    }
+}

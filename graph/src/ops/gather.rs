@@ -77,3 +77,33 @@ impl Operator for Gather {
         Some(ShapeValue { shape: indices.shape.clone(), elements: elements?, real: x.real })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{counting, evaluate, tensor};
+
+    fn indices(shape: &[usize], values: &[i64]) -> Tensor {
+        Tensor::new(shape, values.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_indices_shape_takes_the_axis_place() {
+        let x = counting(&[2, 3]);
+        let y = evaluate(Gather { axis: 1 }, &[x.clone(), indices(&[2, 2], &[0, -1, 2, 1])]).unwrap();
+        assert_eq!(y, tensor(&[2, 2, 2], &[1.0, 3.0, 3.0, 2.0, 4.0, 6.0, 6.0, 5.0]));
+        let row = evaluate(Gather { axis: 0 }, &[x.clone(), indices(&[], &[1])]).unwrap();
+        assert_eq!(row, tensor(&[3], &[4.0, 5.0, 6.0]));
+        let narrow = Tensor::new(&[1], vec![-2i32]).unwrap();
+        assert_eq!(evaluate(Gather { axis: 0 }, &[x.clone(), narrow]).unwrap().to_f32(), [1.0, 2.0, 3.0]);
+        assert_eq!(evaluate(Gather { axis: 0 }, &[x, indices(&[0], &[])]).unwrap().shape(), [0, 3]);
+    }
+
+    #[test]
+    fn indices_outside_are_named() {
+        for bad in [3, -4, i64::MIN] {
+            let error = evaluate(Gather { axis: 1 }, &[counting(&[2, 3]), indices(&[1], &[bad])]).unwrap_err();
+            assert!(error.to_string().contains(&format!("index {bad}")), "{error}");
+        }
+    }
+}

@@ -161,3 +161,42 @@ impl Operator for LayerNormalization {
         cost(inputs, outputs)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{evaluate, tensor};
+    use crate::tensor::{DType, Tolerance};
+
+    fn close(got: &Tensor, want: &[f32]) {
+        let checked = Tolerance::elementwise(DType::F32).check(&got.to_f32(), want);
+        assert!(checked.is_ok(), "{checked:?}");
+    }
+
+    /// Of 1 and 3: mean 2, variance 1.
+    #[test]
+    fn planes_of_channels() {
+        let x = tensor(&[1, 2, 2], &[1.0, 3.0, 5.0, 5.0]);
+        let op = InstanceNormalization { epsilon: 0.0 };
+        let (scale, bias) = (tensor(&[2], &[2.0, 1.0]), tensor(&[2], &[0.5, 7.0]));
+        let y = evaluate(op, &[x.clone(), scale.clone(), bias.clone()]).unwrap().to_f32();
+        assert_eq!(y[..2], [-1.5, 2.5]);
+        // A constant plane has no deviation to divide by.
+        let y = evaluate(InstanceNormalization { epsilon: 3.0 }, &[x.clone(), scale, bias]).unwrap();
+        close(&y, &[-0.5, 1.5, 7.0, 7.0]);
+        let short = tensor(&[1], &[1.0]);
+        assert!(evaluate(InstanceNormalization { epsilon: 0.0 }, &[x, short.clone(), short]).is_err());
+    }
+
+    #[test]
+    fn trailing_axes() {
+        let x = tensor(&[2, 1, 2], &[1.0, 3.0, -2.0, 2.0]);
+        let (scale, bias) = (tensor(&[2], &[1.0, 10.0]), tensor(&[2], &[0.0, 1.0]));
+        let last = LayerNormalization { axis: 2, epsilon: 0.0 };
+        close(&evaluate(last.clone(), &[x.clone(), scale.clone(), bias]).unwrap(), &[-1.0, 11.0, -1.0, 11.0]);
+        close(&evaluate(last.clone(), &[x.clone(), scale.clone()]).unwrap(), &[-1.0, 10.0, -1.0, 10.0]);
+        assert!(evaluate(LayerNormalization { axis: 1, epsilon: 0.0 }, &[x.clone(), scale]).is_err());
+        let both = tensor(&[1, 2], &[1.0, 1.0]);
+        close(&evaluate(LayerNormalization { axis: 1, epsilon: 0.0 }, &[x, both]).unwrap(), &[-1.0, 1.0, -1.0, 1.0]);
+    }
+}

@@ -157,3 +157,58 @@ impl Operator for Pad {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{counting, evaluate, tensor};
+    use crate::tensor::DType;
+
+    fn row(mode: PadMode, begin: i64, end: i64, len: usize) -> Result<Vec<f32>, OpError> {
+        let op = Pad { mode, begin: vec![begin], end: vec![end], value: 9.0 };
+        Ok(evaluate(op, &[counting(&[len])])?.to_f32())
+    }
+
+    #[test]
+    fn modes_by_hand() {
+        assert_eq!(row(PadMode::Constant, 2, 1, 2), Ok(vec![9.0, 9.0, 1.0, 2.0, 9.0]));
+        assert_eq!(row(PadMode::Edge, 2, 1, 2), Ok(vec![1.0, 1.0, 1.0, 2.0, 2.0]));
+        assert_eq!(row(PadMode::Reflect, 2, 1, 3), Ok(vec![3.0, 2.0, 1.0, 2.0, 3.0, 2.0]));
+        assert_eq!(row(PadMode::Wrap, 2, 1, 3), Ok(vec![2.0, 3.0, 1.0, 2.0, 3.0, 1.0]));
+    }
+
+    #[test]
+    fn borders_longer_than_the_tensor_go_back_and_forth() {
+        assert_eq!(row(PadMode::Reflect, 5, 0, 3), Ok(vec![2.0, 1.0, 2.0, 3.0, 2.0, 1.0, 2.0, 3.0]));
+        assert_eq!(row(PadMode::Wrap, 4, 0, 2), Ok(vec![1.0, 2.0, 1.0, 2.0, 1.0, 2.0]));
+        assert_eq!(row(PadMode::Reflect, 2, 2, 1), Ok(vec![1.0; 5]));
+    }
+
+    #[test]
+    fn negative_pads_take_away() {
+        assert_eq!(row(PadMode::Constant, -1, 1, 3), Ok(vec![2.0, 3.0, 9.0]));
+        assert_eq!(row(PadMode::Edge, 1, -2, 3), Ok(vec![1.0, 1.0]));
+        assert_eq!(row(PadMode::Constant, -1, -2, 3), Ok(vec![]));
+        assert!(row(PadMode::Constant, -2, -2, 3).is_err());
+    }
+
+    #[test]
+    fn an_empty_tensor_has_no_edge() {
+        assert_eq!(row(PadMode::Constant, 1, 1, 0), Ok(vec![9.0, 9.0]));
+        assert!(row(PadMode::Edge, 1, 0, 0).is_err());
+    }
+
+    #[test]
+    fn corners_belong_to_both_axes() {
+        let op = Pad { mode: PadMode::Reflect, begin: vec![1, 0], end: vec![0, 1], value: 0.0 };
+        let y = evaluate(op, &[counting(&[2, 2])]).unwrap();
+        assert_eq!(y, tensor(&[3, 3], &[3.0, 4.0, 3.0, 1.0, 2.0, 1.0, 3.0, 4.0, 3.0]));
+    }
+
+    #[test]
+    fn integers_are_padded_with_integers() {
+        let op = Pad { mode: PadMode::Constant, begin: vec![1], end: vec![0], value: -7.0 };
+        let y = evaluate(op, &[counting(&[1]).cast(DType::I64)]).unwrap();
+        assert_eq!(y.as_slice::<i64>().unwrap(), [-7, 1]);
+    }
+}

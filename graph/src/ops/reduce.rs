@@ -174,3 +174,66 @@ impl Operator for Reduce {
         Cost { flops: inputs[0].len() as u64, bytes: Cost::traffic(inputs, outputs) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{counting, evaluate, tensor};
+
+    fn of(function: ReduceFunction, axes: &[usize], x: &Tensor) -> Tensor {
+        evaluate(Reduce { function, axes: axes.to_vec(), keep_dims: false }, &[x.clone()]).unwrap()
+    }
+
+    #[test]
+    fn functions_by_hand() {
+        let x = tensor(&[2, 2], &[3.0, -4.0, 1.0, 2.0]);
+        let expect = |function, want: [f32; 2]| assert_eq!(of(function, &[1], &x).to_f32(), want, "{function:?}");
+        expect(ReduceFunction::Mean, [-0.5, 1.5]);
+        expect(ReduceFunction::Sum, [-1.0, 3.0]);
+        expect(ReduceFunction::Max, [3.0, 2.0]);
+        expect(ReduceFunction::Min, [-4.0, 1.0]);
+        expect(ReduceFunction::Prod, [-12.0, 2.0]);
+        expect(ReduceFunction::L1, [7.0, 3.0]);
+        expect(ReduceFunction::L2, [5.0, 5f32.sqrt()]);
+        expect(ReduceFunction::SumSquare, [25.0, 5.0]);
+        expect(ReduceFunction::LogSumExp, [3.000_911_5, 2.313_261_7]);
+    }
+
+    #[test]
+    fn axes_in_the_middle_and_all_of_them() {
+        let x = counting(&[2, 3, 2]);
+        assert_eq!(of(ReduceFunction::Sum, &[1], &x), tensor(&[2, 2], &[9.0, 12.0, 27.0, 30.0]));
+        assert_eq!(of(ReduceFunction::Sum, &[0, 2], &x), tensor(&[3], &[18.0, 26.0, 34.0]));
+        assert_eq!(of(ReduceFunction::Mean, &[0, 1, 2], &x), Tensor::scalar(6.5f32));
+        assert_eq!(of(ReduceFunction::Max, &[], &x), x);
+        let kept = Reduce { function: ReduceFunction::Mean, axes: vec![1, 2], keep_dims: true };
+        assert_eq!(evaluate(kept, &[x]), Ok(tensor(&[2, 1, 1], &[3.5, 9.5])));
+    }
+
+    #[test]
+    fn nothing_to_reduce_gives_the_neutral_element() {
+        let empty = tensor(&[2, 0], &[]);
+        assert_eq!(of(ReduceFunction::Sum, &[1], &empty).to_f32(), [0.0, 0.0]);
+        assert_eq!(of(ReduceFunction::Prod, &[1], &empty).to_f32(), [1.0, 1.0]);
+        assert_eq!(of(ReduceFunction::Max, &[1], &empty).to_f32(), [f32::NEG_INFINITY; 2]);
+        assert_eq!(of(ReduceFunction::LogSumExp, &[1], &empty).to_f32(), [f32::NEG_INFINITY; 2]);
+    }
+
+    #[test]
+    fn nan_is_the_largest_and_the_smallest() {
+        for values in [[f32::NAN, 1.0, 2.0], [1.0, f32::NAN, 2.0], [1.0, 2.0, f32::NAN]] {
+            for function in [ReduceFunction::Max, ReduceFunction::Min, ReduceFunction::LogSumExp] {
+                assert!(of(function, &[0], &tensor(&[3], &values)).to_f32()[0].is_nan(), "{function:?} {values:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn integers_are_exact() {
+        let x = Tensor::new(&[3], vec![1i64 << 53, 1, -1]).unwrap();
+        assert_eq!(of(ReduceFunction::Sum, &[0], &x), Tensor::scalar(1i64 << 53));
+        assert_eq!(of(ReduceFunction::Max, &[0], &x), Tensor::scalar(1i64 << 53));
+        let mean = Reduce { function: ReduceFunction::Mean, axes: vec![0], keep_dims: false };
+        assert!(evaluate(mean, &[x]).is_err());
+    }
+}

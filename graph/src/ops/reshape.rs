@@ -109,3 +109,63 @@ impl Operator for Reshape {
         x.reshaped(shape)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{counting, evaluate};
+    use crate::tensor::{DType, Symbol};
+
+    fn symbol(name: &str) -> Dim {
+        Dim::symbol(Symbol::new(name))
+    }
+
+    fn shape(op: &Reshape, x: &[Dim]) -> Result<Vec<Dim>, OpError> {
+        let fact = Fact::new(DType::F32, Shape::new(x.iter().cloned()));
+        Ok(op.infer(&[&fact])?[0].shape.to_vec())
+    }
+
+    fn target(dims: &[i64]) -> Reshape {
+        Reshape { target: dims.iter().map(|&d| Dim::from(d)).collect(), allow_zero: false }
+    }
+
+    #[test]
+    fn zero_copies_and_minus_one_is_what_is_left() {
+        let x = counting(&[2, 3, 4]);
+        assert_eq!(evaluate(target(&[0, -1]), &[x.clone()]).unwrap().shape(), [2, 12]);
+        assert_eq!(evaluate(target(&[-1]), &[x.clone()]).unwrap().to_f32(), x.to_f32());
+        assert_eq!(evaluate(target(&[4, 0, 2, 1]), &[x]).unwrap().shape(), [4, 3, 2, 1]);
+        assert_eq!(evaluate(target(&[]), &[counting(&[1, 1])]).unwrap().rank(), 0);
+        assert_eq!(evaluate(target(&[1, -1]), &[Tensor::scalar(3f32)]).unwrap().shape(), [1, 1]);
+    }
+
+    #[test]
+    fn empty_tensors_need_their_zeros_spelled_out() {
+        let empty = Tensor::zeros(DType::F32, &[0, 3]);
+        let spelled = Reshape { target: vec![Dim::from(3), Dim::from(0)], allow_zero: true };
+        assert_eq!(evaluate(spelled, &[empty.clone()]).unwrap().shape(), [3, 0]);
+        assert_eq!(evaluate(target(&[0, 0]), &[empty.clone()]).unwrap().shape(), [0, 3]);
+        // Any extent would do for the -1.
+        assert!(evaluate(target(&[0, -1]), &[empty]).is_err());
+    }
+
+    #[test]
+    fn a_symbolic_batch_is_carried_through() {
+        let x = [symbol("N"), Dim::from(8), Dim::from(7), Dim::from(7)];
+        assert_eq!(shape(&target(&[0, -1]), &x), Ok(vec![symbol("N"), Dim::from(392)]));
+        assert_eq!(shape(&target(&[-1, 392]), &x), Ok(vec![symbol("N"), Dim::from(392)]));
+        assert_eq!(shape(&target(&[-1, 49]), &x), Ok(vec![symbol("N") * Dim::from(8), Dim::from(49)]));
+        let op = Reshape { target: vec![symbol("N"), Dim::from(-1)], allow_zero: false };
+        assert_eq!(shape(&op, &x), Ok(vec![symbol("N"), Dim::from(392)]));
+        assert!(shape(&target(&[2, 196]), &x).is_err());
+    }
+
+    #[test]
+    fn extents_that_are_sums_cancel_before_anything_is_divided() {
+        let height = symbol("H").floor_div(2) + Dim::from(1);
+        let x = [symbol("N"), Dim::from(6), height.clone(), symbol("W")];
+        let op = Reshape { target: vec![symbol("N"), Dim::from(-1), height.clone(), symbol("W")], allow_zero: false };
+        assert_eq!(shape(&op, &x).unwrap()[1], Dim::from(6));
+        assert_eq!(shape(&target(&[0, 0, -1]), &x).unwrap()[2], height * symbol("W"));
+    }
+}

@@ -54,7 +54,7 @@ impl SliceRange {
         }
         let forward = self.step > 0;
         let bound = |at: Dim, far: Dim| match at.as_const() {
-            Some(number) if number.abs() >= FAR => far,
+            Some(number) if number.unsigned_abs() >= FAR.unsigned_abs() => far,
             Some(number) if number < 0 => extent.clone() + at,
             _ => at,
         };
@@ -186,5 +186,110 @@ impl Operator for Slice {
         let pick = |i: i64| x.elements.get(usize::try_from(start + i * range.step).ok()?).cloned();
         let elements: Option<Vec<Dim>> = (0..count).map(pick).collect();
         Some(ShapeValue { real: x.real, ..ShapeValue::vector(elements?) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{counting, evaluate};
+    use crate::tensor::{Bindings, DType, Symbol};
+    use proptest::prelude::*;
+
+    fn range(start: i64, end: i64, step: i64) -> SliceRange {
+        SliceRange { axis: 0, start, end: Dim::from(end), step }
+    }
+
+    fn of(len: usize, start: i64, end: i64, step: i64) -> Vec<f32> {
+        evaluate(Slice { ranges: vec![range(start, end, step)] }, &[counting(&[len])]).unwrap().to_f32()
+    }
+
+    /// The indices one after the other, as the operator's page tells it.
+    fn walk(len: i64, start: i64, end: i64, step: i64) -> Vec<i64> {
+        let from_end = |bound: i64| if bound < 0 { bound + len } else { bound };
+        let (low, high) = if step > 0 { (0, len) } else { (0, len - 1) };
+        let mut index = from_end(start).max(low).min(high);
+        let mut out = Vec::new();
+        while (0..len).contains(&index) && (if step > 0 { index < from_end(end) } else { index > from_end(end) }) {
+            out.push(index);
+            index += step;
+        }
+        out
+    }
+
+    #[test]
+    fn ranges_by_hand() {
+        assert_eq!(of(5, 1, 3, 1), [2.0, 3.0]);
+        assert_eq!(of(5, -2, i64::MAX, 1), [4.0, 5.0]);
+        assert_eq!(of(5, 0, -1, 2), [1.0, 3.0]);
+        assert_eq!(of(5, -1, i64::MIN, -1), [5.0, 4.0, 3.0, 2.0, 1.0]);
+        assert_eq!(of(5, i64::MAX, 0, -2), [5.0, 3.0]);
+        assert_eq!(of(5, 3, 3, 1), [0f32; 0]);
+        assert_eq!(of(5, 4, 2, 1), [0f32; 0]);
+        assert_eq!(of(0, 0, 5, 1), [0f32; 0]);
+        assert_eq!(of(5, 0, 5, i64::MAX), [1.0]);
+    }
+
+    #[test]
+    fn several_axes_at_once() {
+        let ranges = vec![SliceRange { axis: 2, ..range(1, 3, 1) }, SliceRange { axis: 0, ..range(-1, i64::MIN, -1) }];
+        let y = evaluate(Slice { ranges }, &[counting(&[2, 2, 3])]).unwrap();
+        assert_eq!(y.shape(), [2, 2, 2]);
+        assert_eq!(y.to_f32(), [8.0, 9.0, 11.0, 12.0, 2.0, 3.0, 5.0, 6.0]);
+        let beyond = Slice { ranges: vec![SliceRange { axis: 3, ..range(0, 1, 1) }] };
+        assert!(evaluate(beyond, &[counting(&[2, 2, 3])]).is_err());
+    }
+
+    #[test]
+    fn symbols_stay_in_the_extents() {
+        let h = Dim::symbol(Symbol::new("H"));
+        let count = |r: SliceRange| r.count(&h);
+        assert_eq!(count(range(0, i64::MAX, 2)), h.ceil_div(2));
+        assert_eq!(count(range(1, -1, 1)), h.clone() - Dim::from(2));
+        assert_eq!(count(range(-1, i64::MAX, 1)), Dim::from(1));
+        assert_eq!(count(range(-1, i64::MIN, -1)), h.clone());
+        assert_eq!(count(SliceRange { end: h.floor_div(2), ..range(0, 0, 1) }), h.floor_div(2));
+        // Of a fixed table as much as the input is long.
+        assert_eq!(SliceRange { end: h.clone(), ..range(0, 0, 1) }.count(&Dim::from(512)), h);
+    }
+
+    #[test]
+    fn a_symbolic_end_beyond_the_table_is_found_when_it_has_a_value() {
+        let end = Dim::symbol(Symbol::new("H"));
+        let range = SliceRange { end, ..range(0, 0, 1) };
+        assert_eq!(range.first(512, 100), Ok(0));
+        assert!(range.first(512, 600).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn slices_are_what_a_walk_collects(
+            len in 0i64..12, start in -15i64..15, end in -15i64..15, step in prop_oneof![-4i64..0, 1i64..5],
+        ) {
+            let want: Vec<f32> = walk(len, start, end, step).iter().map(|&i| i as f32 + 1.0).collect();
+            prop_assert_eq!(of(len as usize, start, end, step), want);
+        }
+
+        /// Extents inferred from a symbol are right for its value, or the value is refused.
+        #[test]
+        fn inference_with_a_symbol_is_right_or_refused(
+            len in 1i64..12, start in -15i64..15, end in -15i64..15, step in prop_oneof![-4i64..0, 1i64..5],
+        ) {
+            let h = Symbol::new("H");
+            let fact = Fact::new(DType::F32, Shape::new([Dim::symbol(h.clone())]));
+            let range = range(start, end, step);
+            let inferred = Slice { ranges: vec![range.clone()] }.infer(&[&fact]).unwrap();
+            let mut bindings = Bindings::new();
+            bindings.bind(h, len);
+            let count = inferred[0].shape.eval(&bindings).unwrap()[0];
+            let indices = walk(len, start, end, step);
+            match range.first(len as usize, count) {
+                Ok(first) => {
+                    prop_assert_eq!(count, indices.len());
+                    prop_assert!(indices.first().is_none_or(|&i| i == first as i64));
+                }
+                Err(_) => prop_assert_ne!(count, indices.len()),
+            }
+        }
     }
 }

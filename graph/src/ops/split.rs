@@ -100,3 +100,46 @@ impl Operator for Split {
         Some(ShapeValue { real: x.real, ..ShapeValue::vector(first.to_vec()) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::Concat;
+    use crate::ops::evaluate::{counting, evaluate, evaluate_all};
+    use proptest::prelude::*;
+
+    #[test]
+    fn columns_by_hand() {
+        let pieces = evaluate_all(Split { axis: 1, sizes: vec![1, 0, 2] }, &[counting(&[2, 3])]).unwrap();
+        let values: Vec<Vec<f32>> = pieces.iter().map(Tensor::to_f32).collect();
+        assert_eq!(values, [vec![1.0, 4.0], vec![], vec![2.0, 3.0, 5.0, 6.0]]);
+        assert!(evaluate_all(Split { axis: 1, sizes: vec![1, 1] }, &[counting(&[2, 3])]).is_err());
+        assert!(evaluate_all(Split { axis: 2, sizes: vec![1] }, &[counting(&[2, 3])]).is_err());
+    }
+
+    #[test]
+    fn a_join_of_unlike_tensors_is_refused() {
+        let join = |a: Tensor, b: Tensor| evaluate(Concat { axis: 0 }, &[a, b]);
+        assert!(join(counting(&[2, 3]), counting(&[2, 4])).is_err());
+        assert!(join(counting(&[2, 3]), counting(&[2])).is_err());
+        assert!(join(counting(&[2]), Tensor::new(&[2], vec![1i64, 2]).unwrap()).is_err());
+        assert!(join(Tensor::scalar(1f32), Tensor::scalar(2f32)).is_err());
+        assert_eq!(join(counting(&[0, 3]), counting(&[1, 3])), Ok(counting(&[1, 3])));
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_joined_are_the_whole(
+            shape in proptest::collection::vec(1usize..5, 1..4),
+            axis in any::<prop::sample::Index>(),
+            sizes in proptest::collection::vec(0usize..4, 1..4),
+        ) {
+            let axis = axis.index(shape.len());
+            let mut shape = shape;
+            shape[axis] = sizes.iter().sum();
+            let x = counting(&shape).cast(crate::tensor::DType::I32);
+            let pieces = evaluate_all(Split { axis, sizes }, &[x.clone()]).unwrap();
+            prop_assert_eq!(evaluate(Concat { axis }, &pieces).unwrap(), x);
+        }
+    }
+}

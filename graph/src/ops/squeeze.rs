@@ -130,3 +130,31 @@ impl Operator for Unsqueeze {
         x.reshaped(with(x.shape.clone(), &self.axes, || 1)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{counting, evaluate};
+    use crate::tensor::Symbol;
+
+    #[test]
+    fn axes_go_and_come_back() {
+        let x = counting(&[1, 2, 1, 3]);
+        let squeezed = evaluate(Squeeze { axes: vec![0, 2] }, &[x.clone()]).unwrap();
+        assert_eq!(squeezed.shape(), [2, 3]);
+        assert_eq!(evaluate(Unsqueeze { axes: vec![0, 2] }, &[squeezed]), Ok(x.clone()));
+        assert!(evaluate(Squeeze { axes: vec![1] }, &[x.clone()]).is_err());
+        assert!(evaluate(Squeeze { axes: vec![4] }, &[x.clone()]).is_err());
+        assert!(evaluate(Unsqueeze { axes: vec![6] }, &[x]).is_err());
+        assert_eq!(evaluate(Unsqueeze { axes: vec![0, 1] }, &[Tensor::scalar(1f32)]).unwrap().shape(), [1, 1]);
+        assert_eq!(evaluate(Squeeze { axes: vec![0] }, &[counting(&[1])]).unwrap().rank(), 0);
+    }
+
+    #[test]
+    fn an_extent_is_a_vector_of_one_and_back() {
+        let n = ShapeValue::scalar(Dim::symbol(Symbol::new("N")));
+        let vector = Unsqueeze { axes: vec![0] }.shape_arithmetic(&[Some(&n)]).unwrap();
+        assert_eq!(vector, ShapeValue::vector(n.elements.clone()));
+        assert_eq!(Squeeze { axes: vec![0] }.shape_arithmetic(&[Some(&vector)]), Some(n));
+    }
+}

@@ -71,3 +71,45 @@ impl Operator for Transpose {
         inputs.first().copied().flatten().filter(|v| v.shape.len() <= 1).cloned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::evaluate::{counting, evaluate, tensor};
+    use crate::tensor::DType;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rows_become_columns() {
+        let y = evaluate(Transpose { perm: vec![1, 0] }, &[counting(&[2, 3])]).unwrap();
+        assert_eq!(y, tensor(&[3, 2], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]));
+        assert!(evaluate(Transpose { perm: vec![0, 0] }, &[counting(&[2, 3])]).is_err());
+        assert!(evaluate(Transpose { perm: vec![0] }, &[counting(&[2, 3])]).is_err());
+        assert_eq!(evaluate(Transpose { perm: vec![] }, &[Tensor::scalar(2i64)]), Ok(Tensor::scalar(2i64)));
+        assert_eq!(evaluate(Transpose { perm: vec![1, 0] }, &[counting(&[0, 3])]).unwrap().shape(), [3, 0]);
+    }
+
+    #[test]
+    fn scales_follow_their_axis() {
+        let mut x = Fact::of(DType::I8, &[4, 2, 3]);
+        x.quant = Some(QuantParams::per_axis(vec![1.0; 4], 0));
+        let y = Transpose { perm: vec![2, 0, 1] }.infer(&[&x]).unwrap();
+        assert_eq!(y[0].quant.as_ref().unwrap().axis, Some(1));
+    }
+
+    proptest! {
+        #[test]
+        fn there_and_back_is_the_identity(
+            shape in proptest::collection::vec(1usize..5, 1..5),
+            seed in Just((0..5usize).collect::<Vec<_>>()).prop_shuffle(),
+        ) {
+            let perm: Vec<usize> = seed.into_iter().filter(|&a| a < shape.len()).collect();
+            let back: Vec<usize> = (0..perm.len()).map(|a| perm.iter().position(|&p| p == a).unwrap()).collect();
+            let x = counting(&shape);
+            let there = evaluate(Transpose { perm: perm.clone() }, &[x.clone()]).unwrap();
+            let moved: Vec<usize> = perm.iter().map(|&p| shape[p]).collect();
+            prop_assert_eq!(there.shape(), moved);
+            prop_assert_eq!(evaluate(Transpose { perm: back }, &[there]).unwrap(), x);
+        }
+    }
+}
