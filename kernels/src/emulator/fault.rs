@@ -68,7 +68,7 @@ impl FaultKind {
 /// One function on the way to a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// The function.
+    /// The function, without parameters and template arguments.
     pub function: String,
     /// Its source, as the kernel's catalog names it.
     pub file: String,
@@ -130,10 +130,26 @@ fn frames(executable: &Path, pc: &str) -> Vec<Frame> {
     let frames = lines.chunks_exact(2).map(|pair| {
         let (file, line) = pair[1].rsplit_once(':').unwrap_or((pair[1], "0"));
         let line = line.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
-        Frame { function: pair[0].to_owned(), file: short_name(file), line }
+        Frame { function: plain_name(pair[0]), file: short_name(file), line }
     });
     // The emulator's own wrappers are no news, nor is the call of the kernel.
     frames.filter(|frame| !frame.file.ends_with(".hpp") && frame.file != "??").collect()
+}
+
+/// A function's name without its parameters and template arguments, which fill a screen in tiled kernels.
+fn plain_name(function: &str) -> String {
+    let mut depth = 0;
+    let mut name = String::new();
+    for letter in function.chars() {
+        match letter {
+            '<' => depth += 1,
+            '>' => depth -= 1,
+            '(' if depth == 0 => break,
+            _ if depth == 0 => name.push(letter),
+            _ => {}
+        }
+    }
+    name.rsplit(' ').next().unwrap_or_default().to_owned()
 }
 
 /// `conv/mma.cu` or `include/tile.cuh`, without the directory it was compiled in.

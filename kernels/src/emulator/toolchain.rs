@@ -40,12 +40,13 @@ const RUNTIME: [(&str, &str); 11] = [
 const RUNTIME_HEADER: (&str, &str) = ("state.hpp", include_str!("runtime/state.hpp"));
 
 /// Addresses in the executable are those in its debug information, and fit in 32 bits.
-const COMMON_FLAGS: [&str; 6] = ["-std=c++17", "-g1", "-fno-pie", "-fno-exceptions", "-ffp-contract=off", "-w"];
+const COMMON_FLAGS: &[&str] = &["-std=c++17", "-fno-pie", "-fno-exceptions", "-ffp-contract=off", "-w"];
 /// The runtime is not watched itself; a fortified longjmp would refuse to change stacks.
-const RUNTIME_FLAGS: [&str; 2] = ["-O2", "-U_FORTIFY_SOURCE"];
+const RUNTIME_FLAGS: &[&str] = &["-O2", "-U_FORTIFY_SOURCE"];
 /// Every access of the kernel calls the runtime; local variables start out as a pattern that reads as NaN.
-const KERNEL_FLAGS: [&str; 5] = [
+const KERNEL_FLAGS: &[&str] = &[
     "-O1",
+    "-g1",
     "-fsanitize=thread,alignment",
     "-fno-strict-aliasing",
     "-ftrivial-auto-var-init=pattern",
@@ -76,7 +77,7 @@ impl Emulator {
         let cache = cache.canonicalize().map_err(io(cache))?;
         let mut hash = blake3::Hasher::new();
         hash.update(version.as_bytes());
-        for flag in COMMON_FLAGS.iter().chain(&RUNTIME_FLAGS).chain(&KERNEL_FLAGS) {
+        for flag in COMMON_FLAGS.iter().chain(RUNTIME_FLAGS).chain(KERNEL_FLAGS) {
             hash.update(flag.as_bytes());
         }
         for (_, text) in HEADERS.iter().chain(&RUNTIME).chain([&RUNTIME_HEADER]) {

@@ -1,5 +1,6 @@
 //! Holds any candidate of any site against a plain reference, on whatever runs launches.
 
+pub mod catalog;
 pub mod check;
 pub mod executor;
 pub mod layout;

@@ -1,0 +1,45 @@
+//! Walks the catalog.
+
+use super::check::{Verdict, check_site};
+use super::executor::Executor;
+use super::problem::Problem;
+use limpid_kernels::catalog::Kernel;
+use limpid_kernels::target::Target;
+use rayon::prelude::*;
+use std::time::Instant;
+
+/// Failures shown of one kernel; more of them say little more.
+const SHOWN: usize = 8;
+
+/// Holds every candidate of every edge site of a kernel against the reference and prints a line about it. True if
+/// all are right. `must_offer`: whether an edge site for which no target gets a candidate is a failure.
+pub fn check_kernel(executor: &dyn Executor, kernel: &dyn Kernel, targets: &[Target], must_offer: bool) -> bool {
+    let start = Instant::now();
+    let sites = kernel.edge_sites();
+    let check = |site| {
+        let problem = Problem::new(site);
+        let verdicts: Vec<Verdict> =
+            targets.iter().map(|target| check_site(executor, kernel, site, &problem, target)).collect();
+        let mut failures: Vec<String> = verdicts.iter().flat_map(|verdict| verdict.failures.clone()).collect();
+        if must_offer && verdicts.iter().all(|verdict| verdict.candidates == 0) {
+            let reasons: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.refusal.as_deref()).collect();
+            failures.push(format!("offers nothing for its own edge site: {}", reasons.join("; ")));
+        }
+        failures.iter_mut().for_each(|failure| *failure = format!("{site:?}\n    {failure}"));
+        (verdicts.iter().map(|verdict| verdict.candidates).sum::<usize>(), failures)
+    };
+    let outcomes: Vec<(usize, Vec<String>)> = sites.par_iter().map(check).collect();
+    let candidates: usize = outcomes.iter().map(|(count, _)| count).sum();
+    let failures: Vec<&String> = outcomes.iter().flat_map(|(_, failures)| failures).collect();
+    let right = failures.is_empty() && (candidates > 0 || !must_offer);
+    let word = if right { "ok" } else { "FAILED" };
+    let seconds = start.elapsed().as_secs_f32();
+    println!("{:24} {:3} sites {candidates:5} candidates {seconds:6.1} s  {word}", kernel.name(), sites.len());
+    for failure in failures.iter().take(SHOWN) {
+        println!("  {failure}");
+    }
+    if failures.len() > SHOWN {
+        println!("  … and {} more", failures.len() - SHOWN);
+    }
+    right
+}
