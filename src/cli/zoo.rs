@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 /// Write a well-known network as an ONNX file, unfused and with random weights
 #[derive(Args, Clone, Debug)]
+#[command(override_usage = "limpid zoo NET -o FILE [--seed N] [--size PIXELS]\n       limpid zoo --list")]
 pub(super) struct ZooArgs {
     /// Which network
     #[arg(value_name = "NET", value_parser = network_parser(), required_unless_present = "list")]

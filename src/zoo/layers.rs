@@ -1,4 +1,4 @@
-use super::moments::{Moments, Taps};
+use super::moments::{CENTRING, Moments, Taps};
 use super::random::Stream;
 use limpid_graph::ir::Fact;
 use limpid_graph::onnx::{ModelWriter, NodeWriter, WriteError};
@@ -144,13 +144,19 @@ impl Layers {
 
     /// Convolution.
     pub fn conv(&mut self, path: &str, x: &Value, conv: Conv) -> Result<Value, ZooError> {
-        let (inputs, taps) = (x.channels() / conv.groups, conv.kernel * conv.kernel);
-        let fan_in = inputs * taps;
+        Ok(self.convolve(path, x, conv)?.0)
+    }
+
+    /// Convolution, and the mean square to expect of each of its channels.
+    fn convolve(&mut self, path: &str, x: &Value, conv: Conv) -> Result<(Value, Vec<f64>), ZooError> {
+        let inputs = x.channels() / conv.groups;
+        let fan_in = inputs * conv.kernel * conv.kernel;
         let shape = [conv.out, inputs, conv.kernel, conv.kernel];
         let weights = self.he_normal(path, conv.out * fan_in, fan_in);
         let row = conv.coverage(x.size());
         let coverage: Vec<f64> = row.iter().flat_map(|y| row.iter().map(move |x| y * x)).collect();
-        let moments = x.moments.conv(&Taps { weights: &weights, inputs, groups: conv.groups, coverage: &coverage });
+        let taps = Taps { weights: &weights, inputs, groups: conv.groups, coverage: &coverage };
+        let (moments, power) = (x.moments.conv(&taps), x.moments.power_after_conv(&taps));
         let mut reads = vec![x.name.clone(), self.trained(path, "weight", &shape, weights)?];
         if conv.bias {
             reads.push(self.small_bias(path, conv.out, fan_in)?);
@@ -163,7 +169,7 @@ impl Layers {
             .attribute("pads", ints(&[conv.padding(); 4]))
             .attribute("strides", ints(&[conv.stride; 2]));
         let size = conv.out_size(x.size());
-        Ok(self.push(node, path, "Conv", vec![conv.out, size, size], moments))
+        Ok((self.push(node, path, "Conv", vec![conv.out, size, size], moments), power))
     }
 
     /// Transposed 2×2 convolution with stride 2 and bias, which doubles the size.
@@ -192,21 +198,21 @@ impl Layers {
         Ok(self.push(node, path, "ConvTranspose", vec![out, 2 * x.size(), 2 * x.size()], moments))
     }
 
-    /// Batch normalization as training leaves it: γ in (0.7, 1.3), β around 0, and running statistics near those
-    /// of what comes in, off by a tenth of a standard deviation in the mean and up to a quarter in the variance.
-    pub fn batch_norm(&mut self, path: &str, x: &Value) -> Result<Value, ZooError> {
+    /// Batch normalization of values with this power, as training might leave it: γ in (0.7, 1.3), β within a few
+    /// tenths of 0, a running mean near 0 for the scale, a running variance up to a quarter off.
+    fn batch_norm(&mut self, path: &str, x: &Value, power: &[f64]) -> Result<Value, ZooError> {
         let channels = x.channels();
         let gamma = self.stream(path, "weight").uniforms(channels, 0.7, 1.3);
         let beta = self.stream(path, "bias").normals(channels, 0.0, 0.1);
         let (noise, factor) = (self.stream(path, "running_mean"), self.stream(path, "running_var"));
-        let incoming = || (0u64..).zip(x.moments.mean.iter().zip(&x.moments.variance));
-        let mean: Vec<f32> = incoming().map(|(i, (m, v))| (m + 0.1 * v.sqrt() * noise.normal(i)) as f32).collect();
-        let variance: Vec<f32> = incoming().map(|(i, (_, v))| (v * (0.8 + 0.45 * factor.uniform(i))) as f32).collect();
-
-        let scale: Vec<f64> =
-            gamma.iter().zip(&variance).map(|(&g, &v)| f64::from(g) / (f64::from(v) + EPSILON).sqrt()).collect();
-        let shift: Vec<f64> =
-            beta.iter().zip(&mean).zip(&scale).map(|((&b, &m), s)| f64::from(b) - f64::from(m) * s).collect();
+        let centre = |(i, (m, p)): (u64, (f64, &f64))| (CENTRING * m + 0.1 * p.sqrt() * noise.normal(i)) as f32;
+        let mean: Vec<f32> = (0..).zip(x.moments.means().into_iter().zip(power)).map(centre).collect();
+        let spread = |(i, p): (u64, &f64)| (p * (0.8 + 0.45 * factor.uniform(i))) as f32;
+        let variance: Vec<f32> = (0..).zip(power).map(spread).collect();
+        let scaling = |(&g, &v): (&f32, &f32)| f64::from(g) / (f64::from(v) + EPSILON).sqrt();
+        let scale: Vec<f64> = gamma.iter().zip(&variance).map(scaling).collect();
+        let shifting = |((&b, &m), s): ((&f32, &f32), &f64)| f64::from(b) - f64::from(m) * s;
+        let shift: Vec<f64> = beta.iter().zip(&mean).zip(&scale).map(shifting).collect();
         let moments = x.moments.affine(&scale, &shift);
         let reads = [
             x.name.clone(),
@@ -323,8 +329,8 @@ impl Layers {
 
     /// Convolution and its batch normalization.
     pub fn conv_bn(&mut self, paths: [&str; 2], x: &Value, conv: Conv) -> Result<Value, ZooError> {
-        let y = self.conv(paths[0], x, conv)?;
-        self.batch_norm(paths[1], &y)
+        let (y, power) = self.convolve(paths[0], x, conv)?;
+        self.batch_norm(paths[1], &y, &power)
     }
 
     /// Convolution, batch normalization, ReLU.

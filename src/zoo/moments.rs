@@ -1,22 +1,31 @@
 //! What the values in each channel are like, worked out layer by layer without running the network.
 //!
-//! A trained BatchNormalization holds the mean and variance that its convolution really puts out. An untrained
-//! network has to have them, too: were they random, each layer would be off by a factor, and fifty layers on
-//! nothing finite would be left. So the builder carries each channel's mean and variance along, for an input of
-//! independent standard normal pixels, taking channels and taps as independent: exact in the limit of wide
-//! layers with random weights (Poole et al., *Exponential expressivity in deep neural networks through transient
-//! chaos*, NeurIPS 2016), and within tens of per cent for a single channel of a real one.
+//! A trained BatchNormalization divides by what its convolution really puts out. An untrained network has to, too:
+//! were its running variances arbitrary, each layer would be off by a factor, and fifty layers on nothing finite
+//! would be left. So the builder carries each channel's mean and variance along, for an input of independent
+//! standard normal pixels, taking channels and positions as independent, which random weights make them on average
+//! (Poole et al., *Exponential expressivity in deep neural networks through transient chaos*, NeurIPS 2016).
+
+/// How much of the mean a running mean takes out.
+///
+/// Training would take out all of it. But a random network centred like that amplifies every disturbance by
+/// √(π/(π-1)) = 1.21 per layer (Yang et al., *A mean field theory of batch normalization*, ICLR 2019), which
+/// trained ones do not: after 18 layers FP16's rounding would look thirty times worse than it is. With nothing taken out,
+/// disturbances stay in step with the signal, but the network forgets its input: each ReLU adds to what all
+/// pictures have in common. A twentieth keeps both effects small.
+pub const CENTRING: f64 = 0.05;
 
 /// Mean and variance of each channel, over pictures and positions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Moments {
-    /// Mean of each channel.
-    pub mean: Vec<f64>,
-    /// Variance of each channel.
-    pub variance: Vec<f64>,
+    mean: Vec<f64>,
+    variance: Vec<f64>,
+    /// The numbers are of a normal value whose ReLU this is. Maximum and ReLU may change places, and the maximum
+    /// of normal values is the one that is known.
+    rectified: bool,
 }
 
-/// The weights of a convolution, as far as moments are concerned.
+/// The weights of a convolution and how often each is used.
 pub struct Taps<'a> {
     /// Row-major (outputs, inputs of a group, taps).
     pub weights: &'a [f32],
@@ -28,29 +37,61 @@ pub struct Taps<'a> {
     pub coverage: &'a [f64],
 }
 
+impl Taps<'_> {
+    fn per_output(&self) -> usize {
+        self.inputs * self.coverage.len()
+    }
+}
+
 impl Moments {
     /// Standard normal channels.
     pub fn standard(channels: usize) -> Self {
-        Self { mean: vec![0.0; channels], variance: vec![1.0; channels] }
+        Self::new(vec![0.0; channels], vec![1.0; channels])
+    }
+
+    fn new(mean: Vec<f64>, variance: Vec<f64>) -> Self {
+        Self { mean, variance, rectified: false }
     }
 
     fn map(&self, f: impl Fn(f64, f64) -> (f64, f64)) -> Self {
         let (mean, variance) = self.mean.iter().zip(&self.variance).map(|(&m, &v)| f(m, v)).unzip();
-        Self { mean, variance }
+        Self { mean, variance, rectified: self.rectified }
+    }
+
+    /// Mean of each channel.
+    pub fn means(&self) -> Vec<f64> {
+        self.settled().mean
+    }
+
+    /// Mean and variance themselves, a ReLU carried out.
+    fn settled(&self) -> Self {
+        if !self.rectified {
+            return self.clone();
+        }
+        let rectified = self.map(|m, v| {
+            let s = v.sqrt();
+            if s == 0.0 {
+                return (m.max(0.0), 0.0);
+            }
+            let (density, share) = (normal_density(m / s), normal_share(m / s));
+            let mean = m * share + s * density;
+            (mean, ((m * m + v) * share + m * s * density - mean * mean).max(0.0))
+        });
+        Self::new(rectified.mean, rectified.variance)
     }
 
     /// After a convolution.
     pub fn conv(&self, taps: &Taps<'_>) -> Self {
-        let per_output = taps.inputs * taps.coverage.len();
-        let outputs = taps.weights.len() / per_output;
+        let x = self.settled();
+        let outputs = taps.weights.len() / taps.per_output();
         let mut out = Self::default();
-        for (output, weights) in taps.weights.chunks_exact(per_output).enumerate() {
+        for (output, weights) in taps.weights.chunks_exact(taps.per_output()).enumerate() {
             let first = output / (outputs / taps.groups) * taps.inputs;
             // What each tap contributes where it is inside: a mean, the same in all pictures, and a variance.
             let mut means = vec![0.0; taps.coverage.len()];
             let mut variance = 0.0;
             for (channel, weights) in weights.chunks_exact(taps.coverage.len()).enumerate() {
-                let (m, v) = (self.mean[first + channel], self.variance[first + channel]);
+                let (m, v) = (x.mean[first + channel], x.variance[first + channel]);
                 for ((tap_mean, &w), &coverage) in means.iter_mut().zip(weights).zip(taps.coverage) {
                     let w = f64::from(w);
                     *tap_mean += w * m;
@@ -65,28 +106,35 @@ impl Moments {
         out
     }
 
+    /// The mean square to expect of each channel after a convolution and [`CENTRING`], whichever signs its weights
+    /// have; the running variance of a BatchNormalization that follows.
+    ///
+    /// The inputs count with their average, not each with its own: a depthwise filter on a channel that its
+    /// ReLU has all but silenced would be scaled up until it is mostly rounding errors.
+    pub fn power_after_conv(&self, taps: &Taps<'_>) -> Vec<f64> {
+        let x = self.settled();
+        let left = (1.0 - CENTRING) * (1.0 - CENTRING);
+        let average = x.mean.iter().zip(&x.variance).map(|(m, v)| v + left * m * m).sum::<f64>() / x.mean.len() as f64;
+        let squares = |weights: &[f32]| {
+            weights.iter().zip(taps.coverage.iter().cycle()).map(|(&w, c)| f64::from(w) * f64::from(w) * c).sum::<f64>()
+        };
+        taps.weights.chunks_exact(taps.per_output()).map(|weights| average * squares(weights)).collect()
+    }
+
     /// After y = x·scale + shift, channel by channel.
     pub fn affine(&self, scale: &[f64], shift: &[f64]) -> Self {
-        let mean = self.mean.iter().zip(scale).zip(shift).map(|((m, a), b)| m * a + b).collect();
-        let variance = self.variance.iter().zip(scale).map(|(v, a)| v * a * a).collect();
-        Self { mean, variance }
+        let x = self.settled();
+        let mean = x.mean.iter().zip(scale).zip(shift).map(|((m, a), b)| m * a + b).collect();
+        Self::new(mean, x.variance.iter().zip(scale).map(|(v, a)| v * a * a).collect())
     }
 
     /// After max(x, 0), with x taken as normal.
     pub fn relu(&self) -> Self {
-        self.map(|m, v| {
-            let s = v.sqrt();
-            if s == 0.0 {
-                return (m.max(0.0), 0.0);
-            }
-            let (density, share) = (normal_density(m / s), normal_share(m / s));
-            let mean = m * share + s * density;
-            (mean, ((m * m + v) * share + m * s * density - mean * mean).max(0.0))
-        })
+        Self { rectified: true, ..self.settled() }
     }
 
     /// After the maximum over a window: mean and variance of the largest of 4 or 9 independent normal numbers
-    /// (Tippett 1925; the table in Teichroew, *Annals of Mathematical Statistics* 27, 1956).
+    /// (Teichroew, *Tables of expected values of order statistics*, Annals of Mathematical Statistics 27, 1956).
     pub fn max_pool(&self, window: usize) -> Self {
         let (shift, shrink) = if window <= 4 { (1.0294, 0.4917) } else { (1.4850, 0.3574) };
         self.map(|m, v| (m + shift * v.sqrt(), v * shrink))
@@ -95,19 +143,20 @@ impl Moments {
     /// After the mean over all positions. Those of a deep feature map are far from independent, because their
     /// receptive fields overlap; they are counted as at most 16.
     pub fn average_pool(&self, positions: usize) -> Self {
-        self.map(|m, v| (m, v / positions.clamp(1, 16) as f64))
+        self.settled().map(|m, v| (m, v / positions.clamp(1, 16) as f64))
     }
 
     /// After adding what is independent of it.
     pub fn add(&self, other: &Self) -> Self {
+        let (x, y) = (self.settled(), other.settled());
         let sum = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x + y).collect();
-        Self { mean: sum(&self.mean, &other.mean), variance: sum(&self.variance, &other.variance) }
+        Self::new(sum(&x.mean, &y.mean), sum(&x.variance, &y.variance))
     }
 
     /// Channels one after another.
     pub fn concat(&self, other: &Self) -> Self {
-        let both = |a: &[f64], b: &[f64]| [a, b].concat();
-        Self { mean: both(&self.mean, &other.mean), variance: both(&self.variance, &other.variance) }
+        let (x, y) = (self.settled(), other.settled());
+        Self::new([x.mean, y.mean].concat(), [x.variance, y.variance].concat())
     }
 }
 
@@ -164,7 +213,7 @@ mod tests {
     fn relu_and_max_agree_with_samples() {
         let random = Stream::new(3, "sample");
         for (mean, variance) in [(0.0, 1.0), (0.7, 4.0), (-1.2, 0.5)] {
-            let x = Moments { mean: vec![mean], variance: vec![variance] };
+            let x = Moments::new(vec![mean], vec![variance]);
             // Truly normal (Box–Muller): the tails decide a maximum.
             let normal = |i: u64| {
                 let (radius, angle) = (1.0 - random.uniform(2 * i), random.uniform(2 * i + 1));
@@ -172,6 +221,7 @@ mod tests {
             };
             let draw = |i: u64| mean + variance.sqrt() * normal(i);
             let near = |got: (f64, f64), want: &Moments| {
+                let want = want.settled();
                 // 100,000 samples of a nearly normal distribution: a per cent of the spread is a safe bound.
                 let spread = variance.sqrt();
                 assert!((got.0 - want.mean[0]).abs() < 0.01 * spread, "{got:?} {want:?}");
@@ -181,17 +231,36 @@ mod tests {
             let largest = |i: u64, n: u64| (0..n).map(|j| draw(i * n + j)).fold(f64::NEG_INFINITY, f64::max);
             near(sampled((0..100_000).map(|i| largest(i, 4))), &x.max_pool(4));
             near(sampled((0..100_000).map(|i| largest(i, 9))), &x.max_pool(9));
+            near(sampled((0..100_000).map(|i| largest(i, 9).max(0.0))), &x.relu().max_pool(9));
         }
     }
 
     #[test]
     fn convolution_sums_means_and_variances_of_its_group() {
-        let x = Moments { mean: vec![1.0, 2.0], variance: vec![0.5, 3.0] };
+        let x = Moments::new(vec![1.0, 2.0], vec![0.5, 3.0]);
         // Two groups of one channel, two taps, the second inside at half of the positions.
         let taps = Taps { weights: &[1.0, -2.0, 3.0, 4.0], inputs: 1, groups: 2, coverage: &[1.0, 0.5] };
         let y = x.conv(&taps);
         assert_eq!(y.mean, [1.0 - 2.0 * 0.5, 2.0 * (3.0 + 4.0 * 0.5)]);
         let border = [(2.0 * 1.0f64).powi(2) * 0.25, (4.0 * 2.0f64).powi(2) * 0.25];
         assert_eq!(y.variance, [0.5 * (1.0 + 4.0 * 0.5) + border[0], 3.0 * (9.0 + 16.0 * 0.5) + border[1]]);
+    }
+
+    #[test]
+    fn expected_power_is_the_average_over_the_signs_of_the_weights() {
+        let x = Moments::new(vec![1.0, -3.0], vec![0.5, 2.0]);
+        let magnitudes = [1.0f32, 2.0, 0.5, 3.0];
+        let coverage = [1.0, 1.0];
+        let mut sum = 0.0;
+        for signs in 0..16 {
+            let signed = |i: usize| if signs >> i & 1 == 1 { -magnitudes[i] } else { magnitudes[i] };
+            let weights: Vec<f32> = (0..4).map(signed).collect();
+            // Both channels at their average power.
+            let level = Moments::new(vec![5f64.sqrt(); 2], vec![1.25; 2]);
+            let y = level.conv(&Taps { weights: &weights, inputs: 2, groups: 1, coverage: &coverage });
+            sum += y.variance[0] + (1.0 - CENTRING).powi(2) * y.mean[0].powi(2);
+        }
+        let taps = Taps { weights: &magnitudes, inputs: 2, groups: 1, coverage: &coverage };
+        assert!((x.power_after_conv(&taps)[0] / (sum / 16.0) - 1.0).abs() < 1e-12);
     }
 }
