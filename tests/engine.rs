@@ -23,9 +23,9 @@ fn engine() -> Engine {
     for (name, channels) in [("conv1", 3), ("conv2", 5)] {
         let weights = graph.add_constant(&format!("{name}.weight"), random(DType::F32, &[5, channels, 3, 3], 1));
         let op = Conv { window: Window::of(&[3, 3]), groups: 1, epilogue: Epilogue::default() };
-        let (node, outputs) = graph.add_node(name, op.into(), &[value, weights]).expect("it fits");
+        let node = graph.add_node(name, op.into(), &[value, weights]).expect("it fits");
         graph.node_mut(node).origins = vec![ledger.register(name, "Conv")];
-        value = outputs[0];
+        value = graph.node(node).outputs[0];
     }
     graph.outputs.push(value);
     let metadata = Metadata {

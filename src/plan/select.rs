@@ -1,3 +1,5 @@
+//! Which candidate does the work of a site: the fastest as measured, or as the cost model has it.
+
 use super::cost_model::estimate;
 use super::lower::Lowered;
 use super::timing_cache::TimingCache;
