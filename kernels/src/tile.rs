@@ -94,9 +94,16 @@ pub struct Build {
     pub math: Math,
     /// Whether operands can be copied in whole vectors.
     pub aligned: bool,
+    /// Whether the right operand is (K,N), with K along its rows.
+    pub k_by_n: bool,
 }
 
 impl Build {
+    /// Both operands with K along their columns, in whole vectors.
+    pub const fn vectors(arch: Arch, math: Math) -> Self {
+        Self { arch, math, aligned: true, k_by_n: false }
+    }
+
     /// True if tiles arrive by `cp.async`.
     const fn copies_async(self) -> bool {
         self.arch.0 >= 80 && self.aligned
@@ -125,7 +132,8 @@ impl Tile {
     }
 
     const fn built_min_blocks(&self, build: Build) -> u32 {
-        if build.copies_async() { self.min_blocks } else { 1 }
+        // What goes through registers, or is gathered from columns, needs more of them.
+        if build.copies_async() && !build.k_by_n { self.min_blocks } else { 1 }
     }
 
     /// Dynamic shared memory, bytes: the stages, or the slabs on the way out where those are larger.
@@ -139,9 +147,9 @@ impl Tile {
         stages.max(self.warps_m * self.warps_n * slab * 4)
     }
 
-    /// The compile unit of a source that includes `tile.cuh`, with further definitions.
-    pub fn unit(&self, source: &str, entry: &str, build: Build, more: &[(&str, u32)]) -> CompileUnit {
-        let mut defines = vec![
+    /// The compile unit of a source that includes `tile.cuh`, which has the tile's numbers as definitions.
+    pub fn unit(&self, source: &str, entry: &str, build: Build) -> CompileUnit {
+        let defines = [
             ("BLOCK_M", self.block_m.to_string()),
             ("BLOCK_N", self.block_n.to_string()),
             ("BLOCK_K", self.block_k(build.math).to_string()),
@@ -151,8 +159,8 @@ impl Tile {
             ("MIN_BLOCKS", self.built_min_blocks(build).to_string()),
             ("PRECISION", build.math.name().to_owned()),
             ("ALIGNED", u32::from(build.aligned).to_string()),
+            ("B_BY_ROWS", u32::from(build.k_by_n).to_string()),
         ];
-        defines.extend(more.iter().map(|(name, value)| (*name, value.to_string())));
         CompileUnit::new(source, entry, defines)
     }
 
@@ -374,9 +382,9 @@ pub const MMA_TILES: &[Tile] = &[
 
 /// Tiles for plain multiply-adds. Lanes hold 8x8, 4x8, 2x8 or 2x4 sums.
 pub const FMA_TILES: &[Tile] = &[
-    Tile::new([128, 128], 4, [2, 4], 3, 2),
-    Tile::new([128, 64], 4, [4, 2], 3, 2),
-    Tile::new([64, 128], 4, [2, 4], 3, 2),
+    Tile::new([128, 128], 4, [2, 4], 3, 1),
+    Tile::new([128, 64], 4, [2, 2], 3, 3),
+    Tile::new([64, 128], 4, [1, 4], 3, 3),
     Tile::new([64, 64], 4, [2, 2], 3, 4),
     Tile::new([128, 32], 4, [4, 1], 3, 4),
     Tile::new([32, 64], 4, [2, 2], 4, 4),
