@@ -220,7 +220,7 @@ fn inputs_of_a_wrong_value_are_named() {
 #[test]
 fn windows_beyond_all_measure_are_refused() {
     let huge = node("MaxPool", &["x"], "y").attribute("kernel_shape", vec![i64::MAX, 2]);
-    contains_all(&refused_node(&[1, 4, 6, 6], vec![], huge), &["the_maxpool", "window's reach"]);
+    contains_all(&refused_node(&[1, 4, 6, 6], vec![], huge), &["the_maxpool", "kernel_shape", "below 2^31"]);
     let far =
         node("MaxPool", &["x"], "y").attribute("kernel_shape", vec![2, 2]).attribute("dilations", vec![i64::MAX, 1]);
     contains_all(&refused_node(&[1, 4, 6, 6], vec![], far), &["the_maxpool"]);
@@ -305,4 +305,36 @@ proptest! {
             exercise(&model);
         }
     }
+}
+
+#[test]
+fn convolutions_beyond_all_measure_are_refused() {
+    let huge = 1i64 << 62;
+    let w = || vec![("w", Tensor::zeros(DType::F32, &[1, 1, 2, 2]))];
+    for (name, values) in [("dilations", vec![huge, 1]), ("strides", vec![1, huge]), ("pads", vec![huge, 0, huge, 0])] {
+        for op in ["Conv", "ConvTranspose"] {
+            let message = refused_node(&[1, 1, 4, 4], w(), node(op, &["x", "w"], "y").attribute(name, values.clone()));
+            assert!(message.contains(name) && message.contains("below 2^31"), "{message}");
+        }
+    }
+    let output = node("ConvTranspose", &["x", "w"], "y").attribute("output_shape", vec![huge, huge]);
+    assert!(refused_node(&[1, 1, 4, 4], w(), output).contains("output_shape"));
+}
+
+#[test]
+fn layers_that_do_not_fit_their_weights_name_the_extents() {
+    let w = |dims: &[usize]| vec![("w", Tensor::zeros(DType::F32, dims))];
+    let conv = || node("Conv", &["x", "w"], "y");
+    assert!(refused_node(&[1, 3, 8, 8], w(&[4, 2, 3, 3]), conv()).contains("x must be of 2 channels, got (1,3,8,8)"));
+    assert!(refused_node(&[1, 4, 8, 8], w(&[3, 2, 3, 3]), conv().attribute("group", 2i64)).contains("a multiple of 2"));
+    assert!(
+        refused_node(&[1, 3, 2, 8], w(&[4, 3, 3, 3]), conv()).contains("the window's reach, 3 along spatial axis 0")
+    );
+    assert!(refused_node(&[2, 5], w(&[4, 3]), node("Gemm", &["x", "w"], "y")).contains("a must be of 4 features"));
+    assert!(refused_node(&[2, 5], w(&[4, 3]), node("MatMul", &["x", "w"], "y")).contains("b must be of 5 rows"));
+    let padded =
+        node("AveragePool", &["x"], "y").attribute("kernel_shape", vec![2i64]).attribute("pads", vec![2i64, 0]);
+    assert!(refused_node(&[1, 1, 5], Vec::new(), padded).contains("less than the window's reach"));
+    let training = node("BatchNormalization", &["x", "w", "w", "w", "w"], "y").attribute("training_mode", 1i64);
+    assert!(refused_node(&[1, 3, 4], w(&[3]), training).contains("export the network in evaluation mode"));
 }
