@@ -1,5 +1,6 @@
 //! Resize and Upsample: the examples of their pages in the ONNX documentation, and laws.
 //! <https://onnx.ai/onnx/operators/onnx__Resize.html>
+#![allow(clippy::excessive_precision)] // numbers as the page gives them
 
 use limpid_graph::ir::Fact;
 use limpid_graph::onnx::{self, ImportError, ModelWriter, NodeWriter};

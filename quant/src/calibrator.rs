@@ -130,7 +130,7 @@ impl Calibrator {
         };
         Ok(match self {
             Calibrator::Entropy => Threshold::least(entropy::curve(&bins), entropy::TIE, notes),
-            Calibrator::Mse => Threshold::least(mse::curve(&bins), 0.0, notes),
+            Calibrator::Mse => Threshold::least(mse::curve(histogram), 0.0, notes),
             Calibrator::MinMax => Threshold::plain(minmax::threshold(histogram), notes),
             Calibrator::Percentile(percent) => match percentile::threshold(histogram, percent) {
                 Some(value) => Threshold::plain(value, notes),

@@ -7,6 +7,7 @@
 //! ```
 
 mod activations;
+pub mod cache;
 pub mod calibrate;
 pub mod calibrator;
 pub mod entropy;
@@ -19,6 +20,7 @@ pub mod percentile;
 pub mod report;
 
 pub use activations::{Activations, Ranges, observe_ranges};
+pub use cache::{Cache, TensorRtVersion};
 pub use calibrate::{CalibrateError, Calibrated, Calibration, Histograms, Provenance, calibrate};
 pub use calibrator::{Calibrator, Note, Percent, Threshold, ThresholdError};
 pub use histogram::Histogram;

@@ -92,6 +92,24 @@ fn thresholds_are_numpys_to_within_a_bin() {
 }
 
 #[test]
+fn mse_is_least_on_the_numbers_themselves() {
+    for (name, case) in &expected() {
+        let Some(least) = case.get("mse_error").and_then(Value::as_f64) else { continue };
+        let x = data(name);
+        let mut histogram = Histogram::default();
+        histogram.observe(&x);
+        let scale = f64::from(threshold(&histogram, "mse").scale());
+        let error = |v: &f32| {
+            let v = f64::from(v.abs());
+            (v - (v / scale).round_ties_even().min(127.0) * scale).powi(2)
+        };
+        let mean = x.iter().map(error).sum::<f64>() / x.len() as f64;
+        println!("{name:>15}: {mean:.6e}, NumPy's least {least:.6e}");
+        assert!(mean <= least * 1.001, "{name}: {mean}, NumPy's least {least}");
+    }
+}
+
+#[test]
 fn the_whole_curve_is_numpys() {
     for (name, case) in &expected() {
         let Some(points) = case.get("entropy_curve").and_then(Value::as_array) else { continue };
@@ -117,6 +135,7 @@ fn pictures_get_tensorrts_scale() {
     histogram.observe(&data("pixels"));
     let tensorrt = f32::from_bits(0x4000_890a);
     let scale = threshold(&histogram, "entropy").scale();
-    let one_bin = histogram.bins().unwrap().width as f32 / 127.0;
-    assert!((scale - tensorrt).abs() <= one_bin, "{scale} {tensorrt}");
+    // Its last bin ends at 255, where another of ours begins; and half a bin of the two widths differs, too.
+    let bin = histogram.bins().unwrap().width as f32 / 127.0;
+    assert!((scale - tensorrt).abs() <= 1.5 * bin, "{scale} {tensorrt}");
 }

@@ -92,7 +92,7 @@ mod tests {
     use crate::ops::evaluate::{evaluate, tensor};
 
     fn of(select_last: bool, axis: usize, x: &Tensor) -> Vec<i64> {
-        evaluate(ArgMax { axis, keep_dims: false, select_last }, &[x.clone()]).unwrap().to_i64()
+        evaluate(ArgMax { axis, keep_dims: false, select_last }, &[x]).unwrap().to_i64()
     }
 
     #[test]

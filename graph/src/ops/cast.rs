@@ -88,12 +88,12 @@ mod tests {
     #[test]
     fn types_by_hand() {
         let x = tensor(&[5], &[-1.9, 2.9, 0.0, 300.0, f32::NAN]);
-        let to = |to: DType| evaluate(Cast { to }, &[x.clone()]).unwrap();
+        let to = |to: DType| evaluate(Cast { to }, &[&x]).unwrap();
         assert_eq!(to(DType::I64).as_slice::<i64>().unwrap(), [-1, 2, 0, 300, 0]);
         assert_eq!(to(DType::I32).as_slice::<i32>().unwrap(), [-1, 2, 0, 300, 0]);
         assert_eq!(to(DType::Bool).to_i64(), [1, 1, 0, 1, 1]);
         let big = Tensor::scalar((1i64 << 53) + 1);
-        assert_eq!(evaluate(Cast { to: DType::I64 }, &[big.clone()]), Ok(big));
+        assert_eq!(evaluate(Cast { to: DType::I64 }, &[&big]), Ok(big));
         let wide = Tensor::scalar(257i64);
         assert_eq!(evaluate(Cast { to: DType::U8 }, &[wide]), Ok(Tensor::scalar(1u8)));
     }

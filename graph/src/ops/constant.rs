@@ -193,24 +193,26 @@ mod tests {
     use crate::ops::evaluate::evaluate;
     use crate::tensor::Symbol;
 
+    const NONE: &[Tensor] = &[];
+
     #[test]
     fn filled_with_one_value() {
         let shape = |dims: &[i64]| dims.iter().map(|&d| Dim::from(d)).collect();
         let op = ConstantOfShape { shape: shape(&[2, 1]), dtype: DType::I64, value: -1.0 };
-        assert_eq!(evaluate(op, &[]), Ok(Tensor::new(&[2, 1], vec![-1i64; 2]).unwrap()));
+        assert_eq!(evaluate(op, NONE), Ok(Tensor::new(&[2, 1], vec![-1i64; 2]).unwrap()));
         let op = ConstantOfShape { shape: shape(&[]), dtype: DType::F32, value: 0.5 };
-        assert_eq!(evaluate(op, &[]), Ok(Tensor::scalar(0.5f32)));
+        assert_eq!(evaluate(op, NONE), Ok(Tensor::scalar(0.5f32)));
         let op = ConstantOfShape { shape: shape(&[0, 3]), dtype: DType::Bool, value: 1.0 };
-        assert_eq!(evaluate(op, &[]).unwrap().dtype(), DType::Bool);
+        assert_eq!(evaluate(op, NONE).unwrap().dtype(), DType::Bool);
         let op = ConstantOfShape { shape: shape(&[-1]), dtype: DType::F32, value: 0.0 };
-        assert!(evaluate(op, &[]).is_err());
+        assert!(evaluate(op, NONE).is_err());
     }
 
     #[test]
     fn numbers_in_a_row() {
         let range = |start, step, count: i64| Range { start, step, count: Dim::from(count), dtype: DType::I64 };
-        assert_eq!(evaluate(range(3, -2, 3), &[]).unwrap().to_i64(), [3, 1, -1]);
-        assert!(evaluate(range(0, 1, 0), &[]).unwrap().is_empty());
+        assert_eq!(evaluate(range(3, -2, 3), NONE).unwrap().to_i64(), [3, 1, -1]);
+        assert!(evaluate(range(0, 1, 0), NONE).unwrap().is_empty());
         let told = range(1, 2, 3).shape_arithmetic(&[]).unwrap();
         assert_eq!(told.as_consts(), Some(vec![1, 3, 5]));
         let open = Range { count: Dim::symbol(Symbol::new("T")), ..range(0, 1, 0) };

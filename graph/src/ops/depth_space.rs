@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn blocks_by_hand() {
         let x = counting(&[1, 8, 1, 1]);
-        let order = |order| evaluate(DepthToSpace { block: 2, order }, &[x.clone()]).unwrap();
+        let order = |order| evaluate(DepthToSpace { block: 2, order }, &[&x]).unwrap();
         assert_eq!(order(DepthOrder::DepthColumnRow).to_f32(), [1.0, 3.0, 5.0, 7.0, 2.0, 4.0, 6.0, 8.0]);
         assert_eq!(order(DepthOrder::ColumnRowDepth).to_f32(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
         assert_eq!(order(DepthOrder::ColumnRowDepth).shape(), [1, 2, 2, 2]);
@@ -155,10 +155,10 @@ mod tests {
     #[test]
     fn there_and_back() {
         let x = counting(&[2, 12, 3, 2]);
-        let space = evaluate(DepthToSpace { block: 2, order: DepthOrder::DepthColumnRow }, &[x.clone()]).unwrap();
+        let space = evaluate(DepthToSpace { block: 2, order: DepthOrder::DepthColumnRow }, &[&x]).unwrap();
         assert_eq!(space.shape(), [2, 3, 6, 4]);
-        assert_eq!(evaluate(SpaceToDepth { block: 2 }, &[space.clone()]), Ok(x));
-        assert!(evaluate(SpaceToDepth { block: 4 }, &[space.clone()]).is_err());
+        assert_eq!(evaluate(SpaceToDepth { block: 2 }, &[&space]), Ok(x));
+        assert!(evaluate(SpaceToDepth { block: 4 }, &[&space]).is_err());
         assert!(evaluate(DepthToSpace { block: 2, order: DepthOrder::DepthColumnRow }, &[space]).is_err());
         assert!(evaluate(SpaceToDepth { block: 1 }, &[counting(&[4, 4])]).is_err());
     }

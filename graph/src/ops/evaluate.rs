@@ -3,15 +3,17 @@
 use super::{Eval, Op, OpError, Spec};
 use crate::ir::Fact;
 use crate::tensor::{Bindings, Tensor};
+use std::borrow::Borrow;
 
 /// The first output of [`evaluate_all`].
-pub(crate) fn evaluate(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Tensor, OpError> {
+pub(crate) fn evaluate(op: impl Into<Op>, inputs: &[impl Borrow<Tensor>]) -> Result<Tensor, OpError> {
     Ok(evaluate_all(op, inputs)?.swap_remove(0))
 }
 
 /// Infers, runs, and checks that what was made is what was inferred.
-pub(crate) fn evaluate_all(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>, OpError> {
+pub(crate) fn evaluate_all(op: impl Into<Op>, inputs: &[impl Borrow<Tensor>]) -> Result<Vec<Tensor>, OpError> {
     let op = op.into();
+    let inputs: &[Tensor] = &inputs.iter().map(|t| t.borrow().clone()).collect::<Vec<_>>();
     let facts: Vec<Fact> = inputs.iter().map(|t| Fact::of(t.dtype(), t.shape())).collect();
     let made = op.infer(&facts.iter().collect::<Vec<_>>())?;
     let spec = |f: &Fact| Spec { dtype: f.dtype, shape: f.shape.eval(&Bindings::new()).unwrap(), quant: None };

@@ -142,11 +142,11 @@ mod tests {
     #[test]
     fn both_sides_may_stretch() {
         let x = counting(&[2, 1]);
-        let y = evaluate(expand(&[2, 1, 3]), &[x.clone()]).unwrap();
+        let y = evaluate(expand(&[2, 1, 3]), &[&x]).unwrap();
         assert_eq!(y.shape(), [2, 2, 3]);
         assert_eq!(y.to_f32(), [1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0]);
-        assert_eq!(evaluate(expand(&[1]), &[x.clone()]), Ok(x.clone()));
-        assert!(evaluate(expand(&[3, 1]), &[x.clone()]).is_err());
+        assert_eq!(evaluate(expand(&[1]), &[&x]), Ok(x.clone()));
+        assert!(evaluate(expand(&[3, 1]), &[&x]).is_err());
         assert_eq!(evaluate(expand(&[2, 0]), &[x]).unwrap().shape(), [2, 0]);
         assert_eq!(evaluate(expand(&[2]), &[Tensor::scalar(4i64)]), Ok(Tensor::new(&[2], vec![4i64; 2]).unwrap()));
     }

@@ -67,7 +67,7 @@ mod tests {
     fn rows_are_what_stands_before_the_axis() {
         let x = counting(&[2, 3, 4]);
         for (axis, shape) in [(0, [1, 24]), (1, [2, 12]), (2, [6, 4]), (3, [24, 1])] {
-            let y = evaluate(Flatten { axis }, &[x.clone()]).unwrap();
+            let y = evaluate(Flatten { axis }, &[&x]).unwrap();
             assert_eq!((y.shape(), y.to_f32()), (&shape[..], x.to_f32()));
         }
         assert!(evaluate(Flatten { axis: 4 }, &[x]).is_err());

@@ -181,7 +181,7 @@ mod tests {
     use crate::ops::evaluate::{counting, evaluate, tensor};
 
     fn of(function: ReduceFunction, axes: &[usize], x: &Tensor) -> Tensor {
-        evaluate(Reduce { function, axes: axes.to_vec(), keep_dims: false }, &[x.clone()]).unwrap()
+        evaluate(Reduce { function, axes: axes.to_vec(), keep_dims: false }, &[x]).unwrap()
     }
 
     #[test]

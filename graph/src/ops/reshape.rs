@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn zero_copies_and_minus_one_is_what_is_left() {
         let x = counting(&[2, 3, 4]);
-        assert_eq!(evaluate(target(&[0, -1]), &[x.clone()]).unwrap().shape(), [2, 12]);
-        assert_eq!(evaluate(target(&[-1]), &[x.clone()]).unwrap().to_f32(), x.to_f32());
+        assert_eq!(evaluate(target(&[0, -1]), &[&x]).unwrap().shape(), [2, 12]);
+        assert_eq!(evaluate(target(&[-1]), &[&x]).unwrap().to_f32(), x.to_f32());
         assert_eq!(evaluate(target(&[4, 0, 2, 1]), &[x]).unwrap().shape(), [4, 3, 2, 1]);
         assert_eq!(evaluate(target(&[]), &[counting(&[1, 1])]).unwrap().rank(), 0);
         assert_eq!(evaluate(target(&[1, -1]), &[Tensor::scalar(3f32)]).unwrap().shape(), [1, 1]);
@@ -143,8 +143,8 @@ mod tests {
     fn empty_tensors_need_their_zeros_spelled_out() {
         let empty = Tensor::zeros(DType::F32, &[0, 3]);
         let spelled = Reshape { target: vec![Dim::from(3), Dim::from(0)], allow_zero: true };
-        assert_eq!(evaluate(spelled, &[empty.clone()]).unwrap().shape(), [3, 0]);
-        assert_eq!(evaluate(target(&[0, 0]), &[empty.clone()]).unwrap().shape(), [0, 3]);
+        assert_eq!(evaluate(spelled, &[&empty]).unwrap().shape(), [3, 0]);
+        assert_eq!(evaluate(target(&[0, 0]), &[&empty]).unwrap().shape(), [0, 3]);
         // Any extent would do for the -1.
         assert!(evaluate(target(&[0, -1]), &[empty]).is_err());
     }

@@ -104,10 +104,10 @@ mod tests {
     #[test]
     fn extents_and_their_product() {
         let x = counting(&[2, 3, 4]);
-        assert_eq!(evaluate(ShapeOf { start: 0, end: 3 }, &[x.clone()]).unwrap().to_i64(), [2, 3, 4]);
-        assert_eq!(evaluate(ShapeOf { start: 1, end: 2 }, &[x.clone()]).unwrap().to_i64(), [3]);
-        assert!(evaluate(ShapeOf { start: 2, end: 2 }, &[x.clone()]).unwrap().is_empty());
-        assert!(evaluate(ShapeOf { start: 0, end: 4 }, &[x.clone()]).is_err());
+        assert_eq!(evaluate(ShapeOf { start: 0, end: 3 }, &[&x]).unwrap().to_i64(), [2, 3, 4]);
+        assert_eq!(evaluate(ShapeOf { start: 1, end: 2 }, &[&x]).unwrap().to_i64(), [3]);
+        assert!(evaluate(ShapeOf { start: 2, end: 2 }, &[&x]).unwrap().is_empty());
+        assert!(evaluate(ShapeOf { start: 0, end: 4 }, &[&x]).is_err());
         assert_eq!(evaluate(Size, &[x]), Ok(Tensor::scalar(24i64)));
         assert_eq!(evaluate(Size, &[Tensor::scalar(0f32)]), Ok(Tensor::scalar(1i64)));
         assert_eq!(evaluate(Size, &[counting(&[3, 0])]), Ok(Tensor::scalar(0i64)));

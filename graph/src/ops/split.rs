@@ -138,7 +138,7 @@ mod tests {
             let mut shape = shape;
             shape[axis] = sizes.iter().sum();
             let x = counting(&shape).cast(crate::tensor::DType::I32);
-            let pieces = evaluate_all(Split { axis, sizes }, &[x.clone()]).unwrap();
+            let pieces = evaluate_all(Split { axis, sizes }, &[&x]).unwrap();
             prop_assert_eq!(evaluate(Concat { axis }, &pieces).unwrap(), x);
         }
     }

@@ -106,7 +106,7 @@ mod tests {
             let perm: Vec<usize> = seed.into_iter().filter(|&a| a < shape.len()).collect();
             let back: Vec<usize> = (0..perm.len()).map(|a| perm.iter().position(|&p| p == a).unwrap()).collect();
             let x = counting(&shape);
-            let there = evaluate(Transpose { perm: perm.clone() }, &[x.clone()]).unwrap();
+            let there = evaluate(Transpose { perm: perm.clone() }, &[&x]).unwrap();
             let moved: Vec<usize> = perm.iter().map(|&p| shape[p]).collect();
             prop_assert_eq!(there.shape(), moved);
             prop_assert_eq!(evaluate(Transpose { perm: back }, &[there]).unwrap(), x);

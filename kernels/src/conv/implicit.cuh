@@ -18,7 +18,7 @@ struct ConvParams {
     int height, width;          // of x
     int pixel_vectors;          // from one pixel of x to the next
     int out_height, out_width;  // of y
-    int kernel_width;
+    int kernel_height, kernel_width;
     int stride_h, stride_w;
     int dilation_h, dilation_w;
     int pad_h, pad_w;           // above, left
@@ -41,7 +41,7 @@ struct PixelSource {
     int top[Layout::COPIES];       // of the row's window, in x; far outside for rows beyond M
     int left[Layout::COPIES];
     int corner[Layout::COPIES];    // vectors from x to (n, top, left); may lie before x
-    int r, s, c, depth;            // this thread's position along K
+    int r, s, c;                   // this thread's position along K; r = kernel_height is its end
 
     __device__ __forceinline__ PixelSource(const ConvParams& p_, const uint4* x_, const BlockWork& work) : p(p_) {
         x = x_ + work.batch * p.channel_vectors;
@@ -53,7 +53,7 @@ struct PixelSource {
             left[j] = (pixel - line * p.out_width) * p.stride_w - p.pad_w;
             corner[j] = ((image * p.height + top[j]) * p.width + left[j]) * p.pixel_vectors;
         }
-        depth = work.first_step * Layout::VECTORS + Layout::thread_vector();
+        const int depth = work.first_step * Layout::VECTORS + Layout::thread_vector();
         const int tap = depth / p.channel_vectors;
         c = depth - tap * p.channel_vectors;
         r = tap / p.kernel_width;
@@ -64,7 +64,7 @@ struct PixelSource {
         // An index below 0 becomes a large unsigned one.
         return static_cast<uint32_t>(top[j] + r * p.dilation_h) < static_cast<uint32_t>(p.height) &&
                static_cast<uint32_t>(left[j] + s * p.dilation_w) < static_cast<uint32_t>(p.width) &&
-               depth < p.depth_vectors;
+               r < p.kernel_height;
     }
     __device__ __forceinline__ const uint4* address(int j) const {
         const int tap = (r * p.dilation_h * p.width + s * p.dilation_w) * p.pixel_vectors + c;
@@ -73,7 +73,6 @@ struct PixelSource {
     __device__ __forceinline__ uint4 read(int j) const { return valid(j) ? *address(j) : zero_vector(); }
 
     __device__ __forceinline__ void advance() {
-        depth += Layout::VECTORS;
         c += p.step_c;
         s += p.step_s;
         r += p.step_r;

@@ -27,7 +27,7 @@ struct ConvParams {
     pixel_vectors: i32,
     out_height: i32,
     out_width: i32,
-    kernel_width: i32,
+    kernel: [i32; 2],
     stride: [i32; 2],
     dilation: [i32; 2],
     pad: [i32; 2],
@@ -44,7 +44,7 @@ struct ConvParams {
 impl Implicit {
     /// Everything the menu may ask to compile.
     pub fn units(self, build: Build, menu: &[Tile]) -> Vec<CompileUnit> {
-        menu.iter().map(|tile| tile.unit(self.source, self.entry, build, &[])).collect()
+        menu.iter().map(|tile| tile.unit(self.source, self.entry, build)).collect()
     }
 
     /// Every tile that suits the site, or what the site would have to be.
@@ -77,7 +77,7 @@ impl Implicit {
                 pixel_vectors: (site.x.pitch / build.math.width()) as i32,
                 out_height: site.y.h as i32,
                 out_width: site.y.w as i32,
-                kernel_width: site.kernel[1] as i32,
+                kernel: site.kernel.map(|k| k as i32),
                 stride: site.stride.map(|s| s as i32),
                 dilation: site.dilation.map(|d| d as i32),
                 pad: site.pad.map(|p| p as i32),
@@ -100,7 +100,7 @@ impl Implicit {
             args.push(Arg::params(&params(&tiling)));
             args.push(Arg::params(&epilogue));
             let mut launches = vec![Launch {
-                unit: tiling.tile.unit(self.source, self.entry, build, &[]),
+                unit: tiling.tile.unit(self.source, self.entry, build),
                 grid: tiling.grid(),
                 block: [tiling.tile.threads(), 1, 1],
                 shared_bytes: tiling.tile.shared_bytes(build),

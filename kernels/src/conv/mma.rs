@@ -23,7 +23,7 @@ impl Kernel for Mma {
     fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::Conv(site) = site else { return Err(NOT_A_CONVOLUTION.to_owned()) };
         let math = Math::tensor_cores(site.precision, target.arch)?;
-        KERNEL.candidates(site, Build { arch: target.arch, math, aligned: true }, MMA_TILES, target)
+        KERNEL.candidates(site, Build::vectors(target.arch, math), MMA_TILES, target)
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -31,7 +31,7 @@ impl Kernel for Mma {
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
-        let builds = Math::all_tensor_cores(arch).into_iter().map(|math| Build { arch, math, aligned: true });
+        let builds = Math::all_tensor_cores(arch).into_iter().map(|math| Build::vectors(arch, math));
         let mut units: Vec<_> = builds.flat_map(|build| KERNEL.units(build, MMA_TILES)).collect();
         units.push(split_k::unit());
         units

@@ -23,7 +23,7 @@ impl Kernel for Simt {
     fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::Conv(site) = site else { return Err(NOT_A_CONVOLUTION.to_owned()) };
         let math = Math::plain(site.precision, target.arch)?;
-        KERNEL.candidates(site, Build { arch: target.arch, math, aligned: true }, FMA_TILES, target)
+        KERNEL.candidates(site, Build::vectors(target.arch, math), FMA_TILES, target)
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -31,7 +31,7 @@ impl Kernel for Simt {
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
-        let mut units = KERNEL.units(Build { arch, math: Math::Fp32, aligned: true }, FMA_TILES);
+        let mut units = KERNEL.units(Build::vectors(arch, Math::Fp32), FMA_TILES);
         units.push(split_k::unit());
         units
     }

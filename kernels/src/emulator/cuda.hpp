@@ -11,7 +11,7 @@
 #define __noinline__ __attribute__((noinline))
 #define __launch_bounds__(...)
 #define __grid_constant__
-#define __align__(n) alignas(n)
+#define __align__(n) __attribute__((aligned(n)))
 #define __restrict__ __restrict
 // One CTA runs at a time, so a block's static shared memory is a static variable; as a thread-local one it lies
 // in a segment of its own, whose bounds the runtime knows, in templates too.

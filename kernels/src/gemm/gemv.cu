@@ -37,7 +37,7 @@ __device__ __forceinline__ void load_a(const GemvParams& p, const ELEMENT* row, 
     }
 }
 
-extern "C" __global__ void __launch_bounds__(32 * WARPS)
+extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
 gemv(const ELEMENT* __restrict__ a, const uint4* __restrict__ w, const float* __restrict__ bias,
      const void* __restrict__ residual, void* __restrict__ y, const GemvParams p, const EpilogueParams epilogue) {
     __shared__ float shares[WARPS][BATCH * ROWS];

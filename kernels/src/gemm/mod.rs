@@ -24,11 +24,12 @@ const NOT_A_PRODUCT: &str = "computes matrix products only";
 /// be a picture of one pixel a row, whose readers rely on them.
 fn epilogue(site: &GemmSite) -> EpilogueParams {
     let width = vector_width(site.dtype_y);
-    let whole = site.pitch_y.is_multiple_of(width) && (site.batch == 1 || site.stride_y.is_multiple_of(width.into()));
+    let whole = site.pitch_y.is_multiple_of(width);
     let padded = if whole { site.n.next_multiple_of(width) } else { site.n };
-    // Batches that start at odd places cannot be written in vectors; an odd pitch says so to the epilogue.
     let params = EpilogueParams::new(&site.epilogue, site.n, padded, site.pitch_y, site.dtype_y);
-    if whole { params } else { params.without_vectors() }
+    // Batches that start at odd places cannot be written in vectors.
+    let aligned = site.batch == 1 || site.stride_y.is_multiple_of(width.into());
+    if aligned { params } else { params.without_vectors() }
 }
 
 /// What no kernel of this room can do.

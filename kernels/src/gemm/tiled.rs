@@ -41,18 +41,13 @@ impl Tiled {
         self.menu.iter().filter(move |tile| aligned || (tile.block_m == tile.block_n && tile.block_m <= 64))
     }
 
-    /// The compile unit of a tile; `by_rows` says that b is (K,N).
-    fn unit(self, tile: &Tile, build: Build, by_rows: bool) -> CompileUnit {
-        tile.unit(self.source, self.entry, build, &[("B_BY_ROWS", by_rows.into())])
-    }
-
     /// Everything it may ask to compile.
     pub fn units(self, arch: Arch, maths: &[Math]) -> Vec<CompileUnit> {
         let mut units = vec![split_k::unit()];
         for &math in maths {
-            for (aligned, by_rows) in [(true, false), (true, true), (false, false), (false, true)] {
-                let build = Build { arch, math, aligned };
-                units.extend(self.menu(aligned).map(|tile| self.unit(tile, build, by_rows)));
+            for (aligned, k_by_n) in [(true, false), (true, true), (false, false), (false, true)] {
+                let build = Build { arch, math, aligned, k_by_n };
+                units.extend(self.menu(aligned).map(|tile| tile.unit(self.source, self.entry, build)));
             }
         }
         units
@@ -65,13 +60,13 @@ impl Tiled {
         if site.dtype_a != dtype {
             return Err(format!("needs {dtype} operands for {}, got {}", site.precision, site.dtype_a));
         }
-        let build = Build { arch: target.arch, math, aligned: aligned(site, width) };
+        let k_by_n = site.b != GemmOperand::Weights;
+        let build = Build { arch: target.arch, math, aligned: aligned(site, width), k_by_n };
         let (n_pad, k_pad) = (site.n.next_multiple_of(COLUMNS_PER_THREAD), site.k.next_multiple_of(width));
         let (b, pitch_b, stride_b, columns_b, weights) = match site.b {
             GemmOperand::Weights => (Role::Weights, k_pad, 0, k_pad, Some(Packing::Rows { n_pad, k_pad, dtype })),
             GemmOperand::Activations { pitch, stride } => (Role::Input(1), pitch, stride, site.n, None),
         };
-        let by_rows = weights.is_none();
         let elements =
             |rows: u32, columns: u32, batches: u32| u64::from(rows) * u64::from(columns) * u64::from(batches);
         let residual = site.epilogue.residual.map_or(0, |r| r.bytes() * u64::from(site.batch));
@@ -107,7 +102,7 @@ impl Tiled {
             args.push(Arg::params(&params(&tiling)));
             args.push(Arg::params(&epilogue));
             let mut launches = vec![Launch {
-                unit: self.unit(&tiling.tile, build, by_rows),
+                unit: tiling.tile.unit(self.source, self.entry, build),
                 grid: tiling.grid(),
                 block: [tiling.tile.threads(), 1, 1],
                 shared_bytes: tiling.tile.shared_bytes(build),

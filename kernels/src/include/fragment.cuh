@@ -60,6 +60,7 @@ struct MmaWarp {
         uint32_t b[TILES_N][2];
     };
     float sums[TILES_M][TILES_N][4];
+    Fragments fragments[2];  // being multiplied, being loaded
     int lane, row, column;  // the warp's first sum in the block tile
 
     __device__ __forceinline__ MmaWarp() {
@@ -76,10 +77,11 @@ struct MmaWarp {
         }
     }
 
+    // Loads the first fragments of a tile.
+    __device__ __forceinline__ void start(const uint4* a, const uint4* b) { load(fragments[0], a, b, 0); }
+
     // sums += A·B over one step of BLOCK_K. The next fragments are loaded while the present ones are multiplied.
     __device__ __forceinline__ void multiply(const uint4* a, const uint4* b) {
-        Fragments fragments[2];
-        load(fragments[0], a, b, 0);
 #pragma unroll
         for (int step = 0; step < STEPS; ++step) {
             if (step + 1 < STEPS) load(fragments[(step + 1) % 2], a, b, step + 1);

@@ -40,6 +40,9 @@ struct FmaWarp {
         }
     }
 
+    // Nothing is loaded ahead: there are enough warps to hide a load from shared memory.
+    __device__ __forceinline__ void start(const uint4*, const uint4*) {}
+
     // sums += A·B over one step of BLOCK_K, four k at a time.
     __device__ __forceinline__ void multiply(const uint4* a, const uint4* b) {
         // Rolled: unrolled, the swizzled addresses of every v would each take a register through the whole loop.

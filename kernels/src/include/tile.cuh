@@ -6,7 +6,8 @@
 //
 //   Math    the element type: `Element`, and `WIDTH`, its count in a vector
 //   Source  where a tile comes from: `Layout`, `valid(j)`, `address(j)`, `read(j)`, `advance()`
-//   Warp    what a warp does with two tiles in shared memory: `multiply(a, b)`, and `stage(slab, out)` at the end
+//   Warp    what a warp does with two tiles in shared memory: `start(a, b)`, which may load ahead, `multiply(a, b)`,
+//           and `stage(slab, out)` at the end
 //
 // Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
 // of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
@@ -111,25 +112,28 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
 #if ASYNC_COPY
     // STAGES-1 tiles are under way while one is multiplied. A group is committed at every step, empty or not,
     // so that "all but the youngest STAGES-2 groups" always means: this step's tiles are there.
-    int filling = 0, reading = 0;
-    for (; filling < STAGES - 1; ++filling) {
-        if (filling < steps) {
-            start_copy(shared + filling * STAGE, a);
-            start_copy(shared + filling * STAGE + SIZE_A, b);
+    for (int step = 0; step < STAGES - 1; ++step) {
+        if (step < steps) {
+            start_copy(shared + step * STAGE, a);
+            start_copy(shared + step * STAGE + SIZE_A, b);
         }
         cp_async_commit_group();
     }
+    int reading = 0;
     for (int step = 0; step < steps; ++step) {
         cp_async_wait_group<STAGES - 2>();
-        // Everyone's copies have arrived, and everyone has done reading the stage that is filled next.
+        // Everyone's copies have arrived, and everyone has done reading the stage before, which is filled next.
         __syncthreads();
+        // The first fragments are on their way while the next copies are worked out.
+        const uint4* const stage = shared + reading * STAGE;
+        warp.start(stage, stage + SIZE_A);
         if (step + STAGES - 1 < steps) {
-            start_copy(shared + filling * STAGE, a);
-            start_copy(shared + filling * STAGE + SIZE_A, b);
+            uint4* const filling = shared + (reading == 0 ? STAGES - 1 : reading - 1) * STAGE;
+            start_copy(filling, a);
+            start_copy(filling + SIZE_A, b);
         }
         cp_async_commit_group();
-        warp.multiply(shared + reading * STAGE, shared + reading * STAGE + SIZE_A);
-        filling = filling + 1 == STAGES ? 0 : filling + 1;
+        warp.multiply(stage, stage + SIZE_A);
         reading = reading + 1 == STAGES ? 0 : reading + 1;
     }
     cp_async_wait_group<0>();
@@ -147,6 +151,7 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
         // One barrier a step is enough: whoever fills this buffer again has passed the next step's barrier,
         // and everyone reaches that only after this step's multiplication.
         __syncthreads();
+        warp.start(stage, stage + SIZE_A);
         if (step + 1 < steps) {
             staged_a.fetch(a);
             staged_b.fetch(b);

@@ -24,8 +24,10 @@
 //! return __fmul_rn(__fmul_rn(p, __int_as_float((half + 127) << 23)), __int_as_float((n - half + 127) << 23));
 //! ```
 
-/// 1 / ln 2.
-const PER_LN_2: f32 = 1.442_695_04;
+#![allow(clippy::excessive_precision, reason = "constants as published; the CUDA twin has the same digits")]
+
+use std::f32::consts::LOG2_E;
+
 /// ln 2 in two parts; the first has few bits, so that its multiples are exact.
 const LN_2_HIGH: f32 = 0.693_359_375;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
@@ -46,7 +48,7 @@ pub fn exp(x: f32) -> f32 {
     // Beyond these the result is 0 or infinite anyway, and n stays where 2^(n/2) is a normal number.
     let x = if x < -104.0 { -104.0 } else { x };
     let x = if x > 89.0 { 89.0 } else { x };
-    let whole = (x * PER_LN_2).round_ties_even();
+    let whole = (x * LOG2_E).round_ties_even();
     let r = whole.mul_add(-LN_2_LOW, whole.mul_add(-LN_2_HIGH, x));
     let p = P[1..].iter().fold(P[0], |p, &c| p.mul_add(r, c));
     let p = (r * r).mul_add(p, r) + 1.0;

@@ -1,0 +1,200 @@
+//! The tiles, and what each needs.
+
+use super::Math;
+use crate::launch::CompileUnit;
+use crate::target::{Arch, Target};
+
+/// A block tile and how warps share it. Depth is counted in 16-byte vectors, so one menu serves every element type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tile {
+    /// Rows.
+    pub block_m: u32,
+    /// Columns.
+    pub block_n: u32,
+    /// Vectors of a row that one step along K takes.
+    pub vectors: u32,
+    /// Warps above one another.
+    pub warps_m: u32,
+    /// Warps side by side.
+    pub warps_n: u32,
+    /// Tiles under way; 2 wherever copies go through registers.
+    pub stages: u32,
+    /// Blocks per multiprocessor that registers are limited for, from sm_80 on.
+    pub min_blocks: u32,
+}
+
+/// What surrounds a tile and changes how it is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// The architecture.
+    pub arch: Arch,
+    /// Products.
+    pub math: Math,
+    /// Whether operands can be copied in whole vectors.
+    pub aligned: bool,
+    /// Whether the right operand is (K,N), with K along its rows.
+    pub k_by_n: bool,
+}
+
+impl Build {
+    /// Both operands with K along their columns, in whole vectors.
+    pub const fn vectors(arch: Arch, math: Math) -> Self {
+        Self { arch, math, aligned: true, k_by_n: false }
+    }
+
+    /// True if tiles arrive by `cp.async`.
+    const fn copies_async(self) -> bool {
+        self.arch.0 >= 80 && self.aligned
+    }
+}
+
+impl Tile {
+    /// In the order of the fields.
+    pub const fn new(block: [u32; 2], vectors: u32, warps: [u32; 2], stages: u32, min_blocks: u32) -> Self {
+        let ([block_m, block_n], [warps_m, warps_n]) = (block, warps);
+        Self { block_m, block_n, vectors, warps_m, warps_n, stages, min_blocks }
+    }
+
+    /// Threads of a block.
+    pub const fn threads(&self) -> u32 {
+        32 * self.warps_m * self.warps_n
+    }
+
+    /// Elements of a row that one step takes.
+    pub const fn block_k(&self, math: Math) -> u32 {
+        self.vectors * math.width()
+    }
+
+    pub(super) const fn built_stages(&self, build: Build) -> u32 {
+        if build.copies_async() { self.stages } else { 2 }
+    }
+
+    const fn built_min_blocks(&self, build: Build) -> u32 {
+        // What goes through registers, or is gathered from columns, needs more of them.
+        if build.copies_async() && !build.k_by_n { self.min_blocks } else { 1 }
+    }
+
+    /// Dynamic shared memory, bytes: the stages, or the slabs on the way out where those are larger.
+    pub fn shared_bytes(&self, build: Build) -> u32 {
+        let stages = self.built_stages(build) * (self.block_m + self.block_n) * self.vectors * 16;
+        let warp_n = self.block_n / self.warps_n;
+        let slab = match build.math {
+            Math::Fp32 => 8 * (warp_n + 4),
+            Math::Fp16 | Math::Tf32 => 16 * (warp_n + 8),
+        };
+        stages.max(self.warps_m * self.warps_n * slab * 4)
+    }
+
+    /// The compile unit of a source that includes `tile.cuh`, which has the tile's numbers as definitions.
+    pub fn unit(&self, source: &str, entry: &str, build: Build) -> CompileUnit {
+        let defines = [
+            ("BLOCK_M", self.block_m.to_string()),
+            ("BLOCK_N", self.block_n.to_string()),
+            ("BLOCK_K", self.block_k(build.math).to_string()),
+            ("WARPS_M", self.warps_m.to_string()),
+            ("WARPS_N", self.warps_n.to_string()),
+            ("STAGES", self.built_stages(build).to_string()),
+            ("MIN_BLOCKS", self.built_min_blocks(build).to_string()),
+            ("PRECISION", build.math.name().to_owned()),
+            ("ALIGNED", u32::from(build.aligned).to_string()),
+            ("B_BY_ROWS", u32::from(build.k_by_n).to_string()),
+        ];
+        CompileUnit::new(source, entry, defines)
+    }
+
+    /// Blocks that fit on a multiprocessor together, as far as that can be said before compiling.
+    pub fn blocks_per_multiprocessor(&self, build: Build, target: &Target) -> u32 {
+        // Sums and two sets of fragments, and about 60 for addresses; ptxas is close to it for all tiles here.
+        let (warp_m, warp_n) = (self.block_m / self.warps_m, self.block_n / self.warps_n);
+        let fragments = if build.math == Math::Fp32 { warp_m / 2 + 4 } else { (warp_m + warp_n) / 2 };
+        let estimate = (warp_m * warp_n / 32 + fragments + 60).next_multiple_of(8);
+        let registers = estimate.min(65536 / (self.threads() * self.built_min_blocks(build))).min(255);
+        let threads = match target.arch.0 {
+            75..=79 => 1024,
+            86..=89 | 120.. => 1536,
+            _ => 2048,
+        };
+        // A block takes 1 KiB for the driver besides its own.
+        let by_shared = target.shared_per_multiprocessor / (self.shared_bytes(build) + 1024);
+        by_shared.min(65536 / (registers * self.threads())).min(threads / self.threads()).max(1)
+    }
+
+    /// Share of the peak the inner loop reaches: products per number read from shared memory, against a constant that
+    /// says how many it takes to hide that reading.
+    pub(super) fn efficiency(&self, build: Build) -> f32 {
+        let (m, n) = ((self.block_m / self.warps_m) as f32, (self.block_n / self.warps_n) as f32);
+        match build.math {
+            Math::Fp32 => {
+                let reuse = (m / 8.0) * (n / 4.0) / (m / 8.0 + n / 4.0);
+                0.9 * reuse / (reuse + 1.0)
+            }
+            Math::Fp16 | Math::Tf32 => {
+                let reuse = m * n / (m + n);
+                // From Hopper on the peak is wgmma's; mma.sync reaches about 0.62 of it.
+                let ceiling = if (90..120).contains(&build.arch.0) { 0.62 } else { 0.9 };
+                ceiling * reuse / (reuse + 8.0)
+            }
+        }
+    }
+}
+
+/// Tiles for tensor cores, the large first. Warps hold 64x64, 32x64, 64x32, 32x32, 16x32 or 16x16 sums.
+pub const MMA_TILES: &[Tile] = &[
+    Tile::new([256, 128], 4, [4, 2], 3, 1),
+    Tile::new([128, 256], 4, [2, 4], 3, 1),
+    Tile::new([128, 128], 4, [2, 2], 4, 1),
+    Tile::new([128, 128], 4, [2, 4], 4, 2),
+    Tile::new([128, 128], 8, [2, 4], 3, 1),
+    Tile::new([128, 64], 8, [4, 2], 3, 1),
+    Tile::new([64, 128], 8, [2, 2], 3, 1),
+    Tile::new([64, 64], 8, [2, 2], 3, 1),
+    Tile::new([128, 32], 8, [4, 1], 3, 1),
+    Tile::new([32, 128], 8, [1, 4], 3, 1),
+    Tile::new([64, 32], 8, [2, 2], 4, 1),
+    Tile::new([32, 64], 8, [2, 2], 4, 1),
+    Tile::new([32, 32], 8, [2, 2], 4, 1),
+];
+
+/// Tiles for plain multiply-adds. Lanes hold 8x8, 4x8, 2x8 or 2x4 sums.
+pub const FMA_TILES: &[Tile] = &[
+    Tile::new([128, 128], 4, [2, 4], 3, 1),
+    Tile::new([128, 64], 4, [2, 2], 3, 3),
+    Tile::new([64, 128], 4, [1, 4], 3, 3),
+    Tile::new([64, 64], 4, [2, 2], 3, 4),
+    Tile::new([128, 32], 4, [4, 1], 3, 4),
+    Tile::new([32, 64], 4, [2, 2], 4, 4),
+    Tile::new([32, 32], 4, [2, 2], 4, 4),
+];
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// Every way a tile of the menus may be compiled.
+    pub fn builds() -> Vec<(Tile, Build)> {
+        let mut all = Vec::new();
+        for arch in Arch::TESTED {
+            let maths = Math::all_tensor_cores(arch).into_iter().map(|math| (math, MMA_TILES));
+            for (math, menu) in maths.chain([(Math::Fp32, FMA_TILES)]) {
+                for (aligned, k_by_n) in [(true, false), (true, true), (false, false), (false, true)] {
+                    all.extend(menu.iter().map(|tile| (*tile, Build { arch, math, aligned, k_by_n })));
+                }
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn every_tile_fits_every_architecture() {
+        for (tile, build) in builds() {
+            let target = Target::typical(build.arch);
+            let shared = tile.shared_bytes(build);
+            assert!(shared <= target.shared_per_block, "{tile:?} takes {shared} bytes on {}", build.arch);
+            assert!(tile.blocks_per_multiprocessor(build, &target) * tile.threads() <= 2048);
+            // What tile.cuh and the warps take for granted.
+            let (warp_m, warp_n) = (tile.block_m / tile.warps_m, tile.block_n / tile.warps_n);
+            assert!(warp_m.is_multiple_of(16) && warp_n.is_multiple_of(16), "{tile:?}");
+            assert!(tile.vectors.is_power_of_two() && tile.vectors >= 2 && tile.threads().is_multiple_of(tile.vectors));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A tile laid over a problem: its grid, its splits of K, its cost.
+
+use super::{Build, Math, Tile};
+use crate::launch::{CandidateCost, Tactic};
+use crate::target::Target;
+use bytemuck::{Pod, Zeroable};
+
+/// A product to cover with tiles: `batches` times rows x columns, over `depth`.
+#[derive(Clone, Copy, Debug)]
+pub struct Problem {
+    /// M.
+    pub rows: u64,
+    /// N.
+    pub columns: u64,
+    /// K, in vectors.
+    pub depth_vectors: u64,
+    /// Independent products: a batch, or the groups of a convolution.
+    pub batches: u64,
+    /// Bytes of the left operand, of the right one, and of the output with its residual.
+    pub bytes: [u64; 3],
+}
+
+/// `TileGrid` of tile.cuh.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+pub struct TileGrid {
+    tiles_m: i32,
+    tiles_n: i32,
+    steps: i32,
+    steps_per_split: i32,
+}
+
+/// A tile laid over a problem.
+#[derive(Clone, Copy, Debug)]
+pub struct Tiling {
+    /// The tile.
+    pub tile: Tile,
+    /// How it is compiled.
+    pub build: Build,
+    /// Shares of K, none empty.
+    pub splits: u32,
+    tiles_m: u64,
+    tiles_n: u64,
+    steps: u64,
+    problem: Problem,
+}
+
+impl Tiling {
+    /// Beyond this, adding the partial sums up costs more than the split saves.
+    const MAX_SPLITS: u64 = 32;
+
+    /// Every tile of the menu that suits the problem, with the splits of K that fill the chip, or why there is none.
+    ///
+    /// A tile is left out if it computes more than three times as much, padding included, as the least that any
+    /// tile of the menu does. K is split only where there are fewer blocks than fit on the chip, into powers of
+    /// two that come nearest to filling it once or twice, at least two steps each.
+    pub fn all(menu: &[Tile], build: Build, problem: Problem, target: &Target) -> Result<Vec<Self>, String> {
+        if problem.rows * problem.columns * problem.depth_vectors * problem.batches == 0 {
+            return Err("nothing to do: an extent is 0".to_owned());
+        }
+        let padded = |tile: &Tile| {
+            problem.rows.next_multiple_of(tile.block_m.into()) * problem.columns.next_multiple_of(tile.block_n.into())
+        };
+        let least = menu.iter().map(padded).min().unwrap_or(0);
+        let mut all = Vec::new();
+        for tile in menu {
+            let shared = tile.shared_bytes(build);
+            if padded(tile) > 3 * least || shared > target.shared_per_block {
+                continue;
+            }
+            let whole = Self {
+                tile: *tile,
+                build,
+                splits: 1,
+                tiles_m: problem.rows.div_ceil(tile.block_m.into()),
+                tiles_n: problem.columns.div_ceil(tile.block_n.into()),
+                steps: problem.depth_vectors.div_ceil(tile.vectors.into()),
+                problem,
+            };
+            if whole.tiles() > i32::MAX as u64 || whole.steps > i32::MAX as u64 {
+                return Err(format!("needs a grid of {} tiles, takes at most 2^31", whole.tiles()));
+            }
+            all.push(whole);
+            all.extend(whole.split(target));
+        }
+        if all.is_empty() {
+            Err(format!("no tile fits {} bytes of shared memory", target.shared_per_block))
+        } else {
+            Ok(all)
+        }
+    }
+
+    fn split(self, target: &Target) -> impl Iterator<Item = Self> {
+        let resident = self.tile.blocks_per_multiprocessor(self.build, target);
+        let room = u64::from(target.multiprocessors * resident) / self.tiles();
+        let largest = (2 * room).min(self.steps / 2).min(Self::MAX_SPLITS).checked_ilog2().unwrap_or(0);
+        let smallest = largest.saturating_sub(1).max(1);
+        (smallest..=largest).map(move |exponent| {
+            // Rounding the share up may leave fewer shares than asked for.
+            let share = self.steps.div_ceil(1 << exponent);
+            Self { splits: self.steps.div_ceil(share) as u32, ..self }
+        })
+    }
+
+    fn tiles(&self) -> u64 {
+        self.tiles_m * self.tiles_n * self.problem.batches
+    }
+
+    /// The kernel's parameter.
+    pub fn grid_params(&self) -> TileGrid {
+        TileGrid {
+            tiles_m: self.tiles_m as i32,
+            tiles_n: self.tiles_n as i32,
+            steps: self.steps as i32,
+            steps_per_split: self.steps.div_ceil(self.splits.into()) as i32,
+        }
+    }
+
+    /// Blocks in x, y, z.
+    pub fn grid(&self) -> [u32; 3] {
+        [self.tiles() as u32, self.splits, 1]
+    }
+
+    /// Scratch for partial sums, bytes; 0 if K is not split.
+    pub fn workspace(&self) -> u64 {
+        let sums = self.problem.batches * self.problem.rows * self.problem.columns.next_multiple_of(8);
+        if self.splits > 1 { u64::from(self.splits) * sums * 4 } else { 0 }
+    }
+
+    /// The tactic's name and numbers.
+    pub fn tactic(&self, kernel: &str) -> Tactic {
+        let tile = &self.tile;
+        Tactic::new(
+            kernel,
+            &[
+                ("block_m", tile.block_m),
+                ("block_n", tile.block_n),
+                ("block_k", tile.block_k(self.build.math)),
+                ("warps_m", tile.warps_m),
+                ("warps_n", tile.warps_n),
+                ("stages", tile.built_stages(self.build)),
+                ("split_k", self.splits),
+            ],
+        )
+    }
+
+    /// What it computes and moves: whole tiles; the left operand once (the blocks that share it run together), the
+    /// right one once a wave where it is too large for L2; partial sums written and read.
+    pub fn cost(&self, target: &Target) -> CandidateCost {
+        let tile = &self.tile;
+        let resident = tile.blocks_per_multiprocessor(self.build, target);
+        let blocks = self.tiles() * u64::from(self.splits);
+        let waves = blocks.div_ceil(u64::from(target.multiprocessors * resident));
+        let [left, right, output] = self.problem.bytes;
+        let rereads = if right > target.l2_bytes / 2 { waves.min(self.tiles_m) } else { 1 };
+        let block_flops = 2 * u64::from(tile.block_m * tile.block_n) * u64::from(tile.block_k(self.build.math));
+        // Filling and draining the pipeline costs about as much as the stages' steps.
+        let steps = self.steps.div_ceil(self.splits.into()) as f32;
+        let filling = steps / (steps + tile.built_stages(self.build) as f32);
+        CandidateCost {
+            flops: block_flops * self.steps * self.tiles(),
+            bytes: left + right * rereads + output + 2 * self.workspace(),
+            blocks,
+            blocks_per_multiprocessor: resident,
+            efficiency: tile.efficiency(self.build) * filling,
+            tensor_cores: self.build.math != Math::Fp32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MMA_TILES;
+    use super::super::shape::tests::builds;
+    use super::*;
+    use crate::target::Arch;
+
+    fn problem(rows: u64, columns: u64, depth_vectors: u64) -> Problem {
+        Problem { rows, columns, depth_vectors, batches: 1, bytes: [rows * depth_vectors * 16, 0, 0] }
+    }
+
+    #[test]
+    fn k_is_split_only_where_the_chip_has_room_and_no_share_is_empty() {
+        for (tile, build) in builds() {
+            let target = Target::typical(build.arch);
+            for (rows, depth) in [(49, 288), (49, 7), (3136, 72), (200_704, 72), (1, 3000)] {
+                let Ok(tilings) = Tiling::all(&[tile], build, problem(rows, 64, depth), &target) else {
+                    panic!("{tile:?} takes any product")
+                };
+                for tiling in &tilings {
+                    let params = tiling.grid_params();
+                    let (share, splits) = (params.steps_per_split as u32, tiling.splits);
+                    assert!((splits - 1) * share < params.steps as u32, "{tiling:?} has an empty share");
+                    assert!(splits * share >= params.steps as u32, "{tiling:?} leaves steps out");
+                    assert_eq!(tiling.workspace() == 0, splits == 1);
+                    let resident = u64::from(target.multiprocessors * tile.blocks_per_multiprocessor(build, &target));
+                    assert!(splits == 1 || tiling.tiles() * u64::from(splits) <= 2 * resident, "{tiling:?}");
+                }
+            }
+            let huge = Tiling::all(&[tile], build, problem(1 << 22, 64, 288), &target).expect("it takes any product");
+            assert_eq!(huge.len(), 1, "a full chip needs no split");
+        }
+    }
+
+    #[test]
+    fn wasteful_tiles_are_left_out_and_padding_is_counted() {
+        let target = Target::typical(Arch(90));
+        let build = Build::vectors(target.arch, Math::Fp16);
+        let tilings = Tiling::all(MMA_TILES, build, problem(49, 30, 9), &target).expect("it fits");
+        assert!(tilings.iter().all(|t| t.tile.block_m * t.tile.block_n <= 3 * 64 * 32), "{tilings:?}");
+        let one = tilings.iter().find(|t| t.tile.block_m == 64 && t.tile.block_n == 32 && t.splits == 1);
+        let cost = one.expect("64x32 suits it").cost(&target);
+        assert_eq!(cost.flops, 2 * 64 * 32 * (2 * 64), "9 vectors are two steps of eight");
+        assert_eq!(cost.blocks, 1);
+        assert!(Tiling::all(MMA_TILES, build, problem(0, 30, 9), &target).is_err());
+    }
+}
