@@ -23,7 +23,7 @@ struct FillParams {
     uint32_t reserved;
 };
 
-extern "C" __global__ void __launch_bounds__(512, 1) fill(Y_TYPE* __restrict__ y, const FillParams p) {
+extern "C" __global__ void __launch_bounds__(512, 1) fill_view(Y_TYPE* __restrict__ y, const FillParams p) {
     uint32_t n = thread_number();
     if (n >= p.vectors) return;
     const int last = static_cast<int>(p.rank) - 1;

@@ -38,7 +38,7 @@ fn unit(size: usize, vector: u32) -> CompileUnit {
         4 => "uint32_t",
         _ => "uint64_t",
     };
-    CompileUnit::new("layout/fill.cu", "fill", [("Y_TYPE", name.to_owned()), ("VECTOR", vector.to_string())])
+    CompileUnit::new("layout/fill.cu", "fill_view", [("Y_TYPE", name.to_owned()), ("VECTOR", vector.to_string())])
 }
 
 /// The value as it is stored, cast as ONNX's Cast does.
