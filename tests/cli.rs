@@ -179,11 +179,17 @@ fn the_trained_network_answers_as_pytorch_did() {
         let best = |row: &[f32]| (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
         t.to_f32().chunks_exact(10).map(best).collect()
     };
-    let (ours, theirs) = (classes(&logits.tensor), classes(&expected.tensor));
-    let same = ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
-    assert!(ours.len() == 1000 && same >= 999, "{same} of {}", ours.len());
+    let theirs = classes(&expected.tensor);
+    let same = |ours: &[usize]| ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
+    let ours = classes(&logits.tensor);
+    assert!(ours.len() == 1000 && same(&ours) >= 999, "{} of {}", same(&ours), ours.len());
     let error = limpid_graph::tensor::relative_l2(&logits.tensor.to_f32(), &expected.tensor.to_f32());
     assert!(error < 1e-5, "{error}");
+
+    work.ok(&[&build[..], &["--precision", "fp16"], &FASHION_PIXELS].concat());
+    work.ok(&run);
+    let halves = npy::read(&work.path("out.npz")).expect("the outputs").swap_remove(0);
+    assert!(same(&classes(&halves.tensor)) >= 995, "{} of 1000 in fp16", same(&classes(&halves.tensor)));
 }
 
 #[test]
