@@ -79,9 +79,10 @@ impl CommandError {
             Self::Run(error) => error.help().map(str::to_owned),
             Self::Usage { help, .. } => help.clone(),
             Self::Absent { help, .. } => Some(help.clone()),
-            Self::NotFound { similar, .. } if !similar.is_empty() => {
-                Some(format!("did you mean {}?", similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")))
-            }
+            Self::NotFound { similar, .. } if !similar.is_empty() => Some(format!(
+                "did you mean {}?",
+                similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")
+            )),
             Self::NotFound { .. } => Some("`limpid inspect FILE --passes` lists all names".to_owned()),
             Self::Input(_) | Self::Zoo(_) | Self::Output(_) => None,
         }
