@@ -35,8 +35,11 @@ struct Params {
 /// Threads of a block.
 const THREADS: u32 = 128;
 
+/// TILE_H and TILE_W: output rows and columns of a thread.
+type Tile = (u32, u32);
+
 /// Kernel, stride, and the tiles that keep its sums and one filter row in registers: TILE_H by TILE_W.
-const WINDOWS: [(u32, u32, &[(u32, u32)]); 5] = [
+const WINDOWS: [(u32, u32, &[Tile]); 5] = [
     (3, 1, &[(1, 2), (1, 4), (2, 4)]),
     (3, 2, &[(1, 2), (1, 4)]),
     (5, 1, &[(1, 2), (1, 4)]),
