@@ -215,6 +215,8 @@ impl Builder {
         };
         let mut plans = Vec::with_capacity(extents.len());
         for bindings in extents {
+            // Compiling the first site's candidates comes before its first step.
+            progress.stage("time kernels", None);
             let mut begun = false;
             let mut step = |_: usize, of: usize| {
                 if !begun {

@@ -57,7 +57,13 @@ pub enum BuildError {
     Device(#[from] DeviceError),
     /// A kernel does not compile.
     #[error(transparent)]
-    Kernels(#[from] RunError),
+    Kernels(Box<RunError>),
+}
+
+impl From<RunError> for BuildError {
+    fn from(error: RunError) -> Self {
+        Self::Kernels(Box::new(error))
+    }
 }
 
 impl BuildError {

@@ -154,7 +154,7 @@ fn measure(engine: &Arc<Engine>, backend: Backend, console: &mut Console) -> Res
     let seconds = start.elapsed().as_secs_f64();
     drop(bar);
 
-    let first: Vec<Tensor> = exam.images.inputs.iter().map(|t| first_row(t)).collect();
+    let first: Vec<Tensor> = exam.images.inputs.iter().map(first_row).collect();
     let latency = session.measure(&first, 3, LATENCY_RUNS)?;
     let logits = outputs.first().map(Tensor::to_f32).unwrap_or_default();
     let (answers, theirs) = (classes(&logits, exam.classes), classes(&exam.expected, exam.classes));
