@@ -66,7 +66,7 @@ fn check_values(name: &str, size: usize) {
             largest = largest.max(v.abs());
         }
     };
-    let outputs = Interpreter::new(&graph).unwrap().run_observed(&[input.clone()], &mut observe).unwrap();
+    let outputs = Interpreter::new(&graph).unwrap().run_observed(std::slice::from_ref(&input), &mut observe).unwrap();
     let logits = outputs[0].to_f32();
     assert!(largest < 200.0, "{name}: a value of {largest}; FP16 and INT8 would suffer");
 

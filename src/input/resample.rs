@@ -114,12 +114,8 @@ mod tests {
     #[test]
     fn agrees_with_pillow_in_every_bit() {
         // Written by Pillow 13.0: digest(image.resize((w, h), Image.BILINEAR).tobytes()).
-        let by_pillow = [
-            ((24, 24), 27_254_570),
-            ((64, 64), 196_521_579),
-            ((37, 20), 35_147_622),
-            ((112, 53), 284_822_631),
-        ];
+        let by_pillow =
+            [((24, 24), 27_254_570), ((64, 64), 196_521_579), ((37, 20), 35_147_622), ((112, 53), 284_822_631)];
         for (to, expected) in by_pillow {
             assert_eq!(digest(&resize(&pattern(), 3, (37, 53), to)), expected, "{to:?}");
         }
