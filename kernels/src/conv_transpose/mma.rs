@@ -33,7 +33,7 @@ impl Kernel for Mma {
     fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::ConvTranspose(conv) = site else { return Err("is for transposed convolutions".to_owned()) };
         let math = Math::tensor_cores(conv.precision, target.arch)?;
-        KERNEL.candidates(site, Build { arch: target.arch, math, aligned: true }, TILES, target)
+        KERNEL.candidates(site, Build::vectors(target.arch, math), TILES, target)
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -43,7 +43,7 @@ impl Kernel for Mma {
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
-        let builds = Math::all_tensor_cores(arch).into_iter().map(|math| Build { arch, math, aligned: true });
+        let builds = Math::all_tensor_cores(arch).into_iter().map(|math| Build::vectors(arch, math));
         builds.flat_map(|build| KERNEL.units(build, TILES)).collect()
     }
 }

@@ -69,19 +69,19 @@ struct Phase {
     }
 };
 
-// A thread's place along K: tap (i, j) of the phase and a vector of channels, moved on by carrying.
+// A thread's place along K: tap (i, j) of the phase and a vector of channels, moved on by carrying. Beyond the last
+// tap i is out of range.
 template <int VECTORS>
 struct TapWalk {
-    int i, j, c, depth;
+    int i, j, c;
     int step_i, step_j, step_c;  // VECTORS as a count of rows of taps, taps, vectors
 
-    __device__ __forceinline__ TapWalk(const PhaseParams& p, const Phase& phase, int vector) : depth(vector) {
+    __device__ __forceinline__ TapWalk(const PhaseParams& p, const Phase& phase, int vector) {
         const int columns = phase.w.taps > 0 ? phase.w.taps : 1;
         split(vector, p.channel_vectors, columns, i, j, c);
         split(VECTORS, p.channel_vectors, columns, step_i, step_j, step_c);
     }
     __device__ __forceinline__ void advance(const PhaseParams& p, const Phase& phase) {
-        depth += VECTORS;
         c += step_c;
         j += step_j;
         i += step_i;
@@ -118,9 +118,10 @@ struct PixelSource {
         for (int j = 0; j < Layout::COPIES; ++j) {
             const int pixel = row + Layout::thread_row() + j * Layout::ROW_STEP;
             const int line = pixel / phase.w.extent, picture = line / phase.h.extent;
-            top[j] = pixel < phase.pixels ? line - picture * phase.h.extent + phase.h.offset : OUTSIDE;
+            const int first = line - picture * phase.h.extent + phase.h.offset;
             left[j] = pixel - line * phase.w.extent + phase.w.offset;
-            corner[j] = ((picture * p.height + top[j]) * p.width + left[j]) * p.pixel_vectors;
+            corner[j] = ((picture * p.height + first) * p.width + left[j]) * p.pixel_vectors;
+            top[j] = pixel < phase.pixels ? first : OUTSIDE;
         }
     }
 
@@ -128,7 +129,7 @@ struct PixelSource {
         // An index below 0 becomes a large unsigned one.
         return static_cast<uint32_t>(top[j] + walk.i * phase.h.pace) < static_cast<uint32_t>(p.height) &&
                static_cast<uint32_t>(left[j] + walk.j * phase.w.pace) < static_cast<uint32_t>(p.width) &&
-               walk.depth < phase.depth_vectors;
+               walk.i < phase.h.taps;
     }
     __device__ __forceinline__ const uint4* address(int j) const {
         const int tap = (walk.i * phase.h.pace * p.width + walk.j * phase.w.pace) * p.pixel_vectors + walk.c;
@@ -160,7 +161,7 @@ struct FilterSource {
     }
 
     __device__ __forceinline__ bool valid(int j) const {
-        return filter + j * Layout::ROW_STEP < p.filters && walk.depth < phase.depth_vectors;
+        return filter + j * Layout::ROW_STEP < p.filters && walk.i < phase.h.taps;
     }
     __device__ __forceinline__ const uint4* address(int j) const {
         const int r = phase.h.first + walk.i * phase.h.every, s = phase.w.first + walk.j * phase.w.every;

@@ -61,7 +61,7 @@ fn check(site: &ConvTransposeSite, build: Build) -> Result<(), String> {
 impl Phased {
     /// Everything the menu may ask to compile.
     pub fn units(self, build: Build, menu: &[Tile]) -> Vec<CompileUnit> {
-        menu.iter().map(|tile| tile.unit(self.source, self.entry, build, &[])).collect()
+        menu.iter().map(|tile| tile.unit(self.source, self.entry, build)).collect()
     }
 
     /// Every tile that suits the site, or what the site would have to be. K is not split: phases and groups make
@@ -109,7 +109,7 @@ impl Phased {
             Candidate {
                 tactic: tiling.tactic(self.name),
                 launches: vec![Launch {
-                    unit: tiling.tile.unit(self.source, self.entry, build, &[]),
+                    unit: tiling.tile.unit(self.source, self.entry, build),
                     grid: tiling.grid(),
                     block: [tiling.tile.threads(), 1, 1],
                     shared_bytes: tiling.tile.shared_bytes(build),

@@ -17,9 +17,9 @@ pub struct Simt;
 const KERNEL: Phased =
     Phased { name: "conv_transpose/simt", source: "conv_transpose/simt.cu", entry: "conv_transpose_simt" };
 
-/// Lanes hold 8x8, 8x8 or 4x8 sums. A larger tile would spill: a phase takes registers too.
+/// Lanes hold 8x8, 4x8 or 2x8 sums. A larger tile would spill: a phase takes registers too.
 const TILES: &[Tile] = &[
-    Tile::new([128, 64], 4, [4, 2], 3, 2),
+    Tile::new([128, 64], 4, [2, 2], 3, 2),
     Tile::new([64, 64], 4, [2, 2], 3, 4),
     Tile::new([32, 64], 4, [2, 2], 4, 4),
 ];
@@ -32,7 +32,7 @@ impl Kernel for Simt {
     fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::ConvTranspose(conv) = site else { return Err("is for transposed convolutions".to_owned()) };
         let math = Math::plain(conv.precision, target.arch)?;
-        KERNEL.candidates(site, Build { arch: target.arch, math, aligned: true }, TILES, target)
+        KERNEL.candidates(site, Build::vectors(target.arch, math), TILES, target)
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -40,6 +40,6 @@ impl Kernel for Simt {
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
-        KERNEL.units(Build { arch, math: Math::Fp32, aligned: true }, TILES)
+        KERNEL.units(Build::vectors(arch, Math::Fp32), TILES)
     }
 }
