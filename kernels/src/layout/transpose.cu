@@ -51,8 +51,9 @@ __device__ __forceinline__ void read_tile(Y_TYPE* tile, const X_TYPE* x, int row
     for (int i = threadIdx.x; i < VECTORS * TILE; i += THREADS) {
         const int row = i % VECTORS * VECTOR_X;
         const int column = i / VECTORS;
-        const int count = min(VECTOR_X, static_cast<int>(p.rows) - (row0 + row));
-        if (count <= 0 || column0 + column >= static_cast<int>(p.columns)) continue;
+        // Beyond the matrix there are zeros; those behind its columns become y's padding lanes.
+        const bool exists = column0 + column < static_cast<int>(p.columns);
+        const int count = exists ? min(VECTOR_X, static_cast<int>(p.rows) - (row0 + row)) : 0;
         const X_TYPE* from = x + (column0 + column) * p.x_pitch + row0 + row;
         Vector<X_TYPE, VECTOR_X> v = {};
         if (p.x_whole && count == VECTOR_X) {
@@ -77,12 +78,7 @@ __device__ __forceinline__ void write_tile(Y_TYPE* y, const Y_TYPE* tile, int ro
         const int column = i % CHUNKS * VECTOR_Y;
         const int written = min(VECTOR_Y, static_cast<int>(p.padded) - (column0 + column));
         if (written <= 0 || row0 + row >= static_cast<int>(p.rows)) continue;
-        Vector<Y_TYPE, VECTOR_Y> v = load_vector<VECTOR_Y>(tile + swizzled(row, column));
-        const int count = static_cast<int>(p.columns) - (column0 + column);
-#pragma unroll
-        for (int j = 0; j < VECTOR_Y; ++j) {
-            if (j >= count) v.lane[j] = Y_TYPE{};
-        }
+        const Vector<Y_TYPE, VECTOR_Y> v = load_vector<VECTOR_Y>(tile + swizzled(row, column));
         Y_TYPE* to = y + (row0 + row) * p.y_pitch + column0 + column;
         if (p.y_whole && written == VECTOR_Y) {
             *reinterpret_cast<Vector<Y_TYPE, VECTOR_Y>*>(to) = v;

@@ -152,11 +152,11 @@ impl Problem {
             Site::Copy(site) => {
                 let from = Layout { view: site.x.clone(), offset: site.x_offset };
                 let values = inputs.fill(x, &from);
-                let want = values.iter().map(|&v| reference::cast(v, site.y.dtype)).collect();
+                let want = values.iter().map(|&v| reference::cast(v, site.x.dtype, site.y.dtype)).collect();
                 Self::plain(inputs, Layout { view: site.y.clone(), offset: site.y_offset }, want, None)
             }
             Site::Fill(site) => {
-                let want = vec![reference::cast(f64::from(site.value), site.y.dtype); site.y.len() as usize];
+                let want = vec![reference::cast(f64::from(site.value), DType::F32, site.y.dtype); site.y.len() as usize];
                 Self::plain(inputs, Layout::new(&site.y), want, None)
             }
             Site::Axis(site) => Self::axis(site, inputs),
