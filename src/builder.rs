@@ -11,6 +11,7 @@ use crate::input::Preprocessing;
 use crate::plan::tune::DeviceMeasure;
 use crate::plan::{self, Plan, TimingCache, Tuner};
 use crate::progress::Progress;
+use crate::runtime::gpu_missing;
 use crate::runtime::kernels::{Kernels, sources_of};
 use limpid_graph::ir::{Graph, Precision};
 use limpid_graph::onnx;
@@ -37,10 +38,9 @@ pub enum Destination {
 impl Destination {
     /// The first GPU if there is one, else the CPU with the reason.
     pub fn available() -> (Self, Option<String>) {
-        match Device::count() {
-            Ok(0) => (Self::Cpu, Some("the CUDA driver sees no GPU".to_owned())),
-            Ok(_) => (Self::Gpu { ordinal: 0 }, None),
-            Err(error) => (Self::Cpu, Some(error.to_string())),
+        match gpu_missing() {
+            None => (Self::Gpu { ordinal: 0 }, None),
+            reason => (Self::Cpu, reason),
         }
     }
 }
@@ -215,6 +215,8 @@ impl Builder {
         };
         let mut plans = Vec::with_capacity(extents.len());
         for bindings in extents {
+            // Compiling the first site's candidates comes before its first step.
+            progress.stage("time kernels", None);
             let mut begun = false;
             let mut step = |_: usize, of: usize| {
                 if !begun {

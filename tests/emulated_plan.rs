@@ -48,7 +48,7 @@ fn read(name: &str) -> (Graph, Ledger) {
 /// Runs a network planned for `arch` through the emulator and returns its relative L2 error.
 fn error_of(graph: &Graph, arch: Arch, shape: &[usize], emulator: &Emulator) -> f64 {
     let input = random_input(shape);
-    let want = Interpreter::new(graph).expect("a sound graph").run(&[input.clone()]).expect("it runs");
+    let want = Interpreter::new(graph).expect("a sound graph").run(std::slice::from_ref(&input)).expect("it runs");
     let bindings = graph.bind(&[shape]).expect("the shape fits");
     let plan = plan(graph, &bindings, &Target::typical(arch), None).expect("it can be planned");
     let mut session = EmulatedSession::new(graph, &plan, emulator).expect("constants fit");

@@ -77,7 +77,7 @@ fn what_is_written_reads_back() {
     assert_eq!(after.sources, before.sources);
     let constants: Vec<_> = after.graph.values().filter_map(|(_, v)| v.constant.as_ref()).collect();
     assert_eq!(constants.len(), 2);
-    assert!(constants.iter().all(|t| t.bytes().as_ptr() as usize % 64 == 0));
+    assert!(constants.iter().all(|t| (t.bytes().as_ptr() as usize).is_multiple_of(64)));
 }
 
 #[test]

@@ -25,7 +25,7 @@ impl Source {
     }
 
     fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| part == "tests" || part == "benches")
+        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches"))
     }
 }
 

@@ -6,7 +6,7 @@
 //! - [`ir`] is the graph itself: nodes, values, facts; [`tensor`] holds the data types it is made of.
 //! - [`ops`] is the vocabulary: one file per operator, with its shapes, its arithmetic and its cost.
 //! - [`rewrite`] is the mechanism that changes a graph; [`passes`] are the rules it applies.
-//! - [`reference`] runs a graph on the CPU, plainly and right: every kernel is held against it.
+//! - [`mod@reference`] runs a graph on the CPU, plainly and right: every kernel is held against it.
 //!
 //! Nothing in this crate knows CUDA.
 

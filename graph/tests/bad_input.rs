@@ -2,6 +2,7 @@
 
 use limpid_graph::ir::Fact;
 use limpid_graph::onnx::{self, ImportError, Model, ModelWriter, NodeWriter};
+use limpid_graph::passes;
 use limpid_graph::reference::{Interpreter, specs_of};
 use limpid_graph::tensor::{Bindings, DType, Dim, Shape, Symbol, Tensor};
 use proptest::prelude::*;
@@ -220,7 +221,7 @@ fn inputs_of_a_wrong_value_are_named() {
 #[test]
 fn windows_beyond_all_measure_are_refused() {
     let huge = node("MaxPool", &["x"], "y").attribute("kernel_shape", vec![i64::MAX, 2]);
-    contains_all(&refused_node(&[1, 4, 6, 6], vec![], huge), &["the_maxpool", "window's reach"]);
+    contains_all(&refused_node(&[1, 4, 6, 6], vec![], huge), &["the_maxpool", "kernel_shape", "below 2^31"]);
     let far =
         node("MaxPool", &["x"], "y").attribute("kernel_shape", vec![2, 2]).attribute("dilations", vec![i64::MAX, 1]);
     contains_all(&refused_node(&[1, 4, 6, 6], vec![], far), &["the_maxpool"]);
@@ -240,8 +241,19 @@ fn shapes_that_depend_on_data_are_refused() {
     );
 }
 
-/// Runs a model on zeros if that takes little memory; what comes of it does not matter, but that something does.
-fn exercise(model: &Model) {
+#[test]
+fn a_tensor_larger_than_memory_is_an_error_when_it_is_made() {
+    let shape = vec![("shape", ints(&[1 << 40, 1 << 40]))];
+    let nodes = vec![node("ConstantOfShape", &["shape"], "vast"), node("Add", &["x", "vast"], "y")];
+    let mut model = load(&model(&image(&[1]), shape, nodes).to_bytes().unwrap()).unwrap();
+    passes::optimize(&mut model.graph, &mut model.ledger, &[]).unwrap();
+    let error = Interpreter::new(&model.graph).unwrap().run(&[Tensor::zeros(DType::F32, &[1])]).unwrap_err();
+    contains_all(&error.to_string(), &["the_constantofshape", "memory"]);
+}
+
+/// Optimizes a model and runs it on zeros if that takes little memory; what comes of it does not matter, but that
+/// something does.
+fn exercise(mut model: Model) {
     const MOST_BYTES: usize = 1 << 20;
     let mut bindings = Bindings::new();
     for symbol in model.graph.symbols() {
@@ -253,6 +265,8 @@ fn exercise(model: &Model) {
     if specs.iter().any(|s| bytes(&s.shape).is_none_or(|b| b > MOST_BYTES)) {
         return;
     }
+    // A rule that leaves an invalid graph is a defect, whatever the model.
+    passes::optimize(&mut model.graph, &mut model.ledger, &[]).unwrap();
     let Ok(inputs) = specs_of(&model.graph, &model.graph.inputs, &bindings) else { return };
     let zeros: Vec<Tensor> = inputs.iter().map(|s| Tensor::zeros(s.dtype, &s.shape)).collect();
     if let Ok(interpreter) = Interpreter::new(&model.graph) {
@@ -293,7 +307,7 @@ proptest! {
             bytes[index] = value;
         }
         match load(&bytes) {
-            Ok(model) => exercise(&model),
+            Ok(model) => exercise(model),
             Err(error) => prop_assert!(!error.to_string().is_empty()),
         }
     }
@@ -302,7 +316,39 @@ proptest! {
     #[test]
     fn noise_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         if let Ok(model) = load(&bytes) {
-            exercise(&model);
+            exercise(model);
         }
     }
+}
+
+#[test]
+fn convolutions_beyond_all_measure_are_refused() {
+    let huge = 1i64 << 62;
+    let w = || vec![("w", Tensor::zeros(DType::F32, &[1, 1, 2, 2]))];
+    for (name, values) in [("dilations", vec![huge, 1]), ("strides", vec![1, huge]), ("pads", vec![huge, 0, huge, 0])] {
+        for op in ["Conv", "ConvTranspose"] {
+            let message = refused_node(&[1, 1, 4, 4], w(), node(op, &["x", "w"], "y").attribute(name, values.clone()));
+            assert!(message.contains(name) && message.contains("below 2^31"), "{message}");
+        }
+    }
+    let output = node("ConvTranspose", &["x", "w"], "y").attribute("output_shape", vec![huge, huge]);
+    assert!(refused_node(&[1, 1, 4, 4], w(), output).contains("output_shape"));
+}
+
+#[test]
+fn layers_that_do_not_fit_their_weights_name_the_extents() {
+    let w = |dims: &[usize]| vec![("w", Tensor::zeros(DType::F32, dims))];
+    let conv = || node("Conv", &["x", "w"], "y");
+    assert!(refused_node(&[1, 3, 8, 8], w(&[4, 2, 3, 3]), conv()).contains("x must be of 2 channels, got (1,3,8,8)"));
+    assert!(refused_node(&[1, 4, 8, 8], w(&[3, 2, 3, 3]), conv().attribute("group", 2i64)).contains("a multiple of 2"));
+    assert!(
+        refused_node(&[1, 3, 2, 8], w(&[4, 3, 3, 3]), conv()).contains("the window's reach, 3 along spatial axis 0")
+    );
+    assert!(refused_node(&[2, 5], w(&[4, 3]), node("Gemm", &["x", "w"], "y")).contains("a must be of 4 features"));
+    assert!(refused_node(&[2, 5], w(&[4, 3]), node("MatMul", &["x", "w"], "y")).contains("b must be of 5 rows"));
+    let padded =
+        node("AveragePool", &["x"], "y").attribute("kernel_shape", vec![2i64]).attribute("pads", vec![2i64, 0]);
+    assert!(refused_node(&[1, 1, 5], Vec::new(), padded).contains("less than the window's reach"));
+    let training = node("BatchNormalization", &["x", "w", "w", "w", "w"], "y").attribute("training_mode", 1i64);
+    assert!(refused_node(&[1, 3, 4], w(&[3]), training).contains("export the network in evaluation mode"));
 }

@@ -12,7 +12,6 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("conv_transpose/mma.cu", include_str!("conv_transpose/mma.cu")),
     ("conv_transpose/phase.cuh", include_str!("conv_transpose/phase.cuh")),
     ("conv_transpose/simt.cu", include_str!("conv_transpose/simt.cu")),
-    ("conv_transpose/transposed.cuh", include_str!("conv_transpose/transposed.cuh")),
     ("depthwise/direct.cu", include_str!("depthwise/direct.cu")),
     ("depthwise/tiled.cu", include_str!("depthwise/tiled.cu")),
     ("elementwise/broadcast.cu", include_str!("elementwise/broadcast.cu")),

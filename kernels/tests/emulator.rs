@@ -78,11 +78,11 @@ fn threads_meet_in_barriers_and_shuffles() {
     };
     let sum = |range: std::ops::Range<usize>| range.filter(|&i| i < 100).map(|i| i as f32 * 0.5).sum::<f32>();
     let y = floats(&memory, Y);
-    for i in 0..100 {
+    for (i, got) in y.iter().enumerate().take(100) {
         let base = i / 64 * 64;
         // Reversed: the lower warp of a block sums the upper half.
         let want = if i % 64 < 32 { sum(base + 32..base + 64) } else { sum(base..base + 32) };
-        assert_eq!(y[i], want, "y[{i}]");
+        assert_eq!(*got, want, "y[{i}]");
     }
     assert_eq!(traffic.buffers[&X], (400, 0));
     assert_eq!(traffic.buffers[&Y], (0, 400));

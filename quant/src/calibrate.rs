@@ -91,7 +91,7 @@ fn names(all: &[String]) -> String {
 }
 
 /// A histogram for each activation of a network.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Histograms(BTreeMap<ValueId, Histogram>);
 
 impl Histograms {

@@ -166,6 +166,8 @@ impl Threshold {
     }
 
     /// The candidate that costs least. Of those within `tie` of it the largest: it saturates fewer numbers.
+    ///
+    /// There always is one, as the last candidate keeps every bin.
     fn least(curve: Vec<(f32, f64)>, tie: f64, notes: Vec<Note>) -> Self {
         let least = curve.iter().fold(f64::INFINITY, |least, &(_, cost)| least.min(cost));
         let value = curve.iter().rev().find(|(_, cost)| *cost <= least + tie).map_or(ALL_ZERO_THRESHOLD, |c| c.0);

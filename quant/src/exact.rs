@@ -28,7 +28,7 @@
 //!
 //! **Other operators** follow from the same pieces. An addition of two tensors is the third line on
 //! `x = f32(a)·scale_a`. Moving integers (concat, max pool, nearest resize) from one scale to another is
-//! [`requantize`]. Averages sum in i32 and are a convolution's epilogue with scale `scale_x / count`.
+//! [`requantize()`]. Averages sum in i32 and are a convolution's epilogue with scale `scale_x / count`.
 
 mod activation;
 mod exp;

@@ -14,7 +14,6 @@
 //! that those bins span little more than the range that was seen, as TensorRT's do: see [`Histogram::bins`].
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
 /// Bins of |x| a calibrator sees (Migacz, "8-bit Inference with TensorRT", GTC 2017).
 pub const BINS: usize = 2048;
@@ -30,7 +29,7 @@ const CHUNK: usize = 1 << 18;
 /// Zeros (of either sign) are counted apart from the bins. Quantization maps 0 to 0 whatever the scale, and
 /// after a ReLU they would outweigh all else; each calibrator says what it does with them. NaN and infinities
 /// are counted apart too: they say nothing of a scale, and a report must name them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Histogram {
     /// log2 of the width of a bin; `None` until a finite number other than 0 was seen.
     exponent: Option<i32>,

@@ -57,14 +57,22 @@ pub enum BuildError {
     Device(#[from] DeviceError),
     /// A kernel does not compile.
     #[error(transparent)]
-    Kernels(#[from] RunError),
+    Kernels(Box<RunError>),
+}
+
+impl From<RunError> for BuildError {
+    fn from(error: RunError) -> Self {
+        Self::Kernels(Box::new(error))
+    }
 }
 
 impl BuildError {
     /// What to do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::Import(ImportError::Io { .. }) => Some("check the path; `limpid zoo --list` names networks to start with"),
+            Self::Import(ImportError::Io { .. }) => {
+                Some("check the path; `limpid zoo --list` names networks to start with")
+            }
             Self::Import(ImportError::Empty(_) | ImportError::NotOnnx { .. }) => {
                 Some("a model is what `torch.onnx.export` or `limpid zoo NET -o FILE.onnx` writes")
             }

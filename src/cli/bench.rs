@@ -45,11 +45,8 @@ pub(super) struct BenchArgs {
 
 /// Runs the network on random inputs and prints how long it took.
 pub(super) fn run(args: &BenchArgs, console: &mut Console) -> Result<(), CommandError> {
-    let options = ModelOptions {
-        precision: args.precision,
-        batch: args.batch.map_or(1, |b| b as usize),
-        backend: args.backend,
-    };
+    let options =
+        ModelOptions { precision: args.precision, batch: args.batch.map_or(1, |b| b as usize), backend: args.backend };
     let engine = Arc::new(source::open(&args.engine, options, console)?);
     let inputs = random_inputs(&engine, args.batch)?;
     let mut session = Session::new(Arc::clone(&engine), args.backend)?;

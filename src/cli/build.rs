@@ -132,9 +132,9 @@ fn destination(args: &BuildArgs, console: &mut Console) -> Destination {
 fn report(engine: &Engine, args: &BuildArgs, seconds: f64, console: &mut Console) -> Result<(), CommandError> {
     let summary = super::inspect::Summary::of(engine);
     let size = std::fs::metadata(&args.output).map_or(0, |m| m.len());
-    console.json(|| {
-        json!({ "model": args.model, "engine": args.output, "bytes": size, "seconds": seconds, "summary": summary })
-    })?;
+    console.json(
+        || json!({ "model": args.model, "engine": args.output, "bytes": size, "seconds": seconds, "summary": summary }),
+    )?;
     console.print(format_args!("{} -> {} ({})", args.model.display(), args.output.display(), units::bytes(size)))?;
     let mut rows = summary.rows();
     rows.push(("took", format!("{seconds:.1} s")));

@@ -95,12 +95,7 @@ pub(super) fn run(args: &DemoArgs, console: &mut Console) -> Result<(), CommandE
 
 /// As the network was trained: see tests/data/README.md.
 fn preprocessing() -> Preprocessing {
-    Preprocessing {
-        channels: Some(Channels::Gray),
-        mean: vec![0.2860],
-        std: vec![0.3530],
-        ..Preprocessing::default()
-    }
+    Preprocessing { channels: Some(Channels::Gray), mean: vec![0.2860], std: vec![0.3530], ..Preprocessing::default() }
 }
 
 fn show_fusion(engine: &Engine, console: &mut Console) -> Result<(), CommandError> {
@@ -116,8 +111,9 @@ fn show_fusion(engine: &Engine, console: &mut Console) -> Result<(), CommandErro
     for (rule, (times, example)) in applied {
         console.print(format_args!("  {rule}, {}: {example}", units::count(times, "time")))?;
     }
-    if !declined.is_empty() {
-        console.print("\nWhat was not, and why")?;
+    match declined.len() {
+        0 => console.print("\nWhat was not: nothing; no rule that found its pattern had to decline")?,
+        _ => console.print("\nWhat was not, and why")?,
     }
     for ((rule, reason), nodes) in declined.iter().take(MOST_REASONS) {
         let others = if nodes.len() > 1 { format!(" and {} more", nodes.len() - 1) } else { String::new() };
@@ -158,7 +154,7 @@ fn measure(engine: &Arc<Engine>, backend: Backend, console: &mut Console) -> Res
     let seconds = start.elapsed().as_secs_f64();
     drop(bar);
 
-    let first: Vec<Tensor> = exam.images.inputs.iter().map(|t| first_row(t)).collect();
+    let first: Vec<Tensor> = exam.images.inputs.iter().map(first_row).collect();
     let latency = session.measure(&first, 3, LATENCY_RUNS)?;
     let logits = outputs.first().map(Tensor::to_f32).unwrap_or_default();
     let (answers, theirs) = (classes(&logits, exam.classes), classes(&exam.expected, exam.classes));

@@ -11,13 +11,13 @@ use std::io;
 pub enum CommandError {
     /// No engine could be built.
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(Box<BuildError>),
     /// An engine file cannot be read or written.
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// The engine does not run.
     #[error(transparent)]
-    Run(#[from] RunError),
+    Run(Box<RunError>),
     /// Inputs, labels or outputs cannot be read or written.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -55,6 +55,18 @@ pub enum CommandError {
     Output(#[from] io::Error),
 }
 
+impl From<BuildError> for CommandError {
+    fn from(error: BuildError) -> Self {
+        Self::Build(Box::new(error))
+    }
+}
+
+impl From<RunError> for CommandError {
+    fn from(error: RunError) -> Self {
+        Self::Run(Box::new(error))
+    }
+}
+
 impl CommandError {
     /// Wrong usage without further help.
     pub(super) fn usage(message: impl Into<String>) -> Self {
@@ -64,8 +76,11 @@ impl CommandError {
     /// 1 for a failure, 2 for wrong usage.
     pub fn exit_code(&self) -> u8 {
         match self {
+            Self::Build(error) => match **error {
+                BuildError::Rewrite(RewriteError::UnknownRule { .. }) | BuildError::NoBatch => 2,
+                _ => 1,
+            },
             Self::Usage { .. }
-            | Self::Build(BuildError::Rewrite(RewriteError::UnknownRule { .. }) | BuildError::NoBatch)
             | Self::Input(InputError::UnknownInput { .. } | InputError::Unnamed { .. } | InputError::Missing(_)) => 2,
             _ => 1,
         }
@@ -79,9 +94,10 @@ impl CommandError {
             Self::Run(error) => error.help().map(str::to_owned),
             Self::Usage { help, .. } => help.clone(),
             Self::Absent { help, .. } => Some(help.clone()),
-            Self::NotFound { similar, .. } if !similar.is_empty() => {
-                Some(format!("did you mean {}?", similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")))
-            }
+            Self::NotFound { similar, .. } if !similar.is_empty() => Some(format!(
+                "did you mean {}?",
+                similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")
+            )),
             Self::NotFound { .. } => Some("`limpid inspect FILE --passes` lists all names".to_owned()),
             Self::Input(_) | Self::Zoo(_) | Self::Output(_) => None,
         }

@@ -1,7 +1,7 @@
+use super::CommandError;
 use super::console::{Console, table};
 use super::pictures::PictureArgs;
 use super::source::{self, ModelOptions, precision_parser};
-use super::CommandError;
 use crate::input::{self, InputFile, Labels, npy};
 use crate::progress::Progress;
 use crate::runtime::{Backend, Session};
@@ -100,7 +100,8 @@ impl Answers<'_> {
             for (place, class) in ranking.iter().enumerate() {
                 let name = if place == 0 { sample.as_str() } else { "" };
                 let label = labels.get(class.index).unwrap_or_default().to_owned();
-                let (score, probability) = (format!("{:.4}", class.score), format!("{:.2} %", class.probability * 100.0));
+                let (score, probability) =
+                    (format!("{:.4}", class.score), format!("{:.2} %", class.probability * 100.0));
                 rows.add_row([name.to_owned(), class.index.to_string(), label, score, probability]);
             }
         }
@@ -135,9 +136,7 @@ impl Answers<'_> {
             let (min, mean, max) = statistics(tensor);
             json!({ "name": name, "type": tensor.dtype().name(), "shape": tensor.shape(), "min": min, "mean": mean, "max": max })
         });
-        let class = |c: &Class| {
-            json!({ "class": c.index, "label": labels.get(c.index), "score": c.score, "probability": c.probability })
-        };
+        let class = |c: &Class| json!({ "class": c.index, "label": labels.get(c.index), "score": c.score, "probability": c.probability });
         let samples = self.samples.iter().enumerate().map(|(i, name)| {
             let top = ranked.map(|ranked| ranked[i].iter().map(class).collect::<Vec<_>>());
             json!({ "name": name, "top": top })

@@ -32,7 +32,10 @@ pub(super) fn open(path: &Path, options: ModelOptions, console: &mut Console) ->
         return match options.precision {
             Some(asked) if asked != engine.metadata.precision => {
                 let built = engine.metadata.precision;
-                Err(CommandError::usage(format!("`{}` was built in {built}; --precision is for models", path.display())))
+                Err(CommandError::usage(format!(
+                    "`{}` was built in {built}; --precision is for models",
+                    path.display()
+                )))
             }
             _ => Ok(engine),
         };
@@ -42,9 +45,8 @@ pub(super) fn open(path: &Path, options: ModelOptions, console: &mut Console) ->
         Backend::Cuda { ordinal } => Destination::Gpu { ordinal },
         Backend::Auto => Destination::available().0,
     };
-    let builder = Builder::new(destination)
-        .precision(options.precision.unwrap_or(Precision::Fp32))
-        .batches(&[options.batch]);
+    let builder =
+        Builder::new(destination).precision(options.precision.unwrap_or(Precision::Fp32)).batches(&[options.batch]);
     Ok(builder.build(path, &mut console.progress())?)
 }
 

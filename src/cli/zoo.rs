@@ -2,6 +2,7 @@
 
 use super::CommandError;
 use super::console::Console;
+use crate::output_file::write_whole;
 use crate::zoo::{NETWORKS, Network, ZooError, find};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -43,15 +44,17 @@ fn network_parser() -> impl TypedValueParser<Value = &'static Network> {
 /// Runs the command.
 ///
 /// # Errors
-/// [`crate::zoo::ZooError::Size`] for a size that the network's strides do not divide, [`crate::zoo::ZooError::Write`] if the file cannot
-/// be written.
+/// [`ZooError::Size`] for a size that the network's strides do not divide, [`ZooError::Io`] if the file cannot be
+/// written.
 pub(super) fn run(args: &ZooArgs, console: &mut Console) -> Result<(), CommandError> {
     if let (Some(network), Some(output)) = (args.network, &args.output) {
         let built = network.build_for(args.size.unwrap_or(network.size), args.seed)?;
-        let bytes = built.model.write(output).map_err(ZooError::from)?;
+        let encoded = built.model.encode().map_err(ZooError::from)?;
+        write_whole(output, |out| encoded.write_to(out))
+            .map_err(|source| ZooError::Io { path: output.clone(), source })?;
         console.json(|| {
             json!({
-                "network": network.name, "parameters": built.parameters, "bytes": bytes, "seed": args.seed,
+                "network": network.name, "parameters": built.parameters, "bytes": encoded.len(), "seed": args.seed,
                 "output": output,
             })
         })?;
@@ -59,12 +62,17 @@ pub(super) fn run(args: &ZooArgs, console: &mut Console) -> Result<(), CommandEr
             "{}: {} parameters, {:.1} MB, seed {} -> {}",
             network.title,
             grouped(built.parameters),
-            bytes as f64 / 1e6,
+            encoded.len() as f64 / 1e6,
             args.seed,
             output.display()
         ))?;
     } else {
-        console.json(|| NETWORKS.iter().map(|n| json!({ "name": n.name, "title": n.title })).collect::<Vec<_>>())?;
+        console.json(|| {
+            NETWORKS
+                .iter()
+                .map(|n| json!({ "name": n.name, "title": n.title, "input": ["N", n.channels, n.size, n.size] }))
+                .collect::<Vec<_>>()
+        })?;
         console.print(list())?;
     }
     Ok(())

@@ -148,10 +148,11 @@ fn fit(
 ) -> Result<Vec<(String, Tensor)>, InputError> {
     let fact = fact_of(graph, index);
     let shape = tensor.shape().to_vec();
-    if tensor.dtype() == DType::U8 && fact.dtype.is_float() && matches!(shape.len(), 3 | 4) {
-        if let Some(pictures) = pictures(&tensor) {
-            return from_pictures(graph, index, path, &pictures, preprocessing);
-        }
+    if tensor.dtype() == DType::U8
+        && fact.dtype.is_float()
+        && let Some(pictures) = pictures(&tensor)
+    {
+        return from_pictures(graph, index, path, &pictures, preprocessing);
     }
     let tensor = if tensor.dtype().is_float() && fact.dtype.is_float() { tensor.cast(fact.dtype) } else { tensor };
     // One sample without its batch axis is a batch of one.

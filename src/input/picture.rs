@@ -58,7 +58,7 @@ impl Picture {
         Self { channels: N, pixels, height: self.height, width: self.width }
     }
 
-    /// The picture in another size; see [`resample`].
+    /// The picture in another size; PIL's antialiased bilinear filter, to the bit.
     pub fn resized(&self, height: usize, width: usize) -> Self {
         let pixels = resample::resize(&self.pixels, self.channels, (self.height, self.width), (height, width));
         Self { height, width, channels: self.channels, pixels }

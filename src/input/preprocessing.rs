@@ -230,13 +230,19 @@ fn cover(picture: &Picture, height: usize, width: usize) -> (usize, usize) {
     if height * w >= width * h { (height, (height * w / h).max(width)) } else { ((width * h / w).max(height), width) }
 }
 
+/// The customary scale by its customary name.
+fn scaled(scale: f32) -> String {
+    if scale == 1.0 / 255.0 { "pixel/255".to_owned() } else { format!("pixel·{scale}") }
+}
+
 impl fmt::Display for Preprocessing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let crop = match self.crop {
             Crop::Stretch => "stretch",
             Crop::Center => "center crop",
         };
-        write!(f, "{crop}, (pixel · {} - {:?}) / {:?}", self.scale, self.mean, self.std)?;
+        let numbers = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(" ");
+        write!(f, "{crop}, ({} - {}) / {}", scaled(self.scale), numbers(&self.mean), numbers(&self.std))?;
         if let Some(channels) = self.channels {
             write!(f, ", {}", format!("{channels:?}").to_lowercase())?;
         }

@@ -85,9 +85,13 @@ impl RunError {
     /// What to do about it.
     pub fn help(&self) -> Option<&'static str> {
         match self {
-            Self::NoPlan => Some("build it with `limpid build MODEL -o ENGINE --backend cuda`, or run it with --backend cpu"),
+            Self::NoPlan => {
+                Some("build it with `limpid build MODEL -o ENGINE --backend cuda`, or run it with --backend cpu")
+            }
             Self::Extents { .. } => Some("build an engine for them with `limpid build MODEL -o ENGINE --batch N`"),
-            Self::InputCount { .. } | Self::Input { .. } => Some("`limpid inspect` shows the inputs of a model or an engine"),
+            Self::InputCount { .. } | Self::Input { .. } => {
+                Some("`limpid inspect` shows the inputs of a model or an engine")
+            }
             Self::MissingKernel { .. } | Self::MissingSource { .. } | Self::Constant(_) => {
                 Some("the engine is not whole; build it again from its ONNX model with `limpid build`")
             }

@@ -13,4 +13,4 @@ mod session;
 pub use cpu::cpu_name;
 pub use error::RunError;
 pub use latency::Latency;
-pub use session::{Backend, Executor, Session, UnknownBackend};
+pub use session::{Backend, Executor, Session, UnknownBackend, gpu_missing};

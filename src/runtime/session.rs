@@ -3,7 +3,7 @@ use super::cpu::CpuSession;
 use super::gpu::GpuExecutor;
 use crate::engine::Engine;
 use limpid_graph::tensor::Tensor;
-use limpid_kernels::device::Device;
+use limpid_kernels::device::{Device, DeviceError};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -98,11 +98,12 @@ impl Session {
         let (ordinal, note) = match backend {
             Backend::Cpu => (None, None),
             Backend::Cuda { ordinal } => (Some(ordinal), None),
-            Backend::Auto if engine.plans.is_empty() => (None, Some(RunError::NoPlan.to_string())),
-            Backend::Auto => match Device::count() {
-                Ok(0) => (None, Some("the CUDA driver sees no GPU".to_owned())),
-                Ok(_) => (Some(0), None),
-                Err(error) => (None, Some(error.to_string())),
+            Backend::Auto => match gpu_missing() {
+                None if engine.plans.is_empty() => (None, Some(RunError::NoPlan.to_string())),
+                None => (Some(0), None),
+                // Nobody expects a GPU of a machine without one to run an engine that was built for the CPU.
+                Some(_) if engine.plans.is_empty() => (None, None),
+                Some(reason) => (None, Some(reason)),
             },
         };
         let executor: Box<dyn Executor> = match ordinal {
@@ -153,6 +154,16 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({} on {})", self.engine.metadata.name, self.executor.name())
+    }
+}
+
+/// Why there is no GPU to run on, in a few words; `None` if there is one.
+pub fn gpu_missing() -> Option<String> {
+    match Device::count() {
+        Ok(0) => Some("the CUDA driver sees no GPU".to_owned()),
+        Ok(_) => None,
+        Err(DeviceError::NoDriver { reason }) => Some(format!("no CUDA driver: {reason}")),
+        Err(error) => Some(error.to_string()),
     }
 }
 

@@ -4,7 +4,9 @@
 //! Chen, Zhu, Papandreou, Schroff, Adam, *Encoder-decoder with atrous separable convolution for semantic image
 //! segmentation*, ECCV 2018, with plain convolutions in place of separable ones, as with ResNet backbones there.
 
-use super::layers::{Conv, Layers, Value, ZooError};
+use super::conv::Conv;
+use super::error::ZooError;
+use super::layers::{Layers, Value};
 use super::resnet::resnet50_stages;
 
 const CLASSES: usize = 32;

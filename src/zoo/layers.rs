@@ -1,35 +1,16 @@
+use super::conv::Conv;
+use super::error::ZooError;
 use super::moments::{CENTRING, Moments, Taps};
 use super::random::Stream;
 use limpid_graph::ir::Fact;
-use limpid_graph::onnx::{ModelWriter, NodeWriter, WriteError};
-use limpid_graph::tensor::{DType, Dim, Element, Shape, Symbol, Tensor, TensorError};
+use limpid_graph::onnx::{ModelWriter, NodeWriter};
+use limpid_graph::tensor::{DType, Dim, Element, Shape, Symbol, Tensor};
 
 /// Version of the operator set that the files are written in.
 const OPSET: i64 = 17;
 
 /// What PyTorch adds to a variance before the root.
 const EPSILON: f64 = 1e-5;
-
-/// Why a network cannot be built.
-#[derive(Debug, thiserror::Error)]
-pub enum ZooError {
-    /// The network's strides do not divide the picture.
-    #[error("{network} takes square pictures whose side is a multiple of {multiple}, got {got}")]
-    Size {
-        /// Its name.
-        network: &'static str,
-        /// What its strides come to.
-        multiple: usize,
-        /// The size asked for.
-        got: usize,
-    },
-    /// The weights do not fill their shape.
-    #[error(transparent)]
-    Tensor(#[from] TensorError),
-    /// The model cannot be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
-}
 
 /// A value of the network being built.
 #[derive(Clone, Debug)]
@@ -50,62 +31,6 @@ impl Value {
     /// Height, which is also the width.
     pub fn size(&self) -> usize {
         self.shape.get(1).copied().unwrap_or(1)
-    }
-}
-
-/// A square convolution without bias, padded so that stride 1 keeps the size.
-#[derive(Clone, Copy, Debug)]
-pub struct Conv {
-    out: usize,
-    kernel: usize,
-    stride: usize,
-    dilation: usize,
-    groups: usize,
-    bias: bool,
-}
-
-impl Conv {
-    /// `out` channels, `kernel`×`kernel`.
-    pub fn new(out: usize, kernel: usize) -> Self {
-        Self { out, kernel, stride: 1, dilation: 1, groups: 1, bias: false }
-    }
-
-    /// Moves by `stride` pixels.
-    pub fn stride(self, stride: usize) -> Self {
-        Self { stride, ..self }
-    }
-
-    /// Spreads the taps `dilation` pixels apart.
-    pub fn dilation(self, dilation: usize) -> Self {
-        Self { dilation, ..self }
-    }
-
-    /// Splits the channels in `groups`.
-    pub fn groups(self, groups: usize) -> Self {
-        Self { groups, ..self }
-    }
-
-    /// Adds a number to each channel.
-    pub fn bias(self) -> Self {
-        Self { bias: true, ..self }
-    }
-
-    fn padding(self) -> usize {
-        self.dilation * (self.kernel - 1) / 2
-    }
-
-    fn out_size(self, size: usize) -> usize {
-        (size + 2 * self.padding() - self.dilation * (self.kernel - 1) - 1) / self.stride + 1
-    }
-
-    /// For each tap of a row or column, the share of output positions at which it is inside the picture.
-    fn coverage(self, size: usize) -> Vec<f64> {
-        let positions = self.out_size(size);
-        let inside = |tap: usize| {
-            let at = |position: usize| (position * self.stride + tap * self.dilation).wrapping_sub(self.padding());
-            (0..positions).filter(|&p| at(p) < size).count() as f64 / positions as f64
-        };
-        (0..self.kernel).map(inside).collect()
     }
 }
 
@@ -153,8 +78,7 @@ impl Layers {
         let fan_in = inputs * conv.kernel * conv.kernel;
         let shape = [conv.out, inputs, conv.kernel, conv.kernel];
         let weights = self.he_normal(path, conv.out * fan_in, fan_in);
-        let row = conv.coverage(x.size());
-        let coverage: Vec<f64> = row.iter().flat_map(|y| row.iter().map(move |x| y * x)).collect();
+        let coverage = conv.coverage(x.size());
         let taps = Taps { weights: &weights, inputs, groups: conv.groups, coverage: &coverage };
         let (moments, power) = (x.moments.conv(&taps), x.moments.power_after_conv(&taps));
         let mut reads = vec![x.name.clone(), self.trained(path, "weight", &shape, weights)?];

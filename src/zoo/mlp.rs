@@ -1,6 +1,7 @@
 //! A multilayer perceptron: 784-256-128-10.
 
-use super::layers::{Layers, Value, ZooError};
+use super::error::ZooError;
+use super::layers::{Layers, Value};
 
 pub(super) fn layers(net: &mut Layers, x: Value) -> Result<Value, ZooError> {
     let x = net.flatten("flatten", &x);

@@ -4,7 +4,9 @@
 //! Sandler, Howard, Zhu, Zhmoginov, Chen, *MobileNetV2: inverted residuals and linear bottlenecks*, CVPR 2018,
 //! table 2.
 
-use super::layers::{Conv, Layers, Value, ZooError};
+use super::conv::Conv;
+use super::error::ZooError;
+use super::layers::{Layers, Value};
 
 /// Expansion, channels out, blocks, stride of the first block.
 const STAGES: [(usize, usize, usize, usize); 7] =

@@ -6,7 +6,9 @@
 //! on the seed alone, so a file has the same checksum on every machine. The architectures are exact: parameter
 //! counts are those of the originals.
 
+mod conv;
 mod deeplabv3plus;
+mod error;
 mod layers;
 mod mlp;
 mod mobilenetv2;
@@ -16,7 +18,7 @@ mod resnet;
 mod unet;
 mod vgg16;
 
-pub use layers::ZooError;
+pub use error::ZooError;
 
 use layers::{Layers, Value};
 use limpid_graph::onnx::ModelWriter;

@@ -4,7 +4,9 @@
 //! He, Zhang, Ren, Sun, *Deep residual learning for image recognition*, CVPR 2016, table 1. The bottleneck's
 //! stride is in its 3×3 convolution, as in torchvision and most others ("v1.5").
 
-use super::layers::{Conv, Layers, Value, ZooError};
+use super::conv::Conv;
+use super::error::ZooError;
+use super::layers::{Layers, Value};
 
 pub(super) fn resnet18(net: &mut Layers, x: Value) -> Result<Value, ZooError> {
     let mut x = stem(net, "", &x)?;

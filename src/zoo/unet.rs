@@ -5,7 +5,9 @@
 //! today's form: padded convolutions, each followed by BatchNormalization. Names and parameters are those of the
 //! widespread `milesial/Pytorch-UNet`.
 
-use super::layers::{Conv, Layers, Value, ZooError};
+use super::conv::Conv;
+use super::error::ZooError;
+use super::layers::{Layers, Value};
 
 const CLASSES: usize = 32;
 

@@ -5,7 +5,9 @@
 //! configuration D. torchvision's adaptive pooling to 7×7 does nothing to pictures of 224×224, which reach it at
 //! 7×7, so it is left out.
 
-use super::layers::{Conv, Layers, Value, ZooError};
+use super::conv::Conv;
+use super::error::ZooError;
+use super::layers::{Layers, Value};
 
 /// Channels of the convolutions between one pooling and the next.
 const STAGES: [&[usize]; 5] = [&[64; 2], &[128; 2], &[256; 3], &[512; 3], &[512; 3]];

@@ -17,6 +17,7 @@ pub use builder::Builder;
 pub use error::{ImportError, UnsupportedNode};
 pub use load::{describe, load, load_bytes};
 pub use node::NodeView;
+pub use wire::EncodedModel;
 pub use write::{Attribute, ModelWriter, NodeWriter, WriteError};
 
 use crate::ir::Graph;

@@ -44,13 +44,16 @@ pub(super) fn tensor_header(name: &str, tensor: &Tensor) -> pb::TensorProto {
 }
 
 /// A model ready to be written: every length is known.
-pub(super) struct Encoded<'a> {
+///
+/// Made by [`ModelWriter::encode`](super::ModelWriter::encode).
+#[derive(Debug)]
+pub struct EncodedModel<'a> {
     model: Vec<u8>,
     graph: Vec<u8>,
     initializers: Vec<(Vec<u8>, &'a [u8])>,
 }
 
-impl<'a> Encoded<'a> {
+impl<'a> EncodedModel<'a> {
     /// `model` without its graph, `graph` without its initializers, and those.
     pub(super) fn new(model: &pb::ModelProto, graph: &pb::GraphProto, initializers: &'a [(String, Tensor)]) -> Self {
         let header =
@@ -63,12 +66,16 @@ impl<'a> Encoded<'a> {
     }
 
     /// Bytes of the whole file.
-    pub(super) fn len(&self) -> usize {
+    #[expect(clippy::len_without_is_empty, reason = "no model is empty")]
+    pub fn len(&self) -> usize {
         self.model.len() + field_len(self.graph_len())
     }
 
     /// Writes the file's bytes. Raw data is little-endian, as every machine with a CUDA GPU is.
-    pub(super) fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(&self.model)?;
         write_key(out, GRAPH, self.graph_len())?;
         out.write_all(&self.graph)?;
@@ -126,7 +133,7 @@ mod tests {
         ];
         let mut graph = pb::GraphProto { name: "g".to_owned(), ..Default::default() };
         let mut model = pb::ModelProto { ir_version: 8, ..Default::default() };
-        let encoded = Encoded::new(&model, &graph, &weights);
+        let encoded = EncodedModel::new(&model, &graph, &weights);
         let mut bytes = Vec::new();
         encoded.write_to(&mut bytes).unwrap();
         assert_eq!(bytes.len(), encoded.len());

@@ -1,10 +1,7 @@
-use super::wire::{Encoded, data_type, tensor_header};
+use super::wire::{EncodedModel, data_type, tensor_header};
 use crate::ir::Fact;
 use crate::tensor::{Dim, Tensor};
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
 use tract_onnx::pb;
 use tract_onnx::pb::attribute_proto::AttributeType;
 use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value as DimValue};
@@ -12,14 +9,6 @@ use tract_onnx::pb::tensor_shape_proto::{Dimension, dimension::Value as DimValue
 /// Why a model cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// The file cannot be created, written or put in place.
-    #[error("cannot write `{path}`: {source}")]
-    Io {
-        /// The path as given.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
     /// A node (or the list of outputs) reads a name that nothing before it defines.
     #[error("`{reader}` reads `{value}`, which no input, initializer or earlier node defines")]
     Undefined {
@@ -179,31 +168,22 @@ impl ModelWriter {
     /// The file's bytes, in memory.
     ///
     /// # Errors
-    /// [`WriteError::Undefined`], [`WriteError::Duplicate`] or [`WriteError::TooLarge`].
+    /// As [`Self::encode`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, WriteError> {
-        let model = self.model();
-        let encoded = self.encode(&model)?;
+        let encoded = self.encode()?;
         let mut bytes = Vec::with_capacity(encoded.len());
-        encoded.write_to(&mut bytes).map_err(|source| WriteError::Io { path: PathBuf::from("memory"), source })?;
+        // Writing to memory does not fail.
+        let _ = encoded.write_to(&mut bytes);
         Ok(bytes)
     }
 
-    /// Writes the file and returns its size in bytes. Until it is complete it has a temporary name beside `path`,
-    /// so a file of that name is never half-written.
+    /// Checks the model and lays out its file; the weights stay where they are until it is written.
     ///
     /// # Errors
-    /// As [`Self::to_bytes`], and [`WriteError::Io`].
-    pub fn write(&self, path: &Path) -> Result<usize, WriteError> {
-        let model = self.model();
-        let encoded = self.encode(&model)?;
-        write_atomically(path, |out| encoded.write_to(out))
-            .map_err(|source| WriteError::Io { path: path.to_owned(), source })?;
-        Ok(encoded.len())
-    }
-
-    fn encode(&self, model: &pb::ModelProto) -> Result<Encoded<'_>, WriteError> {
+    /// [`WriteError::Undefined`], [`WriteError::Duplicate`] or [`WriteError::TooLarge`].
+    pub fn encode(&self) -> Result<EncodedModel<'_>, WriteError> {
         self.check()?;
-        let encoded = Encoded::new(model, &self.graph, &self.initializers);
+        let encoded = EncodedModel::new(&self.model(), &self.graph, &self.initializers);
         match encoded.len() {
             bytes if i32::try_from(bytes).is_err() => Err(WriteError::TooLarge { bytes }),
             _ => Ok(encoded),
@@ -261,21 +241,4 @@ fn value_info(name: &str, fact: &Fact) -> pb::ValueInfoProto {
     let tensor = pb::type_proto::Tensor { elem_type: data_type(fact.dtype), shape: Some(shape) };
     let kind = pb::TypeProto { value: Some(pb::type_proto::Value::TensorType(tensor)), ..Default::default() };
     pb::ValueInfoProto { name: name.to_owned(), r#type: Some(kind), ..Default::default() }
-}
-
-/// Lets `fill` write to a temporary file in `path`'s directory and renames it; removes it if anything fails.
-fn write_atomically(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "it names no file"))?;
-    let temporary = path.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
-    let written = File::create(&temporary).and_then(|file| {
-        let mut out = BufWriter::new(file);
-        fill(&mut out)?;
-        out.flush()?;
-        std::fs::rename(&temporary, path)
-    });
-    if written.is_err() {
-        // The first error is the one worth reporting; a file that was never made cannot be removed.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written
 }

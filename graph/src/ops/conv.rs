@@ -6,10 +6,10 @@
 use super::finish::Finish;
 use super::product::{Product, Right, View};
 use super::sliding::Sliding;
-use super::{Cost, Epilogue, Eval, OpError, Operator, Spec, Window};
+use super::{Cost, Epilogue, Eval, OpError, Operator, Spec, Window, movement};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
-use crate::tensor::{Dim, Shape, Tensor};
+use crate::tensor::{DType, Dim, Shape, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -65,9 +65,14 @@ impl Operator for Conv {
         let (x_shape, w_shape, shape) = (&eval.specs[0].shape, &eval.specs[1].shape, &eval.outputs[0].shape);
         let sliding = Sliding::new(&self.window, &x_shape[2..], &shape[2..]);
         let sums = Sums { x, w, sliding, groups: self.groups, channels: w_shape[1], filters: w_shape[0] };
-        let mut y = vec![0f32; shape.iter().product()];
+        let mut y = vec![0f32; movement::volume(shape, DType::F32)?];
         if !y.is_empty() {
-            if sums.channels == 1 || sums.sliding.rank() > 2 { sums.by_taps(&mut y) } else { sums.by_patches(&mut y)? }
+            let depthwise = sums.channels == 1;
+            if depthwise || !sums.sliding.has_patches(sums.channels) {
+                sums.by_taps(&mut y)
+            } else {
+                sums.by_patches(&mut y)?
+            }
         }
         Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, sums.filters, sums.sliding.output_len());
         Ok(vec![Tensor::new(shape, y)?])
@@ -174,7 +179,7 @@ mod tests {
     use super::super::evaluate::{counting, evaluate, tensor};
     use super::*;
     use crate::ops::Padding;
-    use crate::tensor::{DType, Symbol};
+    use crate::tensor::Symbol;
 
     fn conv(kernel: &[usize]) -> Conv {
         Conv { window: Window::of(kernel), groups: 1, epilogue: Epilogue::default() }

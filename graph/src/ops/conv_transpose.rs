@@ -6,10 +6,10 @@
 use super::finish::Finish;
 use super::product::{Left, Product, Right, View};
 use super::sliding::Sliding;
-use super::{Cost, Epilogue, Eval, OpError, Operator, Padding, Spec, Window};
+use super::{Cost, Epilogue, Eval, OpError, Operator, Padding, Spec, Window, movement, window};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
-use crate::tensor::{Dim, Shape, Tensor};
+use crate::tensor::{DType, Dim, Shape, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +70,7 @@ impl Operator for ConvTranspose {
         let (x_shape, w_shape, shape) = (&eval.specs[0].shape, &eval.specs[1].shape, &eval.outputs[0].shape);
         // The pairs of the convolution that this is the adjoint of: from y, its input, to x, its output.
         let sliding = Sliding::new(&self.window, &shape[2..], &x_shape[2..]);
-        let mut y = vec![0f32; shape.iter().product()];
+        let mut y = vec![0f32; movement::volume(shape, DType::F32)?];
         if !y.is_empty() {
             self.scatter(x, w, [w_shape[0] / self.groups, w_shape[1]], &sliding, &mut y)?;
         }
@@ -110,7 +110,7 @@ impl ConvTranspose {
             let inputs = View::dense(&x[index * channels * places..][..channels * places], channels, places);
             let weights =
                 View::dense(&w[(index % self.groups) * channels * width..][..channels * width], channels, width);
-            let mut given = vec![0f32; width * places];
+            let mut given = vec![0f32; movement::volume(&[width, places], DType::F32)?];
             product.multiply(&Left::Plain(weights.transposed()), Right::Dense(inputs), 1.0, &mut given)?;
             let per_filter = given.par_chunks(taps.len() * places);
             planes.par_chunks_mut(sliding.input_len()).zip(per_filter).for_each(|(plane, given)| {
@@ -201,9 +201,9 @@ impl ConvTranspose {
 fn sizes(node: &NodeView<'_>, name: &'static str, rank: usize) -> Result<Option<Vec<usize>>, ImportError> {
     let Some(values) = node.ints(name)? else { return Ok(None) };
     let spatial = values.get(values.len().saturating_sub(rank)..).unwrap_or_default();
-    let sizes: Option<Vec<usize>> = spatial.iter().map(|&v| usize::try_from(v).ok()).collect();
-    let wrong = || node.bad_attribute(name, format!("{rank} numbers, none negative"), format!("{values:?}"));
-    sizes.filter(|s| s.len() == rank).map(Some).ok_or_else(wrong)
+    let expected = || format!("{rank} numbers below 2^31, none negative");
+    let wrong = || node.bad_attribute(name, expected(), format!("{values:?}"));
+    window::sizes(spatial, rank).map(Some).ok_or_else(wrong)
 }
 
 #[cfg(test)]

@@ -9,10 +9,10 @@
 
 use super::finish::Finish;
 use super::product::{Left, Product, Right, View};
-use super::{Binary, BinaryFunction, Cost, Epilogue, Eval, OpError, Operator, Spec};
+use super::{Binary, BinaryFunction, Cost, Epilogue, Eval, OpError, Operator, Spec, movement};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::{DType, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// A matrix product with what was fused into it.
@@ -91,7 +91,7 @@ impl Operator for Gemm {
         let [k, n] = b.extents;
         let rows = shape[..shape.len() - 1].iter().product();
         let a = if self.trans_a { View::dense(a, k, rows).transposed() } else { View::dense(a, rows, k) };
-        let mut y = vec![0f32; rows * n];
+        let mut y = vec![0f32; movement::volume(shape, DType::F32)?];
         Product::new().multiply(&Left::Plain(a), Right::Dense(b), self.alpha, &mut y)?;
         Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, n, 1);
         Ok(vec![Tensor::new(shape, y)?])

@@ -5,10 +5,10 @@
 //! Inputs: a (…,M,K), b (…,K,N). With a constant `b` a rule turns it into a [`Gemm`](super::Gemm), which fuses further.
 
 use super::product::{Left, Product, Right, View};
-use super::{Cost, Eval, OpError, Operator, Spec};
+use super::{Cost, Eval, OpError, Operator, Spec, movement};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
-use crate::tensor::{Dim, Shape, Tensor, broadcast_shapes, row_major_strides};
+use crate::tensor::{DType, Dim, Shape, Tensor, broadcast_shapes, row_major_strides};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -53,7 +53,7 @@ impl Operator for MatMul {
         let batch = &shape[..shape.len() - usize::from(a_shape.len() > 1) - usize::from(b_shape.len() > 1)];
         let a_matrices = matrices(&a_shape[..a_shape.len().saturating_sub(2)], batch);
         let b_matrices = matrices(&b_shape[..b_shape.len().saturating_sub(2)], batch);
-        let mut y = vec![0f32; shape.iter().product()];
+        let mut y = vec![0f32; movement::volume(shape, DType::F32)?];
         if !y.is_empty() {
             let product = Product::new();
             y.par_chunks_mut(m * n).zip(a_matrices).zip(b_matrices).try_for_each(|((y, i), j)| {

@@ -2,7 +2,7 @@
 //!
 //! An operator's file holds its attributes, what shapes it makes ([`Operator::infer`]), plain arithmetic
 //! ([`Operator::reference`]), what it costs, how it is read from ONNX, and its tests. It becomes known by
-//! its line in [`operators!`] below, and nowhere else.
+//! its line in `operators!` below, and nowhere else.
 
 mod activation;
 mod argmax;
@@ -112,9 +112,9 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// Number of elements.
+    /// Number of elements; the largest number there is where they are more.
     pub fn len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape.iter().fold(1, |len: usize, &d| len.saturating_mul(d))
     }
 
     /// True if an extent is 0.
@@ -124,7 +124,7 @@ impl Spec {
 
     /// Bytes of a dense tensor of it.
     pub fn bytes(&self) -> usize {
-        self.len() * self.dtype.size()
+        self.len().saturating_mul(self.dtype.size())
     }
 }
 

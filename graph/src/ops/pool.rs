@@ -4,10 +4,10 @@
 //! Input: x (N,C,spatial…).
 
 use super::sliding::Sliding;
-use super::{Cost, Eval, OpError, Operator, Padding, Spec, Window};
+use super::{Cost, Eval, OpError, Operator, Padding, Spec, Window, movement, window};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
-use crate::tensor::{Shape, Tensor};
+use crate::tensor::{DType, Shape, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -84,7 +84,10 @@ impl Operator for Pool {
         let sliding = Sliding::new(&self.window, &input[2..], &shape[2..]);
         let taps = sliding.taps();
         let shares = self.shares(&sliding);
-        let mut y = vec![if self.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 }; shape.iter().product()];
+        let mut y = vec![
+            if self.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
+            movement::volume(shape, DType::F32)?
+        ];
         if !y.is_empty() {
             y.par_chunks_mut(sliding.output_len()).zip(x.par_chunks(sliding.input_len())).for_each(|(y, x)| {
                 for (tap, (outputs, at)) in taps.iter().flat_map(|tap| tap.runs().map(move |run| (tap, run))) {
@@ -134,10 +137,9 @@ impl Pool {
         }
         let x = node.input(0)?;
         let extents = node.ints("kernel_shape")?.unwrap_or_default();
-        let kernel: Option<Vec<usize>> = extents.iter().map(|&k| usize::try_from(k).ok()).collect();
-        let kernel = kernel
+        let kernel = window::sizes(&extents, extents.len())
             .filter(|k| !k.is_empty())
-            .ok_or_else(|| node.bad_attribute("kernel_shape", "positive numbers", format!("{extents:?}")))?;
+            .ok_or_else(|| node.bad_attribute("kernel_shape", "positive numbers below 2^31", format!("{extents:?}")))?;
         let op = Pool {
             kind: if node.op_type() == "MaxPool" { PoolKind::Max } else { PoolKind::Average },
             window: Window::from_onnx(node, &kernel)?,
@@ -152,7 +154,7 @@ impl Pool {
 mod tests {
     use super::super::evaluate::{counting, evaluate, tensor};
     use super::*;
-    use crate::tensor::{DType, Dim, Symbol};
+    use crate::tensor::{Dim, Symbol};
 
     fn pool(kind: PoolKind, kernel: usize, stride: usize) -> Pool {
         let mut window = Window::of(&[kernel]);

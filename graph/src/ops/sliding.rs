@@ -140,7 +140,15 @@ impl Sliding {
         (0..self.output[axis]).map(|o| (0..self.kernel[axis]).filter(|&r| counts(o, r)).count()).collect()
     }
 
-    /// The patches of `channels` planes as the columns of a matrix (channels·kernel, outputs); two axes only.
+    /// True if [`Sliding::patches`] can name every element: two axes, and offsets of 31 bits.
+    pub fn has_patches(&self, channels: usize) -> bool {
+        let reached = |axis: usize| self.begin[axis] + self.input[axis] + self.end[axis];
+        let farthest = reached(0).saturating_mul(reached(1)).max(channels.saturating_mul(self.input_len()));
+        self.rank() == 2 && i32::try_from(farthest).is_ok()
+    }
+
+    /// The patches of `channels` planes as the columns of a matrix (channels·kernel, outputs),
+    /// where [`Sliding::has_patches`].
     ///
     /// `steps` are the multiples that rten-gemm wants rows and columns rounded up to.
     pub fn patches<'a>(&self, planes: &'a [f32], channels: usize, steps: [usize; 2]) -> Im2Col<'a, f32> {

@@ -34,6 +34,12 @@ pub struct Window {
     pub padding: Padding,
 }
 
+/// `count` extents, strides or pads. Larger than any tensor's they are damage, and their products would overflow.
+pub(super) fn sizes(values: &[i64], count: usize) -> Option<Vec<usize>> {
+    let size = |&v: &i64| i32::try_from(v).ok().and_then(|v| usize::try_from(v).ok());
+    values.iter().map(size).collect::<Option<Vec<_>>>().filter(|s| s.len() == count)
+}
+
 impl Window {
     /// A window of this kernel: stride 1, dense, unpadded.
     pub fn of(kernel: &[usize]) -> Self {
@@ -52,11 +58,10 @@ impl Window {
         let rank = kernel.len();
         let positive = |name: &'static str| -> Result<Vec<usize>, ImportError> {
             let Some(values) = node.ints(name)? else { return Ok(vec![1; rank]) };
-            let sizes: Option<Vec<usize>> =
-                values.iter().map(|&v| usize::try_from(v).ok().filter(|v| *v > 0)).collect();
-            sizes
-                .filter(|s| s.len() == rank)
-                .ok_or_else(|| node.bad_attribute(name, format!("{rank} positive numbers"), format!("{values:?}")))
+            let expected = || format!("{rank} positive numbers below 2^31");
+            sizes(&values, rank)
+                .filter(|s| !s.contains(&0))
+                .ok_or_else(|| node.bad_attribute(name, expected(), format!("{values:?}")))
         };
         let padding = match node.string("auto_pad")?.as_deref() {
             Some("SAME_UPPER") => Padding::SameUpper,
@@ -64,9 +69,9 @@ impl Window {
             Some("VALID") => Window::of(kernel).padding,
             None | Some("NOTSET") => {
                 let pads = node.ints("pads")?.unwrap_or_else(|| vec![0; 2 * rank]);
-                let sizes: Option<Vec<usize>> = pads.iter().map(|&p| usize::try_from(p).ok()).collect();
-                let sizes = sizes.filter(|s| s.len() == 2 * rank).ok_or_else(|| {
-                    node.bad_attribute("pads", format!("{} numbers, none negative", 2 * rank), format!("{pads:?}"))
+                let sizes = sizes(&pads, 2 * rank).ok_or_else(|| {
+                    let expected = format!("{} numbers below 2^31, none negative", 2 * rank);
+                    node.bad_attribute("pads", expected, format!("{pads:?}"))
                 })?;
                 Padding::Explicit { begin: sizes[..rank].to_vec(), end: sizes[rank..].to_vec() }
             }

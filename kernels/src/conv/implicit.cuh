@@ -49,9 +49,10 @@ struct PixelSource {
         for (int j = 0; j < Layout::COPIES; ++j) {
             const int pixel = work.row + Layout::thread_row() + j * Layout::ROW_STEP;
             const int line = pixel / p.out_width, image = line / p.out_height;
-            top[j] = pixel < p.pixels ? (line - image * p.out_height) * p.stride_h - p.pad_h : OUTSIDE;
+            const int row = (line - image * p.out_height) * p.stride_h - p.pad_h;
             left[j] = (pixel - line * p.out_width) * p.stride_w - p.pad_w;
-            corner[j] = ((image * p.height + top[j]) * p.width + left[j]) * p.pixel_vectors;
+            corner[j] = ((image * p.height + row) * p.width + left[j]) * p.pixel_vectors;
+            top[j] = pixel < p.pixels ? row : OUTSIDE;
         }
         const int depth = work.first_step * Layout::VECTORS + Layout::thread_vector();
         const int tap = depth / p.channel_vectors;

@@ -9,8 +9,34 @@
 // Parameters X_TYPE, W_TYPE  f16 or float; f16 weights want f16 inputs
 //            VECTOR          channels read at once: 16 bytes' worth where C/groups divides by it, else 1
 
-#include "conv_transpose/transposed.cuh"
+#include "include/epilogue.cuh"
+#include "include/index.cuh"
 #include "include/vector.cuh"
+
+struct DirectParams {
+    int64_t x_pitch;
+    int32_t x_h, x_w;
+    int32_t kernel_h, kernel_w;
+    int32_t stride_h, stride_w;
+    int32_t dilation_h, dilation_w;
+    int32_t pad_h, pad_w;
+    int32_t channels;  // of x in a group
+    int32_t filters;   // channels of y in a group
+    uint32_t threads;
+    Divisor lanes;  // channels of y, padding included
+    Divisor columns;
+    Divisor rows;
+    EpilogueParams epilogue;
+    uint32_t reserved;
+};
+
+// Whether tap `r` reaches output coordinate `o`, and which input coordinate it then meets.
+__device__ __forceinline__ bool tap_meets(int o, int r, int stride, int dilation, int pad, int extent, int& i) {
+    const int distance = o + pad - r * dilation;
+    if (distance < 0) return false;
+    i = distance / stride;
+    return i * stride == distance && i < extent;
+}
 
 // Σ_c x[c]·w[c].
 __device__ __forceinline__ float dot(float sum, const X_TYPE* x, const W_TYPE* w, int channels) {
@@ -27,7 +53,7 @@ __device__ __forceinline__ float dot(float sum, const X_TYPE* x, const W_TYPE* w
 
 // The sum for one output element.
 __device__ __forceinline__ float gather(const X_TYPE* x, const W_TYPE* weights, int picture, int h, int w, int filter,
-                                        const TransposedParams& p) {
+                                        const DirectParams& p) {
     const int group = filter / p.filters;
     const int64_t taps = p.kernel_h * p.kernel_w;
     const W_TYPE* own = weights + (group * taps * p.filters + filter - group * p.filters) * p.channels;
@@ -48,14 +74,13 @@ __device__ __forceinline__ float gather(const X_TYPE* x, const W_TYPE* weights, 
 extern "C" __global__ void __launch_bounds__(256, 1)
     conv_transpose_direct(const X_TYPE* __restrict__ x, const W_TYPE* __restrict__ weights,
                           const float* __restrict__ bias, const void* __restrict__ residual, void* __restrict__ y,
-                          const TransposedParams p, const uint32_t threads, const Divisor lanes, const Divisor columns,
-                          const Divisor rows) {
+                          const DirectParams p) {
     uint32_t n = thread_number();
-    if (n >= threads) return;
-    const int filter = static_cast<int>(take_index(n, lanes));
+    if (n >= p.threads) return;
+    const int filter = static_cast<int>(take_index(n, p.lanes));
     const int64_t pixel = n;
-    const int w = static_cast<int>(take_index(n, columns));
-    const int h = static_cast<int>(take_index(n, rows));
+    const int w = static_cast<int>(take_index(n, p.columns));
+    const int h = static_cast<int>(take_index(n, p.rows));
     float sum = 0.0f;
     if (filter < p.epilogue.columns) sum = gather(x, weights, static_cast<int>(n), h, w, filter, p);
     epilogue_1(p.epilogue, {bias, residual, y}, pixel, filter, sum);

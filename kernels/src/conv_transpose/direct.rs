@@ -1,18 +1,39 @@
 //! When and how `direct.cu` runs: any transposed convolution.
 
-use super::geometry::{Edge, TransposedParams, channels, filters, least_cost, site_of, weight_dtype};
+use super::geometry::{Edge, channels, filters, least_cost, site_of, weight_dtype};
 use crate::catalog::Kernel;
-use crate::epilogue::{bias_len, epilogue_args};
+use crate::epilogue::{EpilogueParams, bias_len, epilogue_args};
 use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
 use crate::site::{Site, vector_width};
 use crate::target::{Arch, Target};
 use crate::weights::Packing;
+use bytemuck::{Pod, Zeroable};
 use limpid_graph::ir::Precision;
 use limpid_graph::tensor::DType;
 
 /// One output element a thread.
 pub struct Direct;
+
+/// `DirectParams` of direct.cu.
+#[repr(C)]
+#[derive(Clone, Copy, Pod, Zeroable)]
+struct Params {
+    x_pitch: i64,
+    x_extent: [i32; 2],
+    kernel: [i32; 2],
+    stride: [i32; 2],
+    dilation: [i32; 2],
+    pad: [i32; 2],
+    channels: i32,
+    filters: i32,
+    threads: u32,
+    lanes: Divisor,
+    columns: Divisor,
+    rows: Divisor,
+    epilogue: EpilogueParams,
+    reserved: u32,
+}
 
 /// Threads of a block.
 const THREADS: u32 = 128;
@@ -41,13 +62,28 @@ impl Kernel for Direct {
         let width = vector_width(x.dtype);
         let vector = if channels % width == 0 { width } else { 1 };
         // Nothing is padded: with a channel or a filter a group, padding would outweigh the weights.
-        let params = TransposedParams::new(site, channels, filters);
         let lanes = y.padded_channels();
         let count = y.pixels() * u64::from(lanes);
+        let signed = |pair: [u32; 2]| pair.map(|v| v as i32);
+        let params = Params {
+            x_pitch: i64::from(x.pitch),
+            x_extent: signed([x.h, x.w]),
+            kernel: signed(site.kernel),
+            stride: signed(site.stride),
+            dilation: signed(site.dilation),
+            pad: signed(site.pad),
+            channels: channels as i32,
+            filters: filters as i32,
+            threads: count as u32,
+            lanes: Divisor::new(lanes),
+            columns: Divisor::new(y.w),
+            rows: Divisor::new(y.h),
+            epilogue: EpilogueParams::image(&site.epilogue, y),
+            reserved: 0,
+        };
         let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
         args.extend(epilogue_args(&site.epilogue));
-        args.extend([Arg::params(&params), Arg::params(&(count as u32))]);
-        args.extend([lanes, y.w, y.h].map(|extent| Arg::params(&Divisor::new(extent))));
+        args.push(Arg::params(&params));
         let launch = Launch::linear(unit(x.dtype, weights, vector), count, THREADS, args)?;
         // Every thread reads its own rows of weights, so long sums run at the speed of L1.
         let efficiency = 0.4 / (1.0 + channels as f32 / 32.0);

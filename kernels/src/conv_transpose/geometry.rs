@@ -3,55 +3,9 @@
 use crate::epilogue::EpilogueParams;
 use crate::launch::CandidateCost;
 use crate::site::{ConvTransposeSite, EpilogueSite, Image, Site, vector_width};
-use bytemuck::{Pod, Zeroable};
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Cost, Epilogue};
 use limpid_graph::tensor::DType;
-
-/// `TransposedParams` of transposed.cuh.
-#[repr(C)]
-#[derive(Clone, Copy, Pod, Zeroable)]
-pub(super) struct TransposedParams {
-    x_pitch: i64,
-    pictures: i32,
-    x_extent: [i32; 2],
-    y_extent: [i32; 2],
-    kernel: [i32; 2],
-    stride: [i32; 2],
-    dilation: [i32; 2],
-    pad: [i32; 2],
-    channels: i32,
-    filters: i32,
-    groups: i32,
-    weight_channels: i32,
-    weight_filters: i32,
-    epilogue: EpilogueParams,
-    reserved: u32,
-}
-
-impl TransposedParams {
-    /// For weights packed to these many channels and filters a group.
-    pub(super) fn new(site: &ConvTransposeSite, weight_channels: u32, weight_filters: u32) -> Self {
-        let signed = |pair: [u32; 2]| pair.map(|v| v as i32);
-        Self {
-            x_pitch: i64::from(site.x.pitch),
-            pictures: site.x.n as i32,
-            x_extent: signed([site.x.h, site.x.w]),
-            y_extent: signed([site.y.h, site.y.w]),
-            kernel: signed(site.kernel),
-            stride: signed(site.stride),
-            dilation: signed(site.dilation),
-            pad: signed(site.pad),
-            channels: channels(site) as i32,
-            filters: filters(site) as i32,
-            groups: site.groups as i32,
-            weight_channels: weight_channels as i32,
-            weight_filters: weight_filters as i32,
-            epilogue: EpilogueParams::image(&site.epilogue, &site.y),
-            reserved: 0,
-        }
-    }
-}
 
 /// Input channels of a group.
 pub(super) fn channels(site: &ConvTransposeSite) -> u32 {
@@ -70,6 +24,9 @@ pub(super) fn site_of(site: &Site) -> Result<&ConvTransposeSite, String> {
     if groups == 0 || !x.c.is_multiple_of(groups) || !y.c.is_multiple_of(groups) {
         return Err(format!("needs channels that divide into {groups} groups, got {} and {}", x.c, y.c));
     }
+    if site.precision == Precision::Int8 {
+        return Err("computes in floating point, the site asks for int8".to_owned());
+    }
     if !x.dtype.is_float() {
         return Err(format!("needs an f16 or f32 input, got {}", x.dtype));
     }
@@ -87,45 +44,6 @@ pub(super) fn site_of(site: &Site) -> Result<&ConvTransposeSite, String> {
 /// What weights are stored as: f16 only where both factors are meant to be.
 pub(super) fn weight_dtype(site: &ConvTransposeSite) -> DType {
     if site.precision == Precision::Fp16 { site.x.dtype } else { DType::F32 }
-}
-
-/// What tiled kernels ask of the channels: whole vectors of `width` in, of 8 out.
-pub(super) fn check_groups(site: &ConvTransposeSite, width: u32) -> Result<(), String> {
-    let (channels, filters) = (channels(site), filters(site));
-    if site.groups > 1 && (channels % width != 0 || filters % 8 != 0) {
-        return Err(format!(
-            "needs groups of a multiple of {width} channels and of 8 filters, got {channels} and {filters}"
-        ));
-    }
-    Ok(())
-}
-
-/// The grid of conv_transpose/phase.cuh: tiles of the largest phase's pixels, tiles of filters, phases and groups.
-pub(super) fn phase_grid(site: &ConvTransposeSite, block_m: u32, block_n: u32) -> Result<[u32; 3], String> {
-    let [stride_h, stride_w] = site.stride;
-    let largest = u64::from(site.y.n) * u64::from(site.y.h.div_ceil(stride_h)) * u64::from(site.y.w.div_ceil(stride_w));
-    let columns = if site.groups == 1 { site.y.padded_channels() } else { filters(site) };
-    let grid =
-        [largest.div_ceil(u64::from(block_m)) as u32, columns.div_ceil(block_n), stride_h * stride_w * site.groups];
-    if grid[0] == 0 || grid[1] == 0 || grid[2] == 0 {
-        return Err("nothing to do: an extent is 0".to_owned());
-    }
-    if grid[1] > 65_535 || grid[2] > 65_535 {
-        return Err(format!(
-            "takes up to 65535 phases and groups and tiles of filters, got {} and {}",
-            grid[2], grid[1]
-        ));
-    }
-    Ok(grid)
-}
-
-/// What a tiled kernel computes and moves, partial tiles included.
-pub(super) fn tiled_cost(site: &ConvTransposeSite, grid: [u32; 3], block_m: u32, block_n: u32) -> CandidateCost {
-    let blocks: u64 = grid.iter().map(|&g| u64::from(g)).product();
-    let [taps, phases] = [site.kernel, site.stride].map(|[h, w]| u64::from(h) * u64::from(w));
-    let depth = u64::from(channels(site)) * taps.div_ceil(phases);
-    let flops = 2 * blocks * u64::from(block_m) * u64::from(block_n) * depth;
-    CandidateCost { flops, ..least_cost(site, blocks) }
 }
 
 /// x, y, the residual and the weights once; one multiplication a tap, input pixel, channel and filter.
@@ -202,5 +120,18 @@ impl Edge {
             // Phases without a single tap: the stride is longer than the kernel.
             edge([2, 3], [1, 2], [3, 2], [1, 3], [0, 1], [1, 0]),
         ]
+    }
+
+    /// For the tiled kernels: the windows without and with groups, sizes around the tiles, several steps of depth.
+    pub(super) fn tiled(precision: Precision, dtype: DType) -> Vec<Site> {
+        let mut edges = Self::windows(5, 3, 1);
+        edges.extend(Self::windows(32, 16, 2));
+        for (w, c, filters) in [(31, 17, 33), (63, 31, 63), (64, 64, 64), (65, 100, 65), (129, 40, 129)] {
+            edges.push(Self::doubling([1, 1, w, c], filters));
+        }
+        let mut sites: Vec<Site> = edges.iter().map(|edge| edge.site(precision, dtype, true)).collect();
+        let other = if dtype == DType::F16 { DType::F32 } else { DType::F16 };
+        sites.push(Self::doubling([1, 3, 3, 9], 7).site(precision, other, false));
+        sites
     }
 }

@@ -3,6 +3,7 @@
 mod direct;
 mod geometry;
 mod mma;
+mod phase;
 mod simt;
 
 pub use direct::Direct;

@@ -26,6 +26,9 @@ fn site_of(site: &Site) -> Result<&ConvSite, String> {
     if x.c == 0 || !y.c.is_multiple_of(x.c) {
         return Err(format!("needs a multiple of {} filters, got {}", x.c, y.c));
     }
+    if site.precision == Precision::Int8 {
+        return Err("computes in floating point, the site asks for int8".to_owned());
+    }
     if !x.dtype.is_float() {
         return Err(format!("needs an f16 or f32 input, got {}", x.dtype));
     }

@@ -35,8 +35,11 @@ struct Params {
 /// Threads of a block.
 const THREADS: u32 = 128;
 
-/// Kernel, stride, and the tiles that keep its sums and one filter row in registers: TILE_H by TILE_W.
-const WINDOWS: [(u32, u32, &[(u32, u32)]); 5] = [
+/// TILE_H by TILE_W.
+type Tiles = &'static [(u32, u32)];
+
+/// Kernel, stride, and the tiles whose sums fit into registers together with one row of the filter.
+const WINDOWS: [(u32, u32, Tiles); 5] = [
     (3, 1, &[(1, 2), (1, 4), (2, 4)]),
     (3, 2, &[(1, 2), (1, 4)]),
     (5, 1, &[(1, 2), (1, 4)]),
@@ -57,7 +60,7 @@ fn unit(dtype: DType, kernel: u32, stride: u32, (tile_h, tile_w): (u32, u32)) ->
 }
 
 /// The tiles for a site's window.
-fn tiles(site: &ConvSite) -> Result<&'static [(u32, u32)], String> {
+fn tiles(site: &ConvSite) -> Result<Tiles, String> {
     if site.y.c != site.x.c {
         return Err(format!("needs one filter a channel, got {}", site.y.c / site.x.c));
     }

@@ -228,9 +228,9 @@ struct Output {
 // Brings a warp's sums out: slab by slab through shared memory, where lanes exchange their scattered numbers for
 // eight neighbours in a row, so that memory is read and written in full 16-byte vectors. The loops are rolled,
 // with a selection where registers cannot be indexed: an epilogue is long, and this way exists once.
-template <class Warp>
-__device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& work, const Output& output,
-                                           uint4* shared) {
+// `Out` is `Output`, or what puts rows elsewhere.
+template <class Warp, class Out>
+__device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& work, const Out& output, uint4* shared) {
     constexpr int EIGHTHS = WARP_N / 8;
     constexpr int ITEMS = (Warp::SLAB_ROWS * EIGHTHS + 31) / 32;
     const int lane = threadIdx.x % 32, index = threadIdx.x / 32;

@@ -56,7 +56,7 @@ __device__ __forceinline__ void store(f16* to, const float (&x)[N]) {
 
 // x = value in every lane.
 template <int N>
-__device__ __forceinline__ void fill(float (&x)[N], float value) {
+__device__ __forceinline__ void splat(float (&x)[N], float value) {
 #pragma unroll
     for (int i = 0; i < N; ++i) x[i] = value;
 }

@@ -51,17 +51,16 @@ __device__ __forceinline__ void read_tile(Y_TYPE* tile, const X_TYPE* x, int row
     for (int i = threadIdx.x; i < VECTORS * TILE; i += THREADS) {
         const int row = i % VECTORS * VECTOR_X;
         const int column = i / VECTORS;
-        // Beyond the matrix there are zeros; those behind its columns become y's padding lanes.
-        const bool exists = column0 + column < static_cast<int>(p.columns);
-        const int count = exists ? min(VECTOR_X, static_cast<int>(p.rows) - (row0 + row)) : 0;
+        // Columns beyond the last are zeros, which become y's padding.
+        const int rows = column0 + column < static_cast<int>(p.columns) ? static_cast<int>(p.rows) - (row0 + row) : 0;
         const X_TYPE* from = x + (column0 + column) * p.x_pitch + row0 + row;
         Vector<X_TYPE, VECTOR_X> v = {};
-        if (p.x_whole && count == VECTOR_X) {
+        if (p.x_whole && rows >= VECTOR_X) {
             v = load_vector<VECTOR_X>(from);
         } else {
 #pragma unroll
             for (int j = 0; j < VECTOR_X; ++j) {
-                if (j < count) v.lane[j] = from[j];
+                if (j < rows) v.lane[j] = from[j];
             }
         }
 #pragma unroll
@@ -93,7 +92,7 @@ __device__ __forceinline__ void write_tile(Y_TYPE* y, const Y_TYPE* tile, int ro
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     transpose(const X_TYPE* __restrict__ x, Y_TYPE* __restrict__ y, const TransposeParams p) {
-    __shared__ __align__(16) Y_TYPE tile[TILE * TILE];
+    __align__(16) __shared__ Y_TYPE tile[TILE * TILE];
     const int row0 = static_cast<int>(blockIdx.x) * TILE;
     const int column0 = static_cast<int>(blockIdx.y) * TILE;
     for (uint32_t batch = blockIdx.z; batch < p.batches; batch += gridDim.z) {

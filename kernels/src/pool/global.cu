@@ -43,13 +43,13 @@ __device__ __forceinline__ void reduce_slice(float (&result)[VECTOR], const TYPE
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     global_pool(const TYPE* __restrict__ x, TYPE* __restrict__ y, const GlobalPoolParams p) {
-    __shared__ __align__(16) float partial[SLICES][SLAB][VECTOR];
+    __align__(16) __shared__ float partial[SLICES][SLAB][VECTOR];
     const int column = threadIdx.x % SLAB;
     const int slice = threadIdx.x / SLAB;
     const int vector = static_cast<int>(blockIdx.x) * SLAB + column;
     for (int picture = blockIdx.y; picture < p.pictures; picture += gridDim.y) {
         float result[VECTOR];
-        fill(result, AVERAGE ? 0.0f : minus_infinity());
+        splat(result, AVERAGE ? 0.0f : minus_infinity());
         if (vector < p.channel_vectors) {
             reduce_slice(result, x + static_cast<int64_t>(picture) * p.pixels * p.x_pitch + vector * VECTOR, slice, p);
         }

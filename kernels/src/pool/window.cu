@@ -60,7 +60,7 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     const int h0 = static_cast<int>(take_index(n, p.rows)) * p.stride_h - p.pad_h;
 
     float result[VECTOR];
-    fill(result, AVERAGE ? 0.0f : minus_infinity());
+    splat(result, AVERAGE ? 0.0f : minus_infinity());
     for (int r = 0; r < p.kernel_h; ++r) {
         const int h = h0 + r * p.dilation_h;
         if (h < 0 || h >= p.x_h) continue;

@@ -87,7 +87,7 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     float v[VECTOR];
     const bool outside = h < 0.0f || h > static_cast<float>(p.x_h - 1) || w < 0.0f || w > static_cast<float>(p.x_w - 1);
     if (p.extrapolate && outside) {
-        fill(v, p.extrapolation);
+        splat(v, p.extrapolation);
     } else {
         sample(v, x + static_cast<int64_t>(n) * p.x_h * p.x_w * p.x_pitch + channel, h, w, p);
     }

@@ -21,7 +21,7 @@ __device__ __forceinline__ void read_line(float (&v)[VECTORS][VECTOR], const X_T
 #pragma unroll
     for (int k = 0; k < VECTORS; ++k) {
         const int first = (k * LANES + lane) * VECTOR;
-        fill(v[k], minus_infinity());
+        splat(v[k], minus_infinity());
         if (first + VECTOR <= length) {
             load(v[k], x + first);
         } else {

@@ -49,7 +49,7 @@ impl Kernel for Rows {
         let padded = site.y.zero_lanes + lines.length;
         let fitting = |&(lanes, vectors): &(u32, u32)| lanes * vectors * vector >= padded;
         let shapes = shapes(vector);
-        let Some(first) = shapes.iter().position(|s| fitting(s)) else {
+        let Some(first) = shapes.iter().position(fitting) else {
             let most = shapes.last().map_or(0, |(lanes, vectors)| lanes * vectors * vector);
             return Err(format!("takes lines of up to {most} elements, got {padded}"));
         };

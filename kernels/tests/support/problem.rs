@@ -156,7 +156,8 @@ impl Problem {
                 Self::plain(inputs, Layout { view: site.y.clone(), offset: site.y_offset }, want, None)
             }
             Site::Fill(site) => {
-                let want = vec![reference::cast(f64::from(site.value), DType::F32, site.y.dtype); site.y.len() as usize];
+                let want =
+                    vec![reference::cast(f64::from(site.value), DType::F32, site.y.dtype); site.y.len() as usize];
                 Self::plain(inputs, Layout::new(&site.y), want, None)
             }
             Site::Axis(site) => Self::axis(site, inputs),

@@ -57,22 +57,21 @@ pub fn elementwise(site: &ElementwiseSite, inputs: &[Vec<f64>]) -> Vec<f64> {
     (0..site.y.len() as usize).map(value).collect()
 }
 
-/// ONNX's Cast. A float goes toward zero to the integer it is nearest to of those that the type holds; an integer
-/// keeps its low bits; anything but zero is true; to floats to nearest even.
+/// ONNX's Cast: floats to integers toward zero, integers to narrower ones by their low bits, to bool anything but
+/// zero, to floats to nearest even.
 pub fn cast(x: f64, from: DType, to: DType) -> f64 {
-    let wraps = |bits: u32| {
-        let low = (x as i64) << (64 - bits);
-        if to == DType::U8 { (low as u64 >> (64 - bits)) as f64 } else { (low >> (64 - bits)) as f64 }
-    };
+    let whole = x as i64;
     match to {
         DType::F32 => f64::from(x as f32),
         DType::F16 => half::f16::from_f64(x).to_f64(),
         DType::Bool => f64::from(u8::from(x != 0.0)),
-        _ if !from.is_float() => wraps(to.size() as u32 * 8),
+        DType::I8 if !from.is_float() => f64::from(whole as i8),
+        DType::U8 if !from.is_float() => f64::from(whole as u8),
+        DType::I32 if !from.is_float() => f64::from(whole as i32),
         DType::I8 => f64::from(x as i8),
         DType::U8 => f64::from(x as u8),
         DType::I32 => f64::from(x as i32),
-        DType::I64 => x as i64 as f64,
+        DType::I64 => whole as f64,
     }
 }
 

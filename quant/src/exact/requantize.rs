@@ -2,7 +2,6 @@
 
 use super::activate;
 use limpid_graph::ops::Epilogue;
-use serde::{Deserialize, Serialize};
 
 /// Products of 8-bit integers that an i32 holds whatever they are: 128·127·132104 < 2^31.
 pub const MAX_TERMS: usize = (i32::MAX / (128 * 127)) as usize;
@@ -73,7 +72,7 @@ pub fn requantize_all(values: &[i8], from: f32, to: f32) -> Vec<i8> {
 }
 
 /// The epilogue of an INT8 product: from accumulators to the output's integers or reals. See [`super`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Requantize {
     /// `scale_x · scale_w[k]`, one per output channel.
     pub scales: Vec<f32>,

