@@ -69,3 +69,94 @@ pub fn offers(site: &Site, target: &Target) -> Offers {
     }
     offers
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::{AxisOp, AxisSite, CopySite, View};
+    use crate::source;
+    use limpid_graph::tensor::DType;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn kernels_are_named_after_their_sources() {
+        let names: BTreeSet<&str> = KERNELS.iter().map(|kernel| kernel.name()).collect();
+        assert_eq!(names.len(), KERNELS.len());
+        for name in names {
+            assert!(source::text(&format!("{name}.cu")).is_some(), "{name} has no source");
+        }
+    }
+
+    #[test]
+    fn whatever_is_launched_was_announced() {
+        for arch in Arch::TESTED {
+            let target = Target::typical(arch);
+            for kernel in KERNELS {
+                let announced: BTreeSet<CompileUnit> = kernel.units(arch).into_iter().collect();
+                assert_eq!(announced.len(), kernel.units(arch).len(), "{} announces a unit twice", kernel.name());
+                let candidates =
+                    kernel.edge_sites().into_iter().filter_map(|site| kernel.candidates(&site, &target).ok());
+                for launch in candidates.flatten().flat_map(|candidate| candidate.launches) {
+                    assert!(
+                        announced.contains(&launch.unit),
+                        "{} launches {:?} unannounced",
+                        kernel.name(),
+                        launch.unit
+                    );
+                    assert!(launch.shared_bytes <= target.shared_per_block, "{}", kernel.name());
+                }
+            }
+        }
+    }
+
+    /// A small image of these channels with its dims in any order, padding lanes and all.
+    fn orders(channels: u32, dtype: DType) -> Vec<View> {
+        let pitch = channels.next_multiple_of(8);
+        let image = [(2, 15 * pitch), (3, 5 * pitch), (5, pitch), (channels, 1)];
+        let mut orders = Vec::new();
+        for first in 0..4 {
+            for second in (0..4).filter(|d| *d != first) {
+                for third in (0..4).filter(|d| ![first, second].contains(d)) {
+                    let order = [first, second, third, 6 - first - second - third];
+                    orders.push(View {
+                        dims: order.map(|d: usize| image[d].0).to_vec(),
+                        strides: order.map(|d: usize| i64::from(image[d].1)).to_vec(),
+                        dtype,
+                        zero_lanes: pitch - channels,
+                    });
+                }
+            }
+        }
+        orders
+    }
+
+    #[test]
+    fn every_axis_of_every_layout_is_taken() {
+        let target = Target::typical(Arch(80));
+        for channels in [1, 3, 8] {
+            for x in orders(channels, DType::F16) {
+                for op in [AxisOp::Softmax, AxisOp::LogSoftmax, AxisOp::Mean, AxisOp::ArgMax, AxisOp::ArgMaxLast] {
+                    let reduced = || {
+                        let outer = &x.dims[..3];
+                        let dtype = if op == AxisOp::Mean { DType::F16 } else { DType::I64 };
+                        View::dense(&[outer[0], outer[1], outer[2], 1], dtype)
+                    };
+                    let keeps = matches!(op, AxisOp::Softmax | AxisOp::LogSoftmax);
+                    let y = if keeps { x.clone() } else { reduced() };
+                    let offers = offers(&Site::Axis(AxisSite { op, x: x.clone(), y }), &target);
+                    assert!(!offers.candidates.is_empty(), "{op:?} of {x:?}: {:?}", offers.refusals);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_copy_is_taken() {
+        let target = Target::typical(Arch(80));
+        for x in orders(3, DType::F32) {
+            let y = View { zero_lanes: 0, ..View::dense(&x.dims, DType::F16) };
+            let offers = offers(&Site::Copy(CopySite { x, x_offset: 0, y, y_offset: 0 }), &target);
+            assert!(!offers.candidates.is_empty(), "{:?}", offers.refusals);
+        }
+    }
+}
