@@ -22,7 +22,8 @@ const ARCHS: [Arch; 2] = [Arch(80), Arch(75)];
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let listing = std::env::args().any(|arg| arg == "--list");
-    let selected = KERNELS.iter().filter(|k| filters.is_empty() || filters.iter().any(|f| k.name().contains(f.as_str())));
+    let selected =
+        KERNELS.iter().filter(|k| filters.is_empty() || filters.iter().any(|f| k.name().contains(f.as_str())));
     if listing {
         selected.for_each(|kernel| println!("{}: test", kernel.name()));
         return ExitCode::SUCCESS;
