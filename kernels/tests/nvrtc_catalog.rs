@@ -1,0 +1,133 @@
+//! Every kernel and every tactic of the catalog through real NVRTC, for every architecture, without a GPU: it compiles
+//! without a warning, keeps everything in registers, and takes the arguments that its launches pass.
+//!
+//! `cargo test -p limpid-kernels --test nvrtc_catalog` compiles all; names select kernels and architectures, as in
+//! `… --test nvrtc_catalog -- softmax sm_90`. What is compiled is kept under `target/tmp`, so that only what changed
+//! is compiled again. It has its own `main` so that it can list kernels with their counts and times.
+
+use limpid_kernels::catalog::{KERNELS, Kernel};
+use limpid_kernels::device::{Compiler, CubinCache, DeviceError};
+use limpid_kernels::launch::{Arg, CompileUnit, Launch};
+use limpid_kernels::target::{Arch, Target};
+use rayon::prelude::*;
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Room for the cubins of all kernels, several versions of them.
+const CACHE_BYTES: u64 = 1 << 30;
+/// Failures shown of one kernel; more of them say little more.
+const SHOWN: usize = 8;
+
+fn main() -> ExitCode {
+    let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
+    let (arch_filters, kernel_filters): (Vec<_>, Vec<_>) = filters.iter().partition(|filter| filter.starts_with("sm_"));
+    let kernels = || {
+        let wanted = |name: &str| kernel_filters.is_empty() || kernel_filters.iter().any(|f| name.contains(f.as_str()));
+        KERNELS.iter().filter(move |kernel| wanted(kernel.name()))
+    };
+    if std::env::args().any(|arg| arg == "--list") {
+        kernels().for_each(|kernel| println!("{}: test", kernel.name()));
+        return ExitCode::SUCCESS;
+    }
+    let compiler = match Compiler::new() {
+        Ok(compiler) => compiler,
+        Err(error @ DeviceError::NoNvrtc { .. }) if std::env::var_os("LIMPID_REQUIRE_NVRTC").is_none() => {
+            println!("SKIPPED, this test compiles with NVRTC: {error}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            println!("NVRTC is needed and does not work: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let cache = CubinCache::in_folder(concat!(env!("CARGO_TARGET_TMPDIR"), "/nvrtc_catalog"), CACHE_BYTES);
+    let start = Instant::now();
+    let wanted = |arch: &&Arch| arch_filters.is_empty() || arch_filters.iter().any(|f| **f == arch.to_string());
+    let archs: Vec<Arch> = Arch::TESTED.iter().filter(wanted).copied().collect();
+    let failed = kernels().filter(|kernel| !check_kernel(&compiler, &cache, **kernel, &archs)).count();
+    println!("nvrtc catalog: {failed} kernels failed, {:.1} s", start.elapsed().as_secs_f32());
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// True if every unit compiles as it should for each of the architectures.
+fn check_kernel(compiler: &Compiler, cache: &CubinCache, kernel: &dyn Kernel, archs: &[Arch]) -> bool {
+    let start = Instant::now();
+    let mut jobs: Vec<(Arch, CompileUnit, Vec<Launch>)> = Vec::new();
+    for &arch in archs {
+        let launches = edge_launches(kernel, arch);
+        let units: BTreeSet<CompileUnit> = kernel.units(arch).into_iter().collect();
+        jobs.extend(units.into_iter().map(|unit| {
+            let own = launches.iter().filter(|launch| launch.unit == unit).cloned().collect();
+            (arch, unit, own)
+        }));
+    }
+    let check = |(arch, unit, launches): &(Arch, CompileUnit, Vec<Launch>)| {
+        check_unit(compiler, cache, *arch, unit, launches)
+            .err()
+            .map(|what| format!("{arch} {:?}: {what}", unit.defines))
+    };
+    let failures: Vec<String> = jobs.par_iter().filter_map(check).collect();
+    let word = if failures.is_empty() && !jobs.is_empty() { "ok" } else { "FAILED" };
+    println!("{:24} {:4} units {:6.1} s  {word}", kernel.name(), jobs.len(), start.elapsed().as_secs_f32());
+    for failure in failures.iter().take(SHOWN) {
+        println!("  {failure}");
+    }
+    if failures.len() > SHOWN {
+        println!("  … and {} more", failures.len() - SHOWN);
+    }
+    failures.is_empty() && !jobs.is_empty()
+}
+
+/// What the kernel launches at its edge sites.
+fn edge_launches(kernel: &dyn Kernel, arch: Arch) -> Vec<Launch> {
+    let target = Target::typical(arch);
+    let candidates = kernel.edge_sites().into_iter().filter_map(|site| kernel.candidates(&site, &target).ok());
+    candidates.flatten().flat_map(|candidate| candidate.launches).collect()
+}
+
+fn check_unit(
+    compiler: &Compiler,
+    cache: &CubinCache,
+    arch: Arch,
+    unit: &CompileUnit,
+    launches: &[Launch],
+) -> Result<(), String> {
+    let cubin = cache.get(compiler, unit, arch).map_err(|error| describe(&error))?;
+    if let Some(warning) = cubin.log.lines().find(|line| line.contains("warning")) {
+        return Err(warning.to_owned());
+    }
+    let resources = &cubin.resources;
+    let registers = resources.registers.unwrap_or(0);
+    if (resources.spill_bytes, resources.stack_bytes) != (Some(0), Some(0)) {
+        let [spilled, stack] = [resources.spill_bytes, resources.stack_bytes].map(|bytes| bytes.unwrap_or(0));
+        return Err(format!("{spilled} bytes spilled, {stack} bytes of stack, {registers} registers"));
+    }
+    for launch in launches {
+        let sizes: Vec<u32> = launch.args.iter().map(size).collect();
+        if sizes != resources.parameters {
+            return Err(format!("takes parameters of {:?} bytes, is passed {sizes:?}", resources.parameters));
+        }
+        let threads: u32 = launch.block.iter().product();
+        if registers.next_multiple_of(8) * threads.next_multiple_of(128) > 65_536 {
+            return Err(format!("{threads} threads of {registers} registers do not fit"));
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of an argument.
+fn size(arg: &Arg) -> u32 {
+    match arg {
+        Arg::Pointer(_) | Arg::Null => 8,
+        Arg::Bytes(bytes) => bytes.len() as u32,
+    }
+}
+
+/// The part of a compiler's message that fits under a kernel's line.
+fn describe(error: &DeviceError) -> String {
+    match error {
+        DeviceError::Compile { log, .. } => log.lines().find(|line| line.contains("error")).unwrap_or(log).to_owned(),
+        other => other.to_string(),
+    }
+}
