@@ -69,3 +69,28 @@ fn the_trained_network_runs_as_planned() {
     let error = error_of(&half, Arch(80), &[1, 1, 28, 28], &emulator);
     assert!(error <= 5e-3, "fp16: relative L2 {error}");
 }
+
+/// Networks that PyTorch exported, each about other operators and layouts. Extents beside the batch are the file's.
+#[test]
+fn exported_networks_run_as_planned() {
+    let Some(emulator) = emulator() else { return };
+    let names = ["mobilenet.legacy", "unet.legacy", "resize.legacy", "squeeze_excite.legacy", "dilated.legacy"];
+    for name in names {
+        let (graph, _) = read(&format!("exports/{name}.onnx"));
+        let shape: Vec<usize> = graph.fact(graph.inputs[0]).shape.iter().map(|d| d.as_usize().unwrap_or(1)).collect();
+        let error = error_of(&graph, Arch(80), &shape, &emulator);
+        assert!(error <= 1e-5, "{name}: relative L2 {error}");
+    }
+}
+
+/// What normalizes before it activates keeps its BatchNorm as a scale and a shift; Turing has no `cp.async`.
+#[test]
+fn unfused_networks_run_as_planned_on_turing() {
+    let Some(emulator) = emulator() else { return };
+    let mut model = onnx::load(&data("fashion/fashion.onnx")).expect("the model is fine");
+    let disabled: Vec<String> = ["fold_batch_norm", "fuse_activation", "fuse_residual"].map(str::to_owned).to_vec();
+    limpid_graph::passes::optimize(&mut model.graph, &mut model.ledger, &disabled).expect("rules keep graphs valid");
+    limpid_quant::fp16::convert(&mut model.graph, &mut model.ledger, None).expect("it converts");
+    let error = error_of(&model.graph, Arch(75), &[1, 1, 28, 28], &emulator);
+    assert!(error <= 5e-3, "relative L2 {error}");
+}

@@ -64,7 +64,7 @@ fn pictures_of_any_format_are_stacked() {
 fn arrays_of_pictures_go_the_way_of_pictures() {
     let (files, graph) = (Files::new(), graph(&[PICTURES]));
     let path = files.picture("a.png", 6, 8);
-    let from_file = read(&graph, &[path.clone()]).expect("a picture");
+    let from_file = read(&graph, std::slice::from_ref(&path)).expect("a picture");
     let pixels = image::open(&path).expect("a picture").to_rgb8().into_raw();
     let array = Tensor::new(&[1, 8, 6, 3], pixels).expect("a tensor");
     let from_memory = from_array(&graph, "pixels", array.clone(), &Preprocessing::default()).expect("a picture");
@@ -103,13 +103,22 @@ fn several_inputs_are_told_apart_by_name() {
     assert_eq!(read(&graph, &named).expect("both").inputs, [left, right]);
 
     assert!(matches!(read(&graph, &named[..1]), Err(InputError::Missing(name)) if name == "left"));
-    assert!(matches!(read(&graph, &[left_file.clone()]), Err(InputError::Unnamed { count: 2, .. })));
+    assert!(matches!(read(&graph, std::slice::from_ref(&left_file)), Err(InputError::Unnamed { count: 2, .. })));
     let short = files.array("s.npy", &[("", &random(DType::I64, &[2, 2], 2))]);
     let uneven = [format!("right={short}"), format!("left={left_file}")];
     assert!(matches!(read(&graph, &uneven), Err(InputError::Samples { count: 3, other: 2, .. })));
     let picture = [format!("left={}", files.picture("a.png", 4, 4)), format!("right={right_file}")];
     let error = read(&graph, &picture).expect_err("no place for pictures");
     assert!(matches!(&error, InputError::Preprocessing { input, .. } if input == "left"), "{error}");
+}
+
+#[test]
+fn an_input_without_axes_takes_one_number() {
+    let (files, graph) = (Files::new(), graph(&[("scale", DType::F32, &[])]));
+    let number = files.array("n.npy", &[("", &Tensor::scalar(2.5f32))]);
+    let sample = read(&graph, std::slice::from_ref(&number)).expect("a number");
+    assert_eq!((sample.inputs, sample.names), (vec![Tensor::scalar(2.5f32)], vec!["n.npy".to_owned()]));
+    assert!(matches!(read(&graph, &[number.clone(), number]), Err(InputError::Shape { .. })));
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 struct Source {
     path: String,
     text: String,
+    /// True if it is compiled into tests only.
+    test: bool,
 }
 
 impl Source {
@@ -25,7 +27,21 @@ impl Source {
     }
 
     fn is_test(&self) -> bool {
-        self.path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches"))
+        self.test
+    }
+
+    /// The files of modules that this one declares for tests only.
+    fn test_modules(&self) -> Vec<String> {
+        let folder = match self.path.rsplit_once('/') {
+            Some((folder, "mod.rs" | "lib.rs" | "main.rs")) => folder.to_owned(),
+            _ => self.path.trim_end_matches(".rs").to_owned(),
+        };
+        let lines: Vec<&str> = self.text.lines().map(str::trim).collect();
+        let declared = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]").filter_map(|pair| {
+            let (_, name) = pair[1].split_once("mod ")?;
+            Some(format!("{folder}/{}.rs", name.strip_suffix(';')?))
+        });
+        declared.collect()
     }
 }
 
@@ -41,9 +57,13 @@ fn sources() -> Vec<Source> {
     let read = |path: PathBuf| {
         let relative = path.strip_prefix(root()).expect("walked from the root");
         let text = fs::read_to_string(&path).ok()?;
-        Some(Source { path: relative.to_string_lossy().replace('\\', "/"), text })
+        let path = relative.to_string_lossy().replace('\\', "/");
+        let test = path.split('/').any(|part| matches!(part, "tests" | "tests.rs" | "benches"));
+        Some(Source { path, text, test })
     };
-    let sources: Vec<Source> = paths.into_iter().filter_map(read).collect();
+    let mut sources: Vec<Source> = paths.into_iter().filter_map(read).collect();
+    let for_tests: Vec<String> = sources.iter().filter(|s| s.is("rs")).flat_map(Source::test_modules).collect();
+    sources.iter_mut().filter(|s| for_tests.contains(&s.path)).for_each(|s| s.test = true);
     assert!(sources.len() > 50, "only {} sources found; is the walk right?", sources.len());
     sources
 }

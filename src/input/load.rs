@@ -212,16 +212,20 @@ fn assemble(graph: &Graph, parts: Vec<Vec<(String, Tensor)>>) -> Result<Sample, 
     let mut names: Option<Vec<String>> = None;
     for (index, parts) in parts.into_iter().enumerate() {
         let Some((first, _)) = parts.first() else { return Err(InputError::Missing(name_of(graph, index).to_owned())) };
-        let expected = parts[0].1.shape()[1..].to_vec();
-        if let Some((other, tensor)) = parts.iter().find(|(_, t)| t.shape()[1..] != expected[..]) {
+        let rest = |tensor: &Tensor| tensor.shape().get(1..).unwrap_or_default().to_vec();
+        let (expected, scalar) = (rest(&parts[0].1), parts[0].1.shape().is_empty());
+        // Numbers without axes cannot be put together, others only if they differ in their first alone.
+        let odd = parts.iter().skip(1).find(|(_, tensor)| scalar || rest(tensor) != expected);
+        if let Some((other, tensor)) = odd {
             return Err(InputError::Shape {
                 path: other.into(),
                 input: name_of(graph, index).to_owned(),
                 found: format!("{:?}", tensor.shape()),
-                expected: format!("the extents of `{first}`, {expected:?} after the first"),
+                expected: format!("the extents of `{first}` after the first, {expected:?}"),
             });
         }
-        let own: Vec<String> = parts.iter().flat_map(|(name, tensor)| numbered(name, tensor.shape()[0])).collect();
+        let count = |tensor: &Tensor| tensor.shape().first().copied().unwrap_or(1);
+        let own: Vec<String> = parts.iter().flat_map(|(name, tensor)| numbered(name, count(tensor))).collect();
         match &names {
             Some(names) if names.len() != own.len() => {
                 return Err(InputError::Samples {

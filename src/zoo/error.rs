@@ -22,7 +22,7 @@ pub enum ZooError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The file cannot be written.
-    #[error("cannot write `{path}`: {source}")]
+    #[error("cannot write `{path}`")]
     Io {
         /// The path as given.
         path: PathBuf,

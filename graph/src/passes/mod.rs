@@ -3,6 +3,7 @@
 //! Each file starts with the picture of what it looks for and the algebra that makes the rewrite right. A rule that
 //! finds its pattern but may not rewrite says why; the ledger keeps that, too.
 
+mod affine_batch_norm;
 mod batch_norm_before_conv;
 mod eliminate_dead;
 mod fold_batch_norm;
@@ -22,6 +23,7 @@ mod net;
 mod property;
 mod remove_identity;
 
+pub use affine_batch_norm::AffineBatchNorm;
 pub use batch_norm_before_conv::BatchNormBeforeConv;
 pub use eliminate_dead::EliminateDead;
 pub use fold_batch_norm::FoldBatchNorm;
@@ -61,6 +63,8 @@ pub const RULES: &[&dyn Rule] = &[
     &FuseActivation,
     &FuseResidual,
     &FuseActivation,
+    // Last of all: what no other rule wanted.
+    &AffineBatchNorm,
     &EliminateDead,
 ];
 

@@ -62,14 +62,14 @@ struct PixelSource {
     }
 
     __device__ __forceinline__ bool valid(int j) const {
+        const int down = r < p.kernel_height ? r * p.dilation_h : BEHIND;
         // An index below 0 becomes a large unsigned one.
-        return static_cast<uint32_t>(top[j] + r * p.dilation_h) < static_cast<uint32_t>(p.height) &&
-               static_cast<uint32_t>(left[j] + s * p.dilation_w) < static_cast<uint32_t>(p.width) &&
-               r < p.kernel_height;
+        return static_cast<uint32_t>(top[j] + down) < static_cast<uint32_t>(p.height) &&
+               static_cast<uint32_t>(left[j] + s * p.dilation_w) < static_cast<uint32_t>(p.width);
     }
     __device__ __forceinline__ const uint4* address(int j) const {
-        const int tap = (r * p.dilation_h * p.width + s * p.dilation_w) * p.pixel_vectors + c;
-        return x + (corner[j] + tap);
+        const uint4* const tap = x + ((r * p.dilation_h * p.width + s * p.dilation_w) * p.pixel_vectors + c);
+        return tap + corner[j];
     }
     __device__ __forceinline__ uint4 read(int j) const { return valid(j) ? *address(j) : zero_vector(); }
 
@@ -82,7 +82,8 @@ struct PixelSource {
     }
 
   private:
-    static constexpr int OUTSIDE = -(1 << 30);
+    // Rows that no picture has, even added up; pictures are less than 2^28 high.
+    static constexpr int OUTSIDE = -(1 << 30), BEHIND = 3 << 29;
 };
 
 // The whole kernel, for any way a warp multiplies.

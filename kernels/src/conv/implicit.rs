@@ -151,6 +151,9 @@ fn check(site: &ConvSite, build: Build) -> Result<(), String> {
     if site.x.bytes() >= 1 << 35 {
         return Err(format!("takes inputs below 32 GiB, got {} bytes", site.x.bytes()));
     }
+    if site.x.h >= 1 << 28 {
+        return Err(format!("takes pictures less than 2^28 high, got {}", site.x.h));
+    }
     if site.y.pixels() >= 1 << 30 {
         return Err(format!("takes fewer than 2^30 output pixels, got {}", site.y.pixels()));
     }

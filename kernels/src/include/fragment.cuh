@@ -78,13 +78,13 @@ struct MmaWarp {
     }
 
     // Loads the first fragments of a tile.
-    __device__ __forceinline__ void start(const uint4* a, const uint4* b) { load(fragments[0], a, b, 0); }
+    __device__ __forceinline__ void start(const uint4* shared, int a, int b) { load(fragments[0], shared, a, b, 0); }
 
     // sums += A·B over one step of BLOCK_K. The next fragments are loaded while the present ones are multiplied.
-    __device__ __forceinline__ void multiply(const uint4* a, const uint4* b) {
+    __device__ __forceinline__ void multiply(const uint4* shared, int a, int b) {
 #pragma unroll
         for (int step = 0; step < STEPS; ++step) {
-            if (step + 1 < STEPS) load(fragments[(step + 1) % 2], a, b, step + 1);
+            if (step + 1 < STEPS) load(fragments[(step + 1) % 2], shared, a, b, step + 1);
             const Fragments& f = fragments[step % 2];
 #pragma unroll
             for (int m = 0; m < TILES_M; ++m) {
@@ -111,15 +111,14 @@ struct MmaWarp {
 
   private:
     // Lane l points at row l%8 of matrix l/8 of the four that an ldmatrix_x4 loads; see the picture above.
-    __device__ __forceinline__ void load(Fragments& f, const uint4* a, const uint4* b, int step) const {
+    __device__ __forceinline__ void load(Fragments& f, const uint4* shared, int a, int b, int step) const {
+        const int at = a + TileA::slot(row + lane % 16, lane / 16);
 #pragma unroll
-        for (int m = 0; m < TILES_M; ++m) {
-            ldmatrix_x4(f.a[m], a + TileA::slot(row + m * 16 + lane % 16, 2 * step + lane / 16));
-        }
+        for (int m = 0; m < TILES_M; ++m) ldmatrix_x4(f.a[m], TileA::shifted(shared, at, 16 * m, 2 * step));
 #pragma unroll
         for (int n = 0; n < TILES_N; n += 2) {
             uint32_t two[4];  // fragments n and n+1
-            load_b(two, b, step, n);
+            load_b(two, shared, b, step, n);
             f.b[n][0] = two[0], f.b[n][1] = two[1];
             f.b[n + 1][0] = two[2], f.b[n + 1][1] = two[3];
         }
@@ -135,20 +134,21 @@ struct MmaWarp {
         }
     }
 
-    __device__ __forceinline__ void load_b(uint32_t (&two)[4], const uint4* b, int step, int n) const {
-        const int first = column + n * 8;
+    __device__ __forceinline__ void load_b(uint32_t (&two)[4], const uint4* shared, int b, int step, int n) const {
         if constexpr (!B_IS_K_BY_N) {
-            ldmatrix_x4(two, b + TileB::slot(first + lane / 16 * 8 + lane % 8, 2 * step + lane / 8 % 2));
+            const int at = b + TileB::slot(column + lane / 16 * 8 + lane % 8, lane / 8 % 2);
+            ldmatrix_x4(two, TileB::shifted(shared, at, 8 * n, 2 * step));
         } else if constexpr (sizeof(typename Math::Element) == 2) {
             // Rows are k, columns are n: `trans` turns each 8x8 matrix on the way.
-            ldmatrix_x4_trans(two, b + TileB::slot(16 * step + lane % 16, first / 8 + lane / 16));
+            const int at = b + TileB::slot(lane % 16, column / 8 + lane / 16);
+            ldmatrix_x4_trans(two, TileB::shifted(shared, at, 16 * step, n));
         } else {
             // There is no transposed ldmatrix for 32-bit numbers: one load each.
-            const uint32_t* const words = reinterpret_cast<const uint32_t*>(b);
+            const int at = b + TileB::slot(lane % 4, column / 4 + lane / 16);
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
-                const int k = 8 * step + lane % 4 + i % 2 * 4, at = first + i / 2 * 8 + lane / 4;
-                two[i] = words[TileB::slot(k, at / 4) * 4 + at % 4];
+                const uint4* const vector = TileB::shifted(shared, at, 8 * step + i % 2 * 4, 2 * n + i / 2 * 2);
+                two[i] = reinterpret_cast<const uint32_t*>(vector)[lane / 4 % 4];
             }
         }
     }

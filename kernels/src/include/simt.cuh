@@ -41,22 +41,24 @@ struct FmaWarp {
     }
 
     // Nothing is loaded ahead: there are enough warps to hide a load from shared memory.
-    __device__ __forceinline__ void start(const uint4*, const uint4*) {}
+    __device__ __forceinline__ void start(const uint4*, int, int) {}
 
     // sums += A·B over one step of BLOCK_K, four k at a time.
-    __device__ __forceinline__ void multiply(const uint4* a, const uint4* b) {
+    __device__ __forceinline__ void multiply(const uint4* shared, int a, int b) {
+        const int at_a = a + TileA::slot(row, 0);
+        const int at_b = b + (B_IS_K_BY_N ? TileB::slot(0, column / 4) : TileB::slot(column, 0));
         // Rolled: unrolled, the swizzled addresses of every v would each take a register through the whole loop.
 #pragma unroll 1
         for (int v = 0; v < VECTORS; ++v) {
             float4 rows[LANE_M];
 #pragma unroll
-            for (int i = 0; i < LANE_M; ++i) rows[i] = vector(a, TileA::slot(row + 8 * i, v));
+            for (int i = 0; i < LANE_M; ++i) rows[i] = vector(TileA::shifted(shared, at_a, 8 * i, v));
             if constexpr (B_IS_K_BY_N) {
 #pragma unroll
                 for (int run = 0; run < RUNS; ++run) {
 #pragma unroll
                     for (int k = 0; k < 4; ++k) {
-                        const float4 x = vector(b, TileB::slot(4 * v + k, column / 4 + 4 * run));
+                        const float4 x = vector(TileB::shifted(shared, at_b, 4 * v + k, 4 * run));
                         const float four[4] = {x.x, x.y, x.z, x.w};
 #pragma unroll
                         for (int i = 0; i < LANE_M; ++i) {
@@ -69,7 +71,7 @@ struct FmaWarp {
             } else {
 #pragma unroll
                 for (int j = 0; j < LANE_N; ++j) {
-                    const float4 x = vector(b, TileB::slot(column + j / 4 * 16 + j % 4, v));
+                    const float4 x = vector(TileB::shifted(shared, at_b, j / 4 * 16 + j % 4, v));
 #pragma unroll
                     for (int i = 0; i < LANE_M; ++i) {
 #pragma unroll
@@ -91,9 +93,7 @@ struct FmaWarp {
     }
 
   private:
-    static __device__ __forceinline__ float4 vector(const uint4* tile, int slot) {
-        return reinterpret_cast<const float4*>(tile)[slot];
-    }
+    static __device__ __forceinline__ float4 vector(const uint4* at) { return *reinterpret_cast<const float4*>(at); }
     static __device__ __forceinline__ float part(const float4& x, int k) {
         return k == 0 ? x.x : k == 1 ? x.y : k == 2 ? x.z : x.w;
     }

@@ -6,8 +6,8 @@
 //
 //   Math    the element type: `Element`, and `WIDTH`, its count in a vector
 //   Source  where a tile comes from: `Layout`, `valid(j)`, `address(j)`, `read(j)`, `advance()`
-//   Warp    what a warp does with two tiles in shared memory: `start(a, b)`, which may load ahead, `multiply(a, b)`,
-//           and `stage(slab, out)` at the end
+//   Warp    what a warp does with the tiles at shared + a and shared + b: `start(shared, a, b)`, which may load
+//           ahead, `multiply(shared, a, b)`, and `stage(slab, out)` at the end
 //
 // Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
 // of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
@@ -43,7 +43,8 @@ static_assert(STAGES == 2, "copies through registers alternate between two buffe
 // For copying, thread t takes the vectors t, t + THREADS, ...: always the same v, in rows ROW_STEP apart.
 template <int ROWS, int ROW_VECTORS>
 struct TileLayout {
-    static_assert(THREADS % ROW_VECTORS == 0 && (ROW_VECTORS & (ROW_VECTORS - 1)) == 0, "columns of threads");
+    static_assert((THREADS & (THREADS - 1)) == 0 && (ROW_VECTORS & (ROW_VECTORS - 1)) == 0, "powers of two");
+    static_assert(THREADS % ROW_VECTORS == 0, "a row of threads covers whole rows of the tile");
     static constexpr int VECTORS = ROW_VECTORS;
     static constexpr int SIZE = ROWS * ROW_VECTORS;
     static constexpr int ROW_STEP = THREADS / ROW_VECTORS;
@@ -51,30 +52,41 @@ struct TileLayout {
     static constexpr int PERIOD = ROW_VECTORS < 8 ? ROW_VECTORS : 8;  // different permutations
     static constexpr int REPEAT = 8 / PERIOD;                         // rows that share one
 
+    static __device__ __forceinline__ int permutation(int row) { return (row / REPEAT) % PERIOD; }
     static __device__ __forceinline__ int slot(int row, int vector) {
-        return row * ROW_VECTORS + (vector ^ ((row / REPEAT) % PERIOD));
+        return row * ROW_VECTORS + (vector ^ permutation(row));
     }
+    // Where slot(row + rows, vector + vectors) lies, from `at`, the slot (row, vector) with the tile's own place (a
+    // multiple of 16) added. `rows` is a multiple of 8 or has no bit in common with `row`, and `vectors` none with
+    // `vector`: there XOR is linear. With constants that leaves one XOR for each pattern, and the rest goes into the
+    // instruction's offset, instead of a register and an addition for every slot.
+    static __device__ __forceinline__ const uint4* shifted(const uint4* shared, int at, int rows, int vectors) {
+        return shared + (at ^ (permutation(rows) ^ vectors)) + rows * ROW_VECTORS;
+    }
+
     static __device__ __forceinline__ int thread_row() { return threadIdx.x / ROW_VECTORS; }
     static __device__ __forceinline__ int thread_vector() { return threadIdx.x % ROW_VECTORS; }
     static __device__ __forceinline__ bool thread_copies(int j) {
         return SIZE % THREADS == 0 || thread_row() + j * ROW_STEP < ROWS;
     }
-    static __device__ __forceinline__ int thread_slot(int j) {
-        return slot(thread_row() + j * ROW_STEP, thread_vector());
+    static __device__ __forceinline__ int thread_slot() { return slot(thread_row(), thread_vector()); }
+    // The thread's j-th vector of the tile at `at`, which lies where its first one does.
+    static __device__ __forceinline__ uint4* thread_target(uint4* shared, int at, int j) {
+        return const_cast<uint4*>(shifted(shared, at + thread_slot(), j * ROW_STEP, 0));
     }
 };
 
 // ---- Copying a tile ------------------------------------------------------------------------------------------
 
 #if ASYNC_COPY
-// Starts the copies of this thread's share of a tile and moves the source on by one step of K.
+// Starts the copies of this thread's share of the tile at shared + at, and moves the source on by one step of K.
 template <class Source>
-__device__ __forceinline__ void start_copy(uint4* tile, Source& source) {
+__device__ __forceinline__ void start_copy(uint4* shared, int at, Source& source) {
     typedef typename Source::Layout Layout;
 #pragma unroll
     for (int j = 0; j < Layout::COPIES; ++j) {
         if (Layout::thread_copies(j)) {
-            cp_async_16(tile + Layout::thread_slot(j), source.address(j), source.valid(j));
+            cp_async_16(Layout::thread_target(shared, at, j), source.address(j), source.valid(j));
         }
     }
     source.advance();
@@ -93,10 +105,10 @@ struct Staged {
         }
         source.advance();
     }
-    __device__ __forceinline__ void put(uint4* tile) const {
+    __device__ __forceinline__ void put(uint4* shared, int at) const {
 #pragma unroll
         for (int j = 0; j < Layout::COPIES; ++j) {
-            if (Layout::thread_copies(j)) tile[Layout::thread_slot(j)] = vectors[j];
+            if (Layout::thread_copies(j)) *Layout::thread_target(shared, at, j) = vectors[j];
         }
     }
 };
@@ -109,13 +121,14 @@ struct Staged {
 template <class Warp, class A, class B>
 __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared) {
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
+    static_assert(SIZE_A % 16 == 0 && STAGE % 16 == 0, "tiles start where the swizzle does");
 #if ASYNC_COPY
     // STAGES-1 tiles are under way while one is multiplied. A group is committed at every step, empty or not,
     // so that "all but the youngest STAGES-2 groups" always means: this step's tiles are there.
     for (int step = 0; step < STAGES - 1; ++step) {
         if (step < steps) {
-            start_copy(shared + step * STAGE, a);
-            start_copy(shared + step * STAGE + SIZE_A, b);
+            start_copy(shared, step * STAGE, a);
+            start_copy(shared, step * STAGE + SIZE_A, b);
         }
         cp_async_commit_group();
     }
@@ -125,15 +138,15 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
         // Everyone's copies have arrived, and everyone has done reading the stage before, which is filled next.
         __syncthreads();
         // The first fragments are on their way while the next copies are worked out.
-        const uint4* const stage = shared + reading * STAGE;
-        warp.start(stage, stage + SIZE_A);
+        const int stage = reading * STAGE;
+        warp.start(shared, stage, stage + SIZE_A);
         if (step + STAGES - 1 < steps) {
-            uint4* const filling = shared + (reading == 0 ? STAGES - 1 : reading - 1) * STAGE;
-            start_copy(filling, a);
-            start_copy(filling + SIZE_A, b);
+            const int filling = (reading == 0 ? STAGES - 1 : reading - 1) * STAGE;
+            start_copy(shared, filling, a);
+            start_copy(shared, filling + SIZE_A, b);
         }
         cp_async_commit_group();
-        warp.multiply(stage, stage + SIZE_A);
+        warp.multiply(shared, stage, stage + SIZE_A);
         reading = reading + 1 == STAGES ? 0 : reading + 1;
     }
     cp_async_wait_group<0>();
@@ -145,18 +158,18 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     staged_a.fetch(a);
     staged_b.fetch(b);
     for (int step = 0; step < steps; ++step) {
-        uint4* const stage = shared + (step % 2) * STAGE;
-        staged_a.put(stage);
-        staged_b.put(stage + SIZE_A);
+        const int stage = step % 2 * STAGE;
+        staged_a.put(shared, stage);
+        staged_b.put(shared, stage + SIZE_A);
         // One barrier a step is enough: whoever fills this buffer again has passed the next step's barrier,
         // and everyone reaches that only after this step's multiplication.
         __syncthreads();
-        warp.start(stage, stage + SIZE_A);
+        warp.start(shared, stage, stage + SIZE_A);
         if (step + 1 < steps) {
             staged_a.fetch(a);
             staged_b.fetch(b);
         }
-        warp.multiply(stage, stage + SIZE_A);
+        warp.multiply(shared, stage, stage + SIZE_A);
     }
     __syncthreads();
 #endif

@@ -64,6 +64,10 @@ impl Lowering<'_> {
             return Ok(placed);
         }
         let (source, from) = self.any_form(value)?;
+        // A constant is placed the first time it is asked for.
+        if let Some(&placed) = self.forms.get(&(value, form)) {
+            return Ok(placed);
+        }
         if source == value
             && let Some(placed) = self.same_bytes(value, from)
         {

@@ -4,6 +4,8 @@
 //! `… --test emulated_catalog -- conv/mma pool`. It has its own `main` so that kernels are listed with their counts
 //! and times, and share all cores. `gpu_catalog.rs` runs the same on a GPU.
 
+mod spoilt;
+#[path = "../support/mod.rs"]
 mod support;
 
 use limpid_kernels::catalog::KERNELS;
@@ -21,19 +23,24 @@ const ARCHS: [Arch; 2] = [Arch(80), Arch(75)];
 
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
-    let listing = std::env::args().any(|arg| arg == "--list");
+    let flag = |name: &str| std::env::args().any(|arg| arg == name);
+    if flag("--ignored") {
+        // `cargo test -- --ignored` asks for what needs a GPU; nothing here does.
+        return ExitCode::SUCCESS;
+    }
     let selected =
         KERNELS.iter().filter(|k| filters.is_empty() || filters.iter().any(|f| k.name().contains(f.as_str())));
-    if listing {
+    if flag("--list") {
         selected.for_each(|kernel| println!("{}: test", kernel.name()));
         return ExitCode::SUCCESS;
     }
     let Some(emulator) = emulator() else { return ExitCode::SUCCESS };
     let targets = ARCHS.map(Target::typical);
     let start = Instant::now();
+    let blind = !spoilt::are_found(&emulator);
     let failed = selected.filter(|kernel| !check_kernel(&emulator, **kernel, &targets, true)).count();
     println!("emulated catalog: {failed} kernels failed, {:.1} s", start.elapsed().as_secs_f32());
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if failed == 0 && !blind { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 impl Executor for Emulator {
