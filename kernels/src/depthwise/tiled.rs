@@ -71,7 +71,8 @@ fn tiles(site: &ConvSite) -> Result<Tiles, String> {
     let window = WINDOWS.iter().find(|(k, s, _)| square && *k == site.kernel[0] && *s == site.stride[0]);
     window.map(|(_, _, tiles)| *tiles).ok_or_else(|| {
         let ([kh, kw], [sh, sw], [dh, dw]) = (site.kernel, site.stride, site.dilation);
-        format!("has 3x3 and 5x5 at stride 1 or 2 and 7x7 at stride 1, got {kh}x{kw} at stride {sh}x{sw}, dilation {dh}x{dw}")
+        let got = format!("{kh}x{kw} at stride {sh}x{sw}, dilation {dh}x{dw}");
+        format!("has 3x3 and 5x5 at stride 1 or 2 and 7x7 at stride 1, got {got}")
     })
 }
 
