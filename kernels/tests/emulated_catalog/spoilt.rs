@@ -61,9 +61,12 @@ fn bias_for_weights(candidate: &mut Candidate) {
     }
 }
 
+/// What spoils a candidate, and words of which the verdict must hold one.
+type Case = (fn(&mut Candidate), &'static [&'static str]);
+
 /// What is done to a candidate, and what each failure must say, one of these. Without its last launch a split-K convolution lacks its
 /// reduction, another one everything.
-const CASES: [(fn(&mut Candidate), &[&str]); 5] = [
+const CASES: [Case; 5] = [
     (|candidate| drop(candidate.launches.pop()), &["was not written"]),
     (|candidate| candidate.launches[0].grid[0] -= 1, &["was not written", "of Workspace, which nobody wrote"]),
     (|candidate| candidate.launches[0].shared_bytes /= 2, &["dynamic shared memory"]),
