@@ -108,10 +108,13 @@ fn the_trained_network_becomes_convolutions_and_little_else() {
 
 #[test]
 fn a_disabled_rule_does_nothing_and_an_unknown_one_is_refused() {
-    let model = optimized(&data("fashion/fashion.onnx"), &["fold_batch_norm", "fuse_scale", "batch_norm_before_conv"]);
+    let takers = ["fold_batch_norm", "fuse_scale", "batch_norm_before_conv", "affine_batch_norm"];
+    let affine = optimized(&data("fashion/fashion.onnx"), &takers[..3]);
+    let model = optimized(&data("fashion/fashion.onnx"), &takers);
     let batch_norms =
         model.ledger.account(&model.graph).iter().filter(|a| a.origin.op_type == "BatchNormalization").count();
     assert_eq!(operators(&model).get("BatchNorm"), Some(&batch_norms));
+    assert_eq!(operators(&affine).get("ScaleShift"), Some(&batch_norms));
     assert!(model.ledger.records().iter().all(|r| r.rule != "fold_batch_norm"));
 
     let mut model = onnx::load(&data("fashion/fashion.onnx")).unwrap();
