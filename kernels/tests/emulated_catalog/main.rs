@@ -62,7 +62,7 @@ fn emulator() -> Option<Emulator> {
     match Emulator::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator")) {
         Ok(emulator) => Some(emulator),
         Err(error @ (EmulatorError::NoCompiler { .. } | EmulatorError::NotLinux)) => {
-            assert!(std::env::var_os("CI").is_none(), "{error}");
+            assert!(std::env::var_os("LIMPID_REQUIRE_CXX").is_none(), "{error}");
             eprintln!("SKIPPED, nothing was emulated: {error}");
             None
         }
