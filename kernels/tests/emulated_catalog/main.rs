@@ -57,7 +57,7 @@ impl Executor for Emulator {
 }
 
 /// The emulator with its cache under `target/`, or `None`, said aloud, on a machine that cannot have one.
-/// Continuous integration (`CI` is set) must have it.
+/// With `LIMPID_REQUIRE_CXX` set, as continuous integration sets it, it must be there.
 fn emulator() -> Option<Emulator> {
     match Emulator::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator")) {
         Ok(emulator) => Some(emulator),
