@@ -2,10 +2,12 @@
 # The whole round on a GPU machine, which needs no Rust: correctness of the device room, of every kernel and of every
 # network, compute-sanitizer, then timings. Binaries are built beforehand, on any machine:
 #
-#     benches/gpu_round.sh build     # leaves stripped binaries in target/gpu_round/
-#     benches/gpu_round.sh run OUT   # runs them; logs and JSON go to the folder OUT
+#     benches/gpu_round.sh build               # leaves stripped binaries in target/gpu_round.tar.gz
+#     benches/gpu_round.sh run OUT [STEP...]   # runs them; logs and JSON go to the folder OUT
 #
-# A step that fails does not stop those after it; the summary says which failed, and the exit status is theirs.
+# The steps, in this order if none is named: device kernels demo networks memcheck latency. LIMPID_NETWORKS and
+# LIMPID_BATCHES, lists with commas, narrow the last ones down. A step that fails does not stop those after it; the
+# summary says which failed, and the exit status is theirs.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=target/gpu_round
@@ -15,7 +17,8 @@ build() {
     mkdir -p "$bin"
     cargo build --release --bin limpid
     cp target/release/limpid "$bin/"
-    cargo test --workspace --release --no-run --message-format=json |
+    cargo test --workspace --release --no-run --message-format=json \
+        --test device --test gpu_catalog --test gpu_networks |
         python3 -c '
 import json, shutil, sys
 wanted = {"device", "gpu_catalog", "gpu_networks"}
@@ -26,51 +29,75 @@ for line in sys.stdin:
         shutil.copy(message["executable"], f"target/gpu_round/{name}")
 '
     strip "$bin"/*
-    ls -l "$bin"
+    tar czf "$bin.tar.gz" "$bin"
+    ls -lh "$bin" "$bin.tar.gz"
+}
+
+step() {
+    local name=$1 limit=$2 begin=$SECONDS
+    shift 2
+    if timeout "$limit" "$@" >"$out/$name.log" 2>&1; then verdict=ok; else verdict="FAILED ($?)"; failed+=("$name"); fi
+    printf '%-32s %-12s %4d s\n' "$name" "$verdict" $((SECONDS - begin))
+}
+
+zoo() {
+    [ -f "$work/$1.onnx" ] || "$bin/limpid" zoo "$1" -o "$work/$1.onnx" >/dev/null
+}
+
+memcheck() {
+    zoo resnet18
+    "$bin/limpid" build "$work/resnet18.onnx" -o "$work/memcheck.engine" --backend cuda --precision fp16 >"$out/memcheck_build.log" 2>&1
+    step memcheck 200 compute-sanitizer --tool memcheck --error-exitcode 1 \
+        "$bin/limpid" bench "$work/memcheck.engine" --backend cuda --iterations 1 --warmup 1
+}
+
+latency() {
+    : >"$out/latency.jsonl"
+    local network precision batch name
+    for network in ${LIMPID_NETWORKS//,/ }; do
+        zoo "$network"
+        for precision in ${LIMPID_PRECISIONS//,/ }; do
+            for batch in ${LIMPID_BATCHES//,/ }; do
+                name=${network}_${precision}_b$batch
+                step "build_$name" 120 "$bin/limpid" build "$work/$network.onnx" -o "$work/$name.engine" \
+                    --backend cuda --precision "$precision" --batch "$batch" --timing-cache "$LIMPID_TIMING_CACHE" >/dev/null
+                step "bench_$name" 60 "$bin/limpid" bench "$work/$name.engine" --backend cuda --json
+                cat "$out/bench_$name.log" >>"$out/latency.jsonl"
+                rm -f "$out/bench_$name.log" "$out/build_$name.log" "$work/$name.engine"
+            done
+        done
+    done
 }
 
 run() {
     out=${1:?name a folder for logs and JSON}
-    mkdir -p "$out"
+    shift
+    local steps=${*:-device kernels demo networks memcheck latency}
+    work=$bin/work
     failed=()
-    step() {
-        local name=$1 limit=$2
-        shift 2
-        local begin=$SECONDS
-        if timeout "$limit" "$@" >"$out/$name.log" 2>&1; then verdict=ok; else verdict="FAILED ($?)"; failed+=("$name"); fi
-        printf '%-24s %-12s %4d s\n' "$name" "$verdict" $((SECONDS - begin))
-    }
+    [ -d "$bin" ] || tar xzf "$bin.tar.gz"
+    mkdir -p "$out" "$work"
+    export LIMPID_TIMING_CACHE=$bin/timings.json
+    export LIMPID_NETWORKS=${LIMPID_NETWORKS:-mlp,resnet18,resnet50,vgg16,unet,deeplabv3plus,mobilenetv2}
+    export LIMPID_BATCHES=${LIMPID_BATCHES:-1,32}
+    export LIMPID_PRECISIONS=${LIMPID_PRECISIONS:-fp32,tf32,fp16}
     nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,clocks.max.sm --format=csv >"$out/machine.csv"
-    step device 60 "$bin/device" --ignored --test-threads=1
-    step gpu_catalog 150 "$bin/gpu_catalog" --ignored --nocapture
-    step demo 90 "$bin/limpid" demo
-    step gpu_networks 240 "$bin/gpu_networks" --ignored --nocapture
-    local work
-    work=$(mktemp -d)
-    "$bin/limpid" zoo resnet18 -o "$work/resnet18.onnx" >/dev/null
-    "$bin/limpid" build "$work/resnet18.onnx" -o "$work/resnet18.engine" --precision fp16 >"$out/build.log" 2>&1
-    step memcheck 120 compute-sanitizer --tool memcheck --error-exitcode 1 \
-        "$bin/limpid" bench "$work/resnet18.engine" --iterations 1 --warmup 1
-    : >"$out/latency.jsonl"
-    for network in mlp resnet18 resnet50 vgg16 unet deeplabv3plus mobilenetv2; do
-        "$bin/limpid" zoo "$network" -o "$work/$network.onnx" >/dev/null
-        for precision in fp32 tf32 fp16; do
-            for batch in 1 32; do
-                step "bench_${network}_${precision}_b$batch" 60 "$bin/limpid" bench "$work/$network.onnx" \
-                    --precision "$precision" --batch "$batch" --json
-                cat "$out/bench_${network}_${precision}_b$batch.log" >>"$out/latency.jsonl"
-                rm -f "$out/bench_${network}_${precision}_b$batch.log"
-            done
-        done
+    for name in $steps; do
+        case $name in
+            device) step device 60 "$bin/device" --ignored --test-threads=1 ;;
+            kernels) step kernels 300 "$bin/gpu_catalog" --ignored --nocapture ;;
+            demo) step demo 90 "$bin/limpid" demo ;;
+            networks) step networks 560 "$bin/gpu_networks" --ignored --nocapture ;;
+            memcheck | latency) "$name" ;;
+            *) echo "no step is called $name" >&2; exit 2 ;;
+        esac
     done
-    rm -rf "$work"
-    tail -n 60 "$out/gpu_networks.log"
     echo "failed: ${failed[*]:-none}"
     [ ${#failed[@]} -eq 0 ]
 }
 
 case ${1:-} in
     build) build ;;
-    run) run "${2:-}" ;;
-    *) sed -n '2,9p' "$0"; exit 2 ;;
+    run) shift; run "$@" ;;
+    *) sed -n '2,12p' "$0"; exit 2 ;;
 esac

@@ -1,5 +1,6 @@
 //! Whole networks on a GPU against the CPU reference. `cargo test --release --test gpu_networks -- --ignored --nocapture`
-//! runs it; `LIMPID_NETWORKS=resnet18,mlp` and `LIMPID_BATCHES=1` narrow it down.
+//! runs it; `LIMPID_NETWORKS=resnet18,mlp` and `LIMPID_BATCHES=1` narrow it down;
+//! `LIMPID_TIMING_CACHE=FILE` keeps the tactics' times for `limpid build --timing-cache`.
 
 use limpid::builder::{Builder, Destination};
 use limpid::runtime::cuda::CudaSession;
@@ -11,7 +12,8 @@ use limpid_graph::passes;
 use limpid_graph::reference::Interpreter;
 use limpid_graph::tensor::{Tensor, relative_l2};
 use limpid_kernels::device::{CubinCache, Device};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Relative L2 error that each precision may have against FP32 on the CPU.
 const BOUNDS: [(Precision, f64); 3] = [(Precision::Fp32, 1e-5), (Precision::Tf32, 2e-3), (Precision::Fp16, 5e-3)];
@@ -41,7 +43,7 @@ fn every_network_is_right_on_this_gpu() {
     let cache = CubinCache::for_user();
     let known: Vec<String> = zoo::NETWORKS.iter().map(|n| n.name.to_owned()).collect();
     let mut failures = Vec::new();
-    println!("{:<14} {:<5} {:>5} {:>12} {:>10}", "network", "", "batch", "relative L2", "kernels");
+    println!("{:<14} {:<5} {:>5} {:>12} {:>8} {:>10}", "network", "", "batch", "relative L2", "kernels", "built in");
     for name in listed("LIMPID_NETWORKS", &known.join(",")) {
         let network = zoo::find(&name).unwrap_or_else(|| panic!("no network is called {name}"));
         let bytes = network.build(0).expect("it is made").model.to_bytes().expect("it is written");
@@ -54,8 +56,14 @@ fn every_network_is_right_on_this_gpu() {
             let input = noise(&[batch, network.channels, network.size, network.size], batch as u64 + 17);
             let want = reference.run(std::slice::from_ref(&input)).expect("the reference runs");
             for (precision, bound) in BOUNDS {
-                let builder = Builder::new(Destination::Gpu { ordinal: 0 }).precision(precision).batches(&[batch]);
+                let begin = Instant::now();
+                let timings = std::env::var_os("LIMPID_TIMING_CACHE").map(PathBuf::from);
+                let builder = Builder::new(Destination::Gpu { ordinal: 0 })
+                    .precision(precision)
+                    .batches(&[batch])
+                    .timing_cache(timings);
                 let engine = builder.build_bytes(&bytes, path, None, &mut ()).expect("it is built");
+                let seconds = begin.elapsed().as_secs_f64();
                 let mut kernels = Kernels::of_engine(&engine, device.target().arch, &cache);
                 let plan = &engine.plans[0];
                 let mut session = CudaSession::new(&device, &engine.graph, plan, &mut kernels).expect("it loads");
@@ -63,7 +71,10 @@ fn every_network_is_right_on_this_gpu() {
                 let got = session.run(std::slice::from_ref(&input)).expect("it runs");
                 let error =
                     got.iter().zip(&want).map(|(g, w)| relative_l2(&g.to_f32(), &w.to_f32())).fold(0.0, f64::max);
-                println!("{name:<14} {precision:<5} {batch:>5} {error:>12.2e} {:>10}", session.kernel_count());
+                println!(
+                    "{name:<14} {precision:<5} {batch:>5} {error:>12.2e} {:>8} {seconds:>8.1} s",
+                    session.kernel_count()
+                );
                 if error > bound || error.is_nan() {
                     failures.push(format!("{name} {precision} batch {batch}: {error:.2e} > {bound:.0e}"));
                 }

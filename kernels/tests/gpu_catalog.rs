@@ -71,7 +71,7 @@ fn every_candidate_is_right_on_this_gpu() {
     let device = Device::open(0).expect("a GPU");
     let target = device.target();
     let stream = Stream::new(&device).expect("a stream");
-    let gpu = Gpu { stream, compiler: Compiler::new().expect("NVRTC"), cache: CubinCache::in_memory() };
+    let gpu = Gpu { stream, compiler: Compiler::new().expect("NVRTC"), cache: CubinCache::for_user() };
     println!("{} ({})", target.name, target.arch);
     // Kernels for other architectures have nothing to offer here.
     let right = |kernel: &&&dyn limpid_kernels::catalog::Kernel| {

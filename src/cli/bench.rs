@@ -62,7 +62,7 @@ pub(super) fn run(args: &BenchArgs, console: &mut Console) -> Result<(), Command
     };
     let latency = session.measure(&inputs, args.warmup, iterations)?;
     let batch = inputs.first().and_then(|t| t.shape().first()).copied().unwrap_or(1);
-    report(&engine, &session.backend_name(), batch, iterations, &latency, console)
+    report(&engine, &session, batch, iterations, &latency, console)
 }
 
 /// Random inputs of the extents that were asked for, or that the engine was built for.
@@ -90,7 +90,7 @@ fn bind_batch(graph: &Graph, bindings: &mut Bindings, batch: u32) -> Result<(), 
 
 fn report(
     engine: &Engine,
-    backend: &str,
+    session: &Session,
     batch: usize,
     iterations: u32,
     latency: &Latency,
@@ -98,16 +98,22 @@ fn report(
 ) -> Result<(), CommandError> {
     let best = latency.device.as_ref().unwrap_or(&latency.host);
     let throughput = batch as f64 / best.median() * 1e6;
+    let backend = session.backend_name();
     console.json(|| {
+        let clocks = latency.clocks.map(|c| json!({ "multiprocessor": c.multiprocessor_mhz, "memory": c.memory_mhz }));
         json!({
+            "versions": session.versions(), "clocks_mhz": clocks,
             "network": engine.metadata.name, "precision": engine.metadata.precision.name(), "backend": backend,
             "batch": batch, "iterations": iterations, "samples_per_second": throughput,
             "host_us": statistics(&latency.host), "device_us": latency.device.as_ref().map(statistics),
         })
     })?;
+    let clocks = latency
+        .clocks
+        .map_or(String::new(), |c| format!(", {} MHz, memory {} MHz", c.multiprocessor_mhz, c.memory_mhz));
     console.print(pairs([
         ("network", format!("{}, {}", engine.metadata.name, engine.metadata.precision)),
-        ("device", backend.to_owned()),
+        ("device", backend + &clocks),
         ("batch", format!("{batch}, {iterations} runs")),
         ("throughput", format!("{throughput:.1} samples/s")),
     ]))?;
@@ -126,5 +132,6 @@ fn statistics(samples: &Samples) -> Value {
     json!({
         "median": samples.median(), "mean": samples.mean(), "p90": samples.quantile(0.9),
         "p95": samples.quantile(0.95), "p99": samples.quantile(0.99), "min": samples.min(), "max": samples.max(),
+        "spread": samples.spread(),
     })
 }

@@ -9,6 +9,7 @@ use limpid_kernels::catalog;
 use limpid_kernels::launch::{Candidate, CompileUnit, Refusal};
 use limpid_kernels::site::Site;
 use limpid_kernels::target::Target;
+use std::collections::BTreeSet;
 
 /// Candidates of one site that are timed, the most promising by the cost model first.
 const MOST_MEASURED: usize = 24;
@@ -27,7 +28,13 @@ pub trait Measure {
     fn prepare(&mut self, units: &[CompileUnit]);
 
     /// Median time of one run with operands that do not stay in cache, µs.
-    fn measure(&mut self, work: &Work, buffers: &[Buffer], candidate: &Candidate) -> Result<f64, MeasureError>;
+    fn measure(
+        &mut self,
+        work: &Work,
+        buffers: &[Buffer],
+        candidate: &Candidate,
+        best: Option<f64>,
+    ) -> Result<f64, MeasureError>;
 
     /// Called after each site, for progress: how many of how many are done.
     fn progress(&mut self, _done: usize, _of: usize) {}
@@ -97,91 +104,104 @@ fn reasons(refusals: &[Refusal]) -> String {
 /// Picks a candidate for each site.
 pub fn select(lowered: Lowered, target: &Target, mut tuner: Option<Tuner<'_>>) -> Result<Selected, SelectError> {
     let Lowered { work, buffers } = lowered;
-    let count = work.len();
+    let fields = work.into_iter().map(|work| Field::new(work, target)).collect::<Result<Vec<_>, _>>()?;
+    if let Some(tuner) = &mut tuner {
+        compile(&fields, tuner);
+    }
+    let count = fields.len();
     let mut choices: Vec<Choice> = Vec::with_capacity(count);
-    for (index, work) in work.into_iter().enumerate() {
-        let choice = choose(work, &buffers, target, tuner.as_mut())?;
-        choices.push(choice);
+    for (index, mut field) in fields.into_iter().enumerate() {
         if let Some(tuner) = &mut tuner {
+            field.time(&buffers, tuner)?;
             tuner.measure.progress(index + 1, count);
         }
+        choices.push(field.winner());
     }
     Ok(Selected { choices, buffers })
 }
 
-fn choose(
+/// Compiles what will be timed, of all sites together: one site alone does not keep all cores busy.
+fn compile(fields: &[Field], tuner: &mut Tuner<'_>) {
+    let identity = tuner.measure.identity();
+    let unknown =
+        |field: &Field, candidate: &Candidate| tuner.cache.get(&key(&identity, &field.work.site, candidate)).is_none();
+    let units: BTreeSet<CompileUnit> = fields
+        .iter()
+        .flat_map(|field| field.contenders().map(move |(candidate, _)| (field, candidate)))
+        .filter(|(field, candidate)| unknown(field, candidate))
+        .flat_map(|(_, candidate)| candidate.launches.iter().map(|launch| launch.unit.clone()))
+        .collect();
+    tuner.measure.prepare(&units.into_iter().collect::<Vec<_>>());
+}
+
+/// A site with those who offer to do it, the best first.
+struct Field {
     work: Work,
-    buffers: &[Buffer],
-    target: &Target,
-    tuner: Option<&mut Tuner<'_>>,
-) -> Result<Choice, SelectError> {
-    let offers = catalog::offers(&work.site, target);
-    let precision = precision_of(&work.site);
-    let mut ranked: Vec<(Candidate, Offer)> = offers
-        .candidates
-        .into_iter()
-        .map(|candidate| {
+    ranked: Vec<(Candidate, Offer)>,
+    refusals: Vec<Refusal>,
+}
+
+impl Field {
+    /// Everyone who offers, in the cost model's order.
+    fn new(work: Work, target: &Target) -> Result<Self, SelectError> {
+        let offers = catalog::offers(&work.site, target);
+        let precision = precision_of(&work.site);
+        let ranked = offers.candidates.into_iter().map(|candidate| {
             let estimated_us = estimate(&candidate, precision, target);
             let offer = Offer { tactic: candidate.tactic.clone(), estimated_us, measured_us: None };
             (candidate, offer)
-        })
-        .collect();
-    if ranked.is_empty() {
-        let (group, what, target) = (work.group, work.what, target.arch.to_string());
-        return Err(SelectError::NoKernel { group, what, target, refusals: offers.refusals });
-    }
-    ranked.sort_by(|a, b| a.1.estimated_us.total_cmp(&b.1.estimated_us));
-    if let Some(tuner) = tuner {
-        time(&work, buffers, &mut ranked, tuner)?;
-        // Those that were not timed come after those that were, in the model's order.
-        ranked.sort_by(|a, b| {
-            let key = |offer: &Offer| offer.measured_us.unwrap_or(f64::INFINITY);
-            key(&a.1).total_cmp(&key(&b.1))
         });
+        let mut ranked: Vec<_> = ranked.collect();
+        if ranked.is_empty() {
+            let (group, what, target) = (work.group, work.what, target.arch.to_string());
+            return Err(SelectError::NoKernel { group, what, target, refusals: offers.refusals });
+        }
+        ranked.sort_by(|a, b| a.1.estimated_us.total_cmp(&b.1.estimated_us));
+        Ok(Self { work, ranked, refusals: offers.refusals })
     }
-    let offers_made = ranked.iter().map(|(_, offer)| offer.clone()).collect();
-    let candidate = ranked.swap_remove(0).0;
-    Ok(Choice { work, candidate, offers: offers_made, refusals: offers.refusals })
-}
 
-fn time(
-    work: &Work,
-    buffers: &[Buffer],
-    ranked: &mut [(Candidate, Offer)],
-    tuner: &mut Tuner<'_>,
-) -> Result<(), SelectError> {
-    let identity = tuner.measure.identity();
-    let field = ranked.len().min(MOST_MEASURED);
-    let keys: Vec<String> = ranked[..field].iter().map(|(c, _)| key(&identity, &work.site, c)).collect();
-    let units: Vec<CompileUnit> = ranked[..field]
-        .iter()
-        .zip(&keys)
-        .filter(|(_, key)| tuner.cache.get(key).is_none())
-        .flat_map(|((candidate, _), _)| candidate.launches.iter().map(|l| l.unit.clone()))
-        .collect();
-    tuner.measure.prepare(&units);
-    let mut first_failure = None;
-    for ((candidate, offer), key) in ranked[..field].iter_mut().zip(keys) {
-        if let Some(known) = tuner.cache.get(&key) {
-            offer.measured_us = Some(known);
-            continue;
-        }
-        match tuner.measure.measure(work, buffers, candidate) {
-            Ok(time) => {
-                tuner.cache.insert(key, time);
-                offer.measured_us = Some(time);
-            }
-            Err(error) => {
-                tracing::warn!(group = work.group, tactic = %candidate.tactic, "not timed: {error}");
-                first_failure.get_or_insert(error.to_string());
-            }
-        }
+    /// Those who are timed.
+    fn contenders(&self) -> impl Iterator<Item = &(Candidate, Offer)> {
+        self.ranked.iter().take(MOST_MEASURED)
     }
-    match first_failure {
-        Some(first) if ranked.iter().all(|(_, offer)| offer.measured_us.is_none()) => {
-            Err(SelectError::NoneRan { group: work.group.clone(), count: field, first })
+
+    /// Times the contenders and sorts anew.
+    fn time(&mut self, buffers: &[Buffer], tuner: &mut Tuner<'_>) -> Result<(), SelectError> {
+        let identity = tuner.measure.identity();
+        let (mut best, mut first_failure) = (None::<f64>, None);
+        let count = self.contenders().count();
+        for (candidate, offer) in &mut self.ranked[..count] {
+            let key = key(&identity, &self.work.site, candidate);
+            let time = match tuner.cache.get(&key) {
+                Some(known) => Ok(known),
+                None => tuner.measure.measure(&self.work, buffers, candidate, best),
+            };
+            match time {
+                Ok(time) => {
+                    tuner.cache.insert(key, time);
+                    offer.measured_us = Some(time);
+                    best = Some(best.map_or(time, |best| best.min(time)));
+                }
+                Err(error) => {
+                    tracing::warn!(group = self.work.group, tactic = %candidate.tactic, "not timed: {error}");
+                    first_failure.get_or_insert(error.to_string());
+                }
+            }
         }
-        _ => Ok(()),
+        if let (None, Some(first)) = (best, first_failure) {
+            return Err(SelectError::NoneRan { group: self.work.group.clone(), count, first });
+        }
+        // Those that were not timed come after those that were, in the model's order.
+        let time = |offer: &Offer| offer.measured_us.unwrap_or(f64::INFINITY);
+        self.ranked.sort_by(|a, b| time(&a.1).total_cmp(&time(&b.1)));
+        Ok(())
+    }
+
+    fn winner(mut self) -> Choice {
+        let offers = self.ranked.iter().map(|(_, offer)| offer.clone()).collect();
+        // `Field::new` refuses an empty one.
+        let candidate = self.ranked.swap_remove(0).0;
+        Choice { work: self.work, candidate, offers, refusals: self.refusals }
     }
 }
 

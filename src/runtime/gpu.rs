@@ -4,7 +4,7 @@ use super::{Executor, RunError};
 use crate::engine::Engine;
 use crate::plan::{self, Plan};
 use limpid_graph::tensor::Tensor;
-use limpid_kernels::device::{CubinCache, Device, Repetitions};
+use limpid_kernels::device::{Clocks, Compiler, CubinCache, Device, Repetitions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -95,5 +95,14 @@ impl Executor for GpuExecutor {
     fn device_times(&mut self, iterations: u32) -> Result<Option<Vec<f64>>, RunError> {
         let repetitions = Repetitions { warm_up: 2, samples: iterations, calls: 1 };
         Ok(Some(self.session(self.last)?.time(repetitions)?.sorted().to_vec()))
+    }
+
+    fn clocks(&self) -> Option<Clocks> {
+        self.device.clocks()
+    }
+
+    fn versions(&self) -> BTreeMap<&'static str, String> {
+        let nvrtc = Compiler::new().ok().map(|compiler| ("nvrtc", compiler.version().to_string()));
+        [("driver", self.device.driver_version().to_string())].into_iter().chain(nvrtc).collect()
     }
 }

@@ -1,6 +1,6 @@
 use super::{RunError, Session};
 use limpid_graph::tensor::Tensor;
-use limpid_kernels::device::{DeviceError, Samples};
+use limpid_kernels::device::{Clocks, DeviceError, Samples};
 use std::time::Instant;
 
 /// How long runs took.
@@ -10,6 +10,8 @@ pub struct Latency {
     pub host: Samples,
     /// The network alone, on the GPU's own clock, µs; `None` on the CPU.
     pub device: Option<Samples>,
+    /// What the GPU's clocks stood at right after, if NVML tells; a time without its clock is half a figure.
+    pub clocks: Option<Clocks>,
 }
 
 impl Session {
@@ -29,7 +31,8 @@ impl Session {
             times.push(start.elapsed().as_secs_f64() * 1e6);
         }
         let device = self.executor_mut().device_times(iterations)?.and_then(Samples::new);
+        let clocks = self.executor_mut().clocks();
         let host = Samples::new(times).ok_or(DeviceError::Clock)?;
-        Ok(Latency { host, device })
+        Ok(Latency { host, device, clocks })
     }
 }

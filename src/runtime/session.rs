@@ -3,7 +3,8 @@ use super::cpu::CpuSession;
 use super::gpu::GpuExecutor;
 use crate::engine::Engine;
 use limpid_graph::tensor::Tensor;
-use limpid_kernels::device::{Device, DeviceError};
+use limpid_kernels::device::{Clocks, Device, DeviceError};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -78,6 +79,16 @@ pub trait Executor: Send {
         let _ = iterations;
         Ok(None)
     }
+
+    /// The GPU's clocks now, if it has any and tells.
+    fn clocks(&self) -> Option<Clocks> {
+        None
+    }
+
+    /// What times depend on beside the device: its driver and compiler, by name; for records.
+    fn versions(&self) -> BTreeMap<&'static str, String> {
+        BTreeMap::new()
+    }
 }
 
 /// An engine, ready to run.
@@ -127,6 +138,13 @@ impl Session {
     /// What it runs on, for people: `CUDA 0, NVIDIA H200 (sm_90)`.
     pub fn backend_name(&self) -> String {
         self.executor.name()
+    }
+
+    /// Versions of limpid and of what runs its kernels, by name; for records.
+    pub fn versions(&self) -> BTreeMap<&'static str, String> {
+        let mut versions = self.executor.versions();
+        versions.insert("limpid", env!("CARGO_PKG_VERSION").to_owned());
+        versions
     }
 
     /// Why [`Backend::Auto`] did not take a GPU, if it did not.
