@@ -168,13 +168,14 @@ pub fn cost(site: &AxisSite, operations: u64, blocks: u64, efficiency: f32) -> C
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::AxisOp;
+    use crate::site::{AxisOp, Scale};
     use limpid_graph::tensor::DType;
 
     /// Dims N, C, H·W of an image of two pictures of 6 pixels and 5 channels.
     fn pixels_last(zero_lanes: u32) -> AxisSite {
-        let x = View { dims: vec![2, 5, 6], strides: vec![48, 1, 8], dtype: DType::F16, zero_lanes: 3 };
-        let y = View { dims: vec![2, 5, 1], strides: vec![8, 1, 1], dtype: DType::F16, zero_lanes };
+        let x =
+            View { dims: vec![2, 5, 6], strides: vec![48, 1, 8], dtype: DType::F16, zero_lanes: 3, scale: Scale::ONE };
+        let y = View { dims: vec![2, 5, 1], strides: vec![8, 1, 1], dtype: DType::F16, zero_lanes, scale: Scale::ONE };
         AxisSite { op: AxisOp::Mean, x, y }
     }
 
@@ -187,7 +188,8 @@ mod tests {
 
     #[test]
     fn the_axis_carries_the_padding_of_a_softmax_over_channels() {
-        let x = View { dims: vec![2, 6, 5], strides: vec![48, 8, 1], dtype: DType::F16, zero_lanes: 3 };
+        let x =
+            View { dims: vec![2, 6, 5], strides: vec![48, 8, 1], dtype: DType::F16, zero_lanes: 3, scale: Scale::ONE };
         let site = AxisSite { op: AxisOp::Softmax, x: x.clone(), y: x };
         let lines = Lines::new(&site).unwrap();
         assert_eq!((lines.padding, lines.outer.dims.as_slice(), lines.x_axis), (Padding::Axis, &[12][..], 1));

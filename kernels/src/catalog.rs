@@ -73,7 +73,7 @@ pub fn offers(site: &Site, target: &Target) -> Offers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::{AxisOp, AxisSite, CopySite, View};
+    use crate::site::{AxisOp, AxisSite, CopySite, Scale, View};
     use crate::source;
     use limpid_graph::tensor::DType;
     use std::collections::BTreeSet;
@@ -123,6 +123,7 @@ mod tests {
                         strides: order.map(|d: usize| i64::from(image[d].1)).to_vec(),
                         dtype,
                         zero_lanes: pitch - channels,
+                        scale: Scale::ONE,
                     });
                 }
             }

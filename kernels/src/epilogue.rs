@@ -116,6 +116,7 @@ pub fn bias_len(site: &EpilogueSite, columns: u32) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::site::Scale;
 
     #[test]
     fn vectors_only_where_rows_are_whole_vectors() {
@@ -125,7 +126,7 @@ mod tests {
         assert_eq!(vectors(5, 8, 8, DType::F32), 1);
         assert_eq!(vectors(5, 8, 12, DType::F16), 0, "rows start at odd multiples of 8 bytes");
         assert_eq!(vectors(10, 10, 10, DType::F32), 0);
-        let narrow = Image { n: 1, h: 1, w: 3, c: 5, pitch: 5, dtype: DType::F32 };
+        let narrow = Image { n: 1, h: 1, w: 3, c: 5, pitch: 5, dtype: DType::F32, scale: Scale::ONE };
         let odd = EpilogueSite { steps: Default::default(), residual: Some(narrow) };
         assert_eq!(EpilogueParams::new(&odd, 5, 8, 8, DType::F32).vectors, 0, "the residual's rows are not aligned");
     }

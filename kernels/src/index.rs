@@ -150,6 +150,7 @@ pub fn distinct(view: &View) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::site::Scale;
     use limpid_graph::tensor::DType;
 
     #[test]
@@ -179,7 +180,8 @@ mod tests {
 
     #[test]
     fn keeps_the_dim_that_padding_follows() {
-        let view = View { dims: vec![2, 5, 1], strides: vec![40, 8, 1], dtype: DType::F16, zero_lanes: 7 };
+        let view =
+            View { dims: vec![2, 5, 1], strides: vec![40, 8, 1], dtype: DType::F16, zero_lanes: 7, scale: Scale::ONE };
         let walk = Walk::of(&[&view], true).unwrap();
         assert_eq!(walk, Walk { dims: vec![10, 1], strides: vec![vec![8, 1]] });
         assert!(walk.rows_are_whole(0, 0, 2, 8));

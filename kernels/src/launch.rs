@@ -55,6 +55,8 @@ pub enum Role {
     Weights,
     /// Bias: f32, one per output channel, zero-padded to [`Candidate::bias_len`].
     Bias,
+    /// Of an INT8 product: f32, `scale_x · scale_w[k]` for each output channel, padded as the bias with zeros.
+    Scales,
     /// The tensor added before the last activation; the output's shape.
     Residual,
     /// Scratch of [`Candidate::workspace`] bytes, contents undefined on entry.
@@ -161,8 +163,17 @@ pub struct Candidate {
     pub weights: Option<Packing>,
     /// Length the bias must be zero-padded to, if it reads one.
     pub bias_len: usize,
+    /// Length the scales must be zero-padded to, if it reads any; see [`Role::Scales`].
+    pub scales_len: usize,
     /// What this candidate computes and moves, padding, re-reads and split-K traffic included.
     pub cost: CandidateCost,
+}
+
+impl Candidate {
+    /// One launch that needs neither weights nor scratch.
+    pub fn plain(tactic: Tactic, launch: Launch, cost: CandidateCost) -> Self {
+        Self { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, scales_len: 0, cost }
+    }
 }
 
 /// The numbers a cost model needs of a candidate.

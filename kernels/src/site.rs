@@ -10,6 +10,7 @@ use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Epilogue};
 use limpid_graph::tensor::DType;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Bytes of one vector access; channel pitches and buffer offsets are multiples of it.
 pub const VECTOR_BYTES: u32 = 16;
@@ -17,6 +18,38 @@ pub const VECTOR_BYTES: u32 = 16;
 /// Elements of one vector access: 8 for f16, 4 for f32, 16 for i8.
 pub const fn vector_width(dtype: DType) -> u32 {
     VECTOR_BYTES / dtype.size() as u32
+}
+
+/// What a tensor's integers stand for: `real = scale · q`. 1 for tensors of reals, whose numbers are themselves.
+///
+/// Kept as bits, so that sites can be compared and hashed. A kernel gets it as a parameter, never compiled in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Scale(u32);
+
+impl Scale {
+    /// Of tensors of reals.
+    pub const ONE: Self = Self::new(1.0);
+
+    /// Of integers that are multiplied by this, a positive normal number.
+    pub const fn new(scale: f32) -> Self {
+        Self(scale.to_bits())
+    }
+
+    /// The factor.
+    pub const fn get(self) -> f32 {
+        f32::from_bits(self.0)
+    }
+
+    /// `1 / scale`, rounded once: what reals are multiplied by to be integers.
+    pub const fn inverse(self) -> f32 {
+        1.0 / self.get()
+    }
+}
+
+impl fmt::Debug for Scale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:e}", self.get())
+    }
 }
 
 /// An NHWC tensor.
@@ -31,12 +64,14 @@ pub struct Image {
     pub pitch: u32,
     /// What it is stored as.
     pub dtype: DType,
+    /// What its integers stand for.
+    pub scale: Scale,
 }
 
 impl Image {
     /// A dense image: pitch is `c` rounded up to the vector width.
     pub fn dense(n: u32, h: u32, w: u32, c: u32, dtype: DType) -> Self {
-        Self { n, h, w, c, pitch: c.next_multiple_of(vector_width(dtype)), dtype }
+        Self { n, h, w, c, pitch: c.next_multiple_of(vector_width(dtype)), dtype, scale: Scale::ONE }
     }
 
     /// Channels rounded up to the vector width: the lanes a writer must write.
@@ -68,6 +103,8 @@ pub struct View {
     /// padding). An [`AxisSite`], whose last dim is its axis, may have them after another one; see
     /// [`View::contiguous_dim`].
     pub zero_lanes: u32,
+    /// What its integers stand for.
+    pub scale: Scale,
 }
 
 impl View {
@@ -80,7 +117,7 @@ impl View {
         for i in (1..dims.len()).rev() {
             strides[i - 1] = strides[i] * i64::from(dims[i]);
         }
-        Self { dims: dims.to_vec(), strides, dtype, zero_lanes: 0 }
+        Self { dims: dims.to_vec(), strides, dtype, zero_lanes: 0, scale: Scale::ONE }
     }
 
     /// Elements in it, padding lanes not counted.
@@ -121,7 +158,7 @@ pub struct ConvSite {
     /// Padding above and left; below and right follow from `y`.
     pub pad: [u32; 2],
     pub groups: u32,
-    /// What it multiplies in: Fp32, Tf32 or Fp16.
+    /// What it multiplies in. In Int8, x and the weights are i8 and sums are exact; see `limpid_graph::ops::exact`.
     pub precision: Precision,
     pub epilogue: EpilogueSite,
 }
@@ -146,6 +183,8 @@ pub struct GemmSite {
     pub b: GemmOperand,
     pub dtype_a: DType,
     pub dtype_y: DType,
+    /// What y's integers stand for.
+    pub scale_y: Scale,
     pub precision: Precision,
     /// The residual's image is n=1,h=1,w=m,c=n.
     pub epilogue: EpilogueSite,

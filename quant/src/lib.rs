@@ -11,13 +11,14 @@ pub mod cache;
 pub mod calibrate;
 pub mod calibrator;
 pub mod entropy;
-pub mod exact;
 pub mod fp16;
 pub mod histogram;
 pub mod minmax;
 pub mod mse;
 pub mod percentile;
 pub mod report;
+
+pub use limpid_graph::ops::exact;
 
 pub use activations::{Activations, Ranges, observe_ranges};
 pub use cache::{Cache, TensorRtVersion};

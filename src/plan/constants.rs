@@ -39,6 +39,12 @@ impl ConstantSlot {
                 values.resize(len as usize, 0.0);
                 bytemuck::cast_slice(&values).to_vec()
             }
+            ConstantForm::Scales { len, input } => {
+                let scales = value.fact.quant.as_ref().ok_or_else(missing)?.scales.iter();
+                let mut products: Vec<f32> = scales.map(|scale| input.get() * scale).collect();
+                products.resize(len as usize, 0.0);
+                bytemuck::cast_slice(&products).to_vec()
+            }
             ConstantForm::Dense { dtype } => tensor.cast(dtype).bytes().to_vec(),
         };
         if bytes.len() as u64 != self.size {

@@ -53,7 +53,15 @@ mod tests {
         let cost =
             CandidateCost { flops, bytes, blocks, blocks_per_multiprocessor: 2, efficiency: 0.7, tensor_cores: true };
         let tactic = Tactic::new("test", &[]);
-        Candidate { tactic, launches: vec![launch; launches], workspace: 0, weights: None, bias_len: 0, cost }
+        Candidate {
+            tactic,
+            launches: vec![launch; launches],
+            workspace: 0,
+            weights: None,
+            bias_len: 0,
+            scales_len: 0,
+            cost,
+        }
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Constants {
     }
 
     fn of(&mut self, choice: &Choice) -> Vec<Bound> {
-        let Candidate { weights, bias_len, .. } = &choice.candidate;
+        let Candidate { weights, bias_len, scales_len, .. } = &choice.candidate;
         let mut out = Vec::new();
         let mut bind = |role, value, form, bytes| {
             let location = Location::Constants(self.slot(value, form, bytes));
@@ -127,6 +127,10 @@ impl Constants {
         if let Some(value) = choice.work.bias {
             let len = u32::try_from(*bias_len).unwrap_or(u32::MAX);
             bind(Role::Bias, value, ConstantForm::Bias { len }, u64::from(len) * 4);
+        }
+        if let (Some((value, _)), Some(input)) = (&choice.work.weights, choice.work.scales) {
+            let len = u32::try_from(*scales_len).unwrap_or(u32::MAX);
+            bind(Role::Scales, *value, ConstantForm::Scales { len, input }, u64::from(len) * 4);
         }
         out
     }

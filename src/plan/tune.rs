@@ -152,6 +152,9 @@ fn operand_sizes(work: &Work, buffers: &[Buffer], candidate: &Candidate) -> BTre
     if work.bias.is_some() {
         sizes.insert(Role::Bias, 4 * candidate.bias_len as u64);
     }
+    if work.scales.is_some() {
+        sizes.insert(Role::Scales, 4 * candidate.scales_len as u64);
+    }
     if candidate.workspace > 0 {
         sizes.insert(Role::Workspace, candidate.workspace as u64);
     }

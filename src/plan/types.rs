@@ -2,7 +2,7 @@ use limpid_graph::ir::{NodeId, ValueId};
 use limpid_graph::ops::Cost;
 use limpid_graph::tensor::{Bindings, DType};
 use limpid_kernels::launch::{Launch, Refusal, Role, Tactic};
-use limpid_kernels::site::Site;
+use limpid_kernels::site::{Scale, Site};
 use limpid_kernels::target::Target;
 use limpid_kernels::weights::Packing;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,13 @@ pub enum ConstantForm {
         /// Elements.
         len: u32,
     },
+    /// Of quantized weights: their scales times the activation's, zero-padded to this many elements.
+    Scales {
+        /// Elements.
+        len: u32,
+        /// The activation's scale.
+        input: Scale,
+    },
     /// Row-major in this type.
     Dense {
         /// Element type.
@@ -78,6 +85,8 @@ pub struct Work {
     pub weights: Option<(ValueId, Vec<usize>)>,
     /// The constant added per output channel.
     pub bias: Option<ValueId>,
+    /// Of an INT8 product: the activation's scale, which the scales of `weights` are multiplied by.
+    pub scales: Option<Scale>,
     /// The least the group must compute and move.
     pub cost: Cost,
 }

@@ -126,6 +126,7 @@ fn candidate(site: &ConvSite, pixels: u32, target: &Target) -> Result<Candidate,
         workspace: 0,
         weights: Some(Packing::Rsck { k_pad: filters_padded, dtype: weight }),
         bias_len: bias_len(&site.epilogue, site.y.c),
+        scales_len: 0,
         cost: CandidateCost {
             flops: 2 * threads * u64::from(pixels) * depth,
             bytes: site.x.bytes() + site.y.bytes() + residual + weight_bytes,

@@ -121,6 +121,7 @@ impl Implicit {
                     dtype: build.math.dtype(),
                 }),
                 bias_len: bias_len(&site.epilogue, site.y.c),
+                scales_len: 0,
                 cost: tiling.cost(target),
             }
         };

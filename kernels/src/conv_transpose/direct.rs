@@ -99,6 +99,7 @@ impl Kernel for Direct {
                 dtype: weights,
             }),
             bias_len: bias_len(&site.epilogue, y.c),
+            scales_len: 0,
             cost,
         }])
     }

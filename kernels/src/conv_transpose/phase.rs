@@ -123,6 +123,7 @@ impl Phased {
                     dtype: build.math.dtype(),
                 }),
                 bias_len: bias_len(&site.epilogue, y.c),
+                scales_len: 0,
                 cost: tiling.cost(target),
             }
         };

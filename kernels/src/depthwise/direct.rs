@@ -93,6 +93,7 @@ impl Kernel for Direct {
             workspace: 0,
             weights: Some(Packing::Rsc { c_pad: vectors * CHANNELS, dtype: weights }),
             bias_len: bias_len(&site.epilogue, y.c),
+            scales_len: 0,
             cost,
         }])
     }

@@ -115,6 +115,7 @@ fn candidate(site: &ConvSite, tile: (u32, u32)) -> Result<Candidate, String> {
         workspace: 0,
         weights: Some(Packing::Rsc { c_pad: vectors * CHANNELS, dtype: x.dtype }),
         bias_len: bias_len(&site.epilogue, y.c),
+        scales_len: 0,
         cost,
     })
 }

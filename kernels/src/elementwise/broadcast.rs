@@ -4,7 +4,7 @@ use crate::catalog::Kernel;
 use crate::epilogue::ActivationParams;
 use crate::index::{Divisor, Walk, distinct};
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{ElementwiseOp, ElementwiseSite, Site, View};
+use crate::site::{ElementwiseOp, ElementwiseSite, Scale, Site, View};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::ops::{Activation, Cost};
@@ -124,7 +124,7 @@ fn candidate(site: &ElementwiseSite, walk: &Walk, vector: u32, threads: u32) -> 
         ..CandidateCost::of(cost, launch.blocks(), efficiency)
     };
     let tactic = Tactic::new("elementwise/broadcast", &[("vector", vector), ("threads", threads)]);
-    Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
+    Ok(Candidate::plain(tactic, launch, cost))
 }
 
 impl Kernel for Broadcast {
@@ -157,7 +157,13 @@ impl Kernel for Broadcast {
         let image = |c: u32, pitch: u32, dtype: DType| {
             let width = 16 / dtype.size() as u32;
             let strides = vec![i64::from(5 * 3 * pitch), i64::from(3 * pitch), i64::from(pitch), 1];
-            View { dims: vec![2, 5, 3, c], strides, dtype, zero_lanes: c.next_multiple_of(width) - c }
+            View {
+                dims: vec![2, 5, 3, c],
+                strides,
+                dtype,
+                zero_lanes: c.next_multiple_of(width) - c,
+                scale: Scale::ONE,
+            }
         };
         let broadcast = |view: &View, kept: &[usize], dtype: DType| {
             let mut strides = vec![0; view.dims.len()];
@@ -166,7 +172,7 @@ impl Kernel for Broadcast {
                 strides[d] = stride;
                 stride *= i64::from(view.dims[d]);
             }
-            View { dims: view.dims.clone(), strides, dtype, zero_lanes: 0 }
+            View { dims: view.dims.clone(), strides, dtype, zero_lanes: 0, scale: Scale::ONE }
         };
         let mut push = |op, inputs: Vec<View>, y: View, activation| {
             sites.push(Site::Elementwise(ElementwiseSite { op, inputs, y, activation }));

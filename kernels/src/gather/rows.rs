@@ -72,7 +72,7 @@ impl Kernel for Rows {
             ..CandidateCost::of(Cost { flops: 0, bytes: 2 * rows * row + indices }, launch.blocks(), efficiency)
         };
         let tactic = Tactic::new("gather/rows", &[("piece", bytes as u32), ("threads", THREADS)]);
-        Ok(vec![Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost }])
+        Ok(vec![Candidate::plain(tactic, launch, cost)])
     }
 
     fn edge_sites(&self) -> Vec<Site> {

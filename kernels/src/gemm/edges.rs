@@ -1,6 +1,6 @@
 //! Products at the edges of what the kernels do, each small enough to be run on the CPU.
 
-use crate::site::{EpilogueSite, GemmOperand, GemmSite, Image, Site, vector_width};
+use crate::site::{EpilogueSite, GemmOperand, GemmSite, Image, Scale, Site, vector_width};
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Epilogue};
 use limpid_graph::tensor::DType;
@@ -20,6 +20,7 @@ fn dense(precision: Precision, m: u32, n: u32, k: u32) -> GemmSite {
         b: GemmOperand::Weights,
         dtype_a: dtype,
         dtype_y: dtype,
+        scale_y: Scale::ONE,
         precision,
         epilogue: EpilogueSite { steps: Epilogue { bias: true, ..Epilogue::default() }, residual: None },
     }
@@ -34,7 +35,7 @@ fn activations(precision: Precision, batch: u32, m: u32, n: u32, k: u32) -> Gemm
 
 /// With a residual of this pitch and type, and an activation on either side of it.
 fn with_residual(site: GemmSite, pitch: u32, dtype: DType, pre: Activation, post: Activation) -> GemmSite {
-    let residual = Image { n: 1, h: 1, w: site.m, c: site.n, pitch, dtype };
+    let residual = Image { n: 1, h: 1, w: site.m, c: site.n, pitch, dtype, scale: Scale::ONE };
     let steps = Epilogue { pre, residual: true, post, ..site.epilogue.steps };
     GemmSite { epilogue: EpilogueSite { steps, residual: Some(residual) }, ..site }
 }

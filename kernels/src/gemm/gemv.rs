@@ -113,6 +113,7 @@ fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32)
         workspace: 0,
         weights: Some(Packing::Rows { n_pad, k_pad, dtype }),
         bias_len: bias_len(&site.epilogue, site.n),
+        scales_len: 0,
         cost: CandidateCost {
             flops: 2 * u64::from(batch * n_pad) * u64::from(k_pad),
             bytes: (n * k + m * k) * dtype.size() as u64 + m * n * site.dtype_y.size() as u64 + residual,

@@ -118,6 +118,7 @@ impl Tiled {
                 workspace: tiling.workspace() as usize,
                 weights,
                 bias_len: bias_len(&site.epilogue, site.n),
+                scales_len: 0,
                 cost: tiling.cost(target),
             }
         };

@@ -3,7 +3,7 @@
 use super::strided::{StridedPair, cost, walk};
 use crate::catalog::Kernel;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{CopySite, Site, View};
+use crate::site::{CopySite, Scale, Site, View};
 use crate::target::{Arch, Target};
 use limpid_graph::tensor::DType;
 
@@ -37,7 +37,7 @@ impl Kernel for Cast {
         let cost =
             CandidateCost { blocks_per_multiprocessor: 2048 / THREADS, ..cost(site, launch.blocks(), efficiency) };
         let tactic = Tactic::new("layout/cast", &[("threads", THREADS)]);
-        Ok(vec![Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost }])
+        Ok(vec![Candidate::plain(tactic, launch, cost)])
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -54,8 +54,8 @@ impl Kernel for Cast {
             }
         }
         // Padding lanes, offsets, six dims that do not merge, a reversed one among them.
-        let y = View { dims: vec![7, 3], strides: vec![5, 1], dtype: DType::F32, zero_lanes: 1 };
-        let x = View { dims: vec![7, 3], strides: vec![1, 7], dtype: DType::F32, zero_lanes: 0 };
+        let y = View { dims: vec![7, 3], strides: vec![5, 1], dtype: DType::F32, zero_lanes: 1, scale: Scale::ONE };
+        let x = View { dims: vec![7, 3], strides: vec![1, 7], dtype: DType::F32, zero_lanes: 0, scale: Scale::ONE };
         sites.push(Site::Copy(CopySite { x, x_offset: 2, y, y_offset: 3 }));
         let y = View::dense(&[2, 3, 2, 3, 2, 3], DType::F16);
         let x = View { strides: vec![1, 2, 6, 12, 36, -72], dtype: DType::F32, ..y.clone() };

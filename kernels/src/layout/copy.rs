@@ -88,7 +88,7 @@ impl Kernel for Copy {
             let cost =
                 CandidateCost { blocks_per_multiprocessor: 1536 / threads, ..cost(site, launch.blocks(), efficiency) };
             let tactic = Tactic::new("layout/copy", &[("vector", vector), ("threads", threads)]);
-            Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
+            Ok(Candidate::plain(tactic, launch, cost))
         };
         THREADS.map(candidate).into_iter().collect()
     }

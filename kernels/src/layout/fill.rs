@@ -3,7 +3,7 @@
 use crate::catalog::Kernel;
 use crate::index::{Divisor, Walk};
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
-use crate::site::{FillSite, Site, View};
+use crate::site::{FillSite, Scale, Site, View};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use half::f16;
@@ -85,7 +85,7 @@ impl Kernel for Fill {
         let cost = CandidateCost::of(cost, launch.blocks(), if whole { 0.9 } else { 0.3 });
         let cost = CandidateCost { blocks_per_multiprocessor: 2048 / THREADS, ..cost };
         let tactic = Tactic::new("layout/fill", &[("vector", vector), ("threads", THREADS)]);
-        Ok(vec![Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost }])
+        Ok(vec![Candidate::plain(tactic, launch, cost)])
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -102,7 +102,7 @@ impl Kernel for Fill {
             for length in [1, 17, 256] {
                 sites.push(Site::Fill(FillSite { y: View::dense(&[length], dtype), value }));
             }
-            let rows = View { dims: vec![3, 4, 5], strides: vec![64, 16, 1], dtype, zero_lanes: 2 };
+            let rows = View { dims: vec![3, 4, 5], strides: vec![64, 16, 1], dtype, zero_lanes: 2, scale: Scale::ONE };
             sites.push(Site::Fill(FillSite { y: rows.clone(), value }));
             sites.push(Site::Fill(FillSite { y: View { strides: vec![57, 14, 2], zero_lanes: 0, ..rows }, value }));
         }

@@ -2,7 +2,7 @@
 
 use crate::index::{Divisor, Walk, distinct};
 use crate::launch::CandidateCost;
-use crate::site::{CopySite, View};
+use crate::site::{CopySite, Scale, View};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::ops::Cost;
 use limpid_graph::tensor::DType;
@@ -65,11 +65,23 @@ pub(super) fn cost(site: &CopySite, blocks: u64, efficiency: f32) -> CandidateCo
 pub(super) fn image(n: u32, h: u32, w: u32, c: u32, pitch: u32, dtype: DType) -> View {
     let [row, picture] = [i64::from(w * pitch), i64::from(h * w * pitch)];
     let zero_lanes = c.next_multiple_of(crate::site::vector_width(dtype)) - c;
-    View { dims: vec![n, h, w, c], strides: vec![picture, row, i64::from(pitch), 1], dtype, zero_lanes }
+    View {
+        dims: vec![n, h, w, c],
+        strides: vec![picture, row, i64::from(pitch), 1],
+        dtype,
+        zero_lanes,
+        scale: Scale::ONE,
+    }
 }
 
 /// The planes of a dense NCHW tensor, its dims in the order of [`image`].
 pub(super) fn planes(n: u32, h: u32, w: u32, c: u32, dtype: DType) -> View {
     let [h64, w64, c64] = [h, w, c].map(i64::from);
-    View { dims: vec![n, h, w, c], strides: vec![c64 * h64 * w64, w64, 1, h64 * w64], dtype, zero_lanes: 0 }
+    View {
+        dims: vec![n, h, w, c],
+        strides: vec![c64 * h64 * w64, w64, 1, h64 * w64],
+        dtype,
+        zero_lanes: 0,
+        scale: Scale::ONE,
+    }
 }

@@ -5,7 +5,7 @@ use super::strided::{cost, image, planes, walk};
 use crate::catalog::Kernel;
 use crate::index::{Divisor, Walk};
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{CopySite, Site, View};
+use crate::site::{CopySite, Scale, Site, View};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::tensor::DType;
@@ -137,7 +137,7 @@ impl Kernel for Transpose {
                 ..cost(site, launch.blocks(), (vectors * full.max(0.2)) as f32)
             };
             let tactic = Tactic::new("layout/transpose", &[("tile", tile)]);
-            Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
+            Ok(Candidate::plain(tactic, launch, cost))
         };
         tiles(x, y).iter().map(|&tile| candidate(tile)).collect()
     }
@@ -156,7 +156,10 @@ impl Kernel for Transpose {
                 // And back: y's dims in the order N, C, H, W.
                 let from = image(2, h, w, c, pitch, x);
                 let strides = [0, 3, 1, 2].map(|d| from.strides[d]).to_vec();
-                push(View { dims: vec![2, c, h, w], strides, dtype: x, zero_lanes: 0 }, View::dense(&[2, c, h, w], y));
+                push(
+                    View { dims: vec![2, c, h, w], strides, dtype: x, zero_lanes: 0, scale: Scale::ONE },
+                    View::dense(&[2, c, h, w], y),
+                );
             }
         }
         // A transpose of a middle pair with outer and inner batches.

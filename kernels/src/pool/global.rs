@@ -3,7 +3,7 @@
 use super::{average, check, cost};
 use crate::catalog::Kernel;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{Image, PoolKind, PoolSite, Site, vector_width};
+use crate::site::{Image, PoolKind, PoolSite, Scale, Site, vector_width};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::tensor::DType;
@@ -82,7 +82,7 @@ impl Kernel for Global {
                 ..cost(site, launch.blocks(), if slab == 8 { 0.85 } else { 0.6 })
             };
             let tactic = Tactic::new("pool/global", &[("slab", slab)]);
-            Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost }
+            Candidate::plain(tactic, launch, cost)
         };
         Ok(SLABS.map(candidate).to_vec())
     }
@@ -94,7 +94,7 @@ impl Kernel for Global {
                 for dtype in [DType::F16, DType::F32] {
                     sites.push(Site::Pool(PoolSite {
                         kind,
-                        x: Image { n, h, w, c, pitch, dtype },
+                        x: Image { n, h, w, c, pitch, dtype, scale: Scale::ONE },
                         y: Image::dense(n, 1, 1, c, dtype),
                         kernel: [h, w],
                         stride: [1, 1],

@@ -4,7 +4,7 @@ use super::{average, check, cost};
 use crate::catalog::Kernel;
 use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{Image, PoolKind, PoolSite, Site, vector_width};
+use crate::site::{Image, PoolKind, PoolSite, Scale, Site, vector_width};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::tensor::DType;
@@ -77,7 +77,7 @@ impl Kernel for Window {
             let cost =
                 CandidateCost { blocks_per_multiprocessor: 1280 / threads, ..cost(site, launch.blocks(), efficiency) };
             let tactic = Tactic::new("pool/window", &[("threads", threads)]);
-            Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
+            Ok(Candidate::plain(tactic, launch, cost))
         };
         THREADS.map(candidate).into_iter().collect()
     }
@@ -102,7 +102,7 @@ impl Kernel for Window {
             for kind in [PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad] {
                 for dtype in [DType::F16, DType::F32] {
                     let [h, w] = extent;
-                    let x = Image { n: 2, h, w, c, pitch, dtype };
+                    let x = Image { n: 2, h, w, c, pitch, dtype, scale: Scale::ONE };
                     let y = Image { h: out(0), w: out(1), ..Image::dense(2, 1, 1, c, dtype) };
                     sites.push(Site::Pool(PoolSite { kind, x, y, kernel, stride, dilation, pad, pad_end }));
                 }

@@ -4,7 +4,7 @@ use super::{FOLDS, OPERATIONS, edge_sites, fold_defines, site_of};
 use crate::axis::{Lines, Padding, cost};
 use crate::catalog::Kernel;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
-use crate::site::{AxisOp, Site, View, vector_width};
+use crate::site::{AxisOp, Scale, Site, View, vector_width};
 use crate::target::{Arch, Target};
 use limpid_graph::tensor::DType;
 
@@ -65,7 +65,7 @@ impl Kernel for Columns {
                 CandidateCost { blocks_per_multiprocessor: 4, ..cost(site, OPERATIONS, launch.blocks(), efficiency) };
             let tactic =
                 Tactic::new("reduce/columns", &[("columns", shape.0), ("slices", shape.1), ("vector", vector)]);
-            Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost }
+            Candidate::plain(tactic, launch, cost)
         };
         Ok(shapes.iter().map(candidate).collect())
     }
@@ -77,6 +77,7 @@ impl Kernel for Columns {
                 strides: strides.to_vec(),
                 dtype,
                 zero_lanes,
+                scale: Scale::ONE,
             };
             let padding = |c: u32| c.next_multiple_of(16 / y.size() as u32) - c;
             vec![

@@ -4,7 +4,7 @@ use super::{FOLDS, OPERATIONS, edge_sites, fold_defines, site_of};
 use crate::axis::{Lines, Padding, cost};
 use crate::catalog::Kernel;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
-use crate::site::{AxisOp, Site, View};
+use crate::site::{AxisOp, Scale, Site, View};
 use crate::target::{Arch, Target};
 use limpid_graph::tensor::DType;
 
@@ -48,7 +48,7 @@ impl Kernel for Rows {
                 ..cost(site, OPERATIONS, launch.blocks(), (whole * busy * crowded).max(0.02) as f32)
             };
             let tactic = Tactic::new("reduce/rows", &[("lanes", lanes)]);
-            Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
+            Ok(Candidate::plain(tactic, launch, cost))
         };
         LANES.map(candidate).into_iter().collect()
     }
@@ -58,11 +58,22 @@ impl Kernel for Rows {
             let line = |length: u32| (View::dense(&[3, length], x), View::dense(&[3, 1], y));
             let mut views = [1, 7, 32, 33, 1025].map(line).to_vec();
             // Classes of an image's pixels; the one number a pixel stands in a padded image again.
-            let classes = View { dims: vec![2, 35, 21], strides: vec![35 * 24, 24, 1], dtype: x, zero_lanes: 0 };
+            let classes = View {
+                dims: vec![2, 35, 21],
+                strides: vec![35 * 24, 24, 1],
+                dtype: x,
+                zero_lanes: 0,
+                scale: Scale::ONE,
+            };
             let width = 16 / y.size() as u32;
             let pitch = i64::from(width);
-            let one =
-                View { dims: vec![2, 35, 1], strides: vec![35 * pitch, pitch, 1], dtype: y, zero_lanes: width - 1 };
+            let one = View {
+                dims: vec![2, 35, 1],
+                strides: vec![35 * pitch, pitch, 1],
+                dtype: y,
+                zero_lanes: width - 1,
+                scale: Scale::ONE,
+            };
             views.push((classes, one));
             views
         })

@@ -3,7 +3,7 @@
 use crate::catalog::Kernel;
 use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{Image, NearestMode, ResizeSite, Site, vector_width};
+use crate::site::{Image, NearestMode, ResizeSite, Scale, Site, vector_width};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::ops::Cost;
@@ -91,7 +91,7 @@ impl Kernel for Nhwc {
                 ..CandidateCost::of(least, launch.blocks(), 0.75)
             };
             let tactic = Tactic::new("resize/nhwc", &[("threads", threads)]);
-            Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
+            Ok(Candidate::plain(tactic, launch, cost))
         };
         THREADS.map(candidate).into_iter().collect()
     }
@@ -114,7 +114,7 @@ impl Kernel for Nhwc {
             [NearestMode::RoundPreferFloor, NearestMode::RoundPreferCeil, NearestMode::Floor, NearestMode::Ceil];
         for (from, to, c, pitch, a, b) in geometries {
             for dtype in [DType::F16, DType::F32] {
-                let x = Image { n: 2, h: from[0], w: from[1], c, pitch, dtype };
+                let x = Image { n: 2, h: from[0], w: from[1], c, pitch, dtype, scale: Scale::ONE };
                 let y = Image::dense(2, to[0], to[1], c, dtype);
                 let linear = ResizeSite { x, y, linear: true, a, b, nearest: modes[0], extrapolation: None };
                 sites.push(Site::Resize(linear));

@@ -4,7 +4,7 @@ use super::{OPERATIONS, TYPES, edge_sites, pixels, site_of, type_defines};
 use crate::axis::{Lines, Padding, cost};
 use crate::catalog::Kernel;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
-use crate::site::{AxisOp, Site, View};
+use crate::site::{AxisOp, Scale, Site, View};
 use crate::target::{Arch, Target};
 use limpid_graph::tensor::DType;
 
@@ -41,14 +41,15 @@ impl Kernel for Block {
                 ..cost(site, 2 * OPERATIONS, launch.blocks(), (0.05 + 0.4 * used) as f32)
             };
             let tactic = Tactic::new("softmax/block", &[("threads", threads)]);
-            Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
+            Ok(Candidate::plain(tactic, launch, cost))
         };
         THREADS.map(candidate).into_iter().collect()
     }
 
     fn edge_sites(&self) -> Vec<Site> {
         let (half, single) = (DType::F16, DType::F32);
-        let strided = View { dims: vec![2, 130], strides: vec![300, 2], dtype: single, zero_lanes: 0 };
+        let strided =
+            View { dims: vec![2, 130], strides: vec![300, 2], dtype: single, zero_lanes: 0, scale: Scale::ONE };
         edge_sites([
             (View::dense(&[2, 1], half), View::dense(&[2, 1], half)),
             (View::dense(&[3, 127], half), View::dense(&[3, 127], half)),

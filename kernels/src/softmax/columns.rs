@@ -4,7 +4,7 @@ use super::{OPERATIONS, TYPES, edge_sites, site_of, type_defines};
 use crate::axis::{Lines, Padding, cost};
 use crate::catalog::Kernel;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
-use crate::site::{AxisOp, Site, View};
+use crate::site::{AxisOp, Scale, Site, View};
 use crate::target::{Arch, Target};
 use limpid_graph::tensor::DType;
 
@@ -51,7 +51,7 @@ impl Kernel for Columns {
                 ..cost(site, 2 * OPERATIONS, launch.blocks(), if adjacent { 0.4 } else { 0.08 })
             };
             let tactic = Tactic::new("softmax/columns", &[("columns", shape.0), ("slices", shape.1)]);
-            Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost }
+            Candidate::plain(tactic, launch, cost)
         };
         Ok(SHAPES.map(candidate).to_vec())
     }
@@ -63,6 +63,7 @@ impl Kernel for Columns {
             strides: strides.to_vec(),
             dtype,
             zero_lanes,
+            scale: Scale::ONE,
         };
         edge_sites([
             // Planes: N, H·W, then C as the axis.

@@ -9,7 +9,7 @@ pub use columns::Columns;
 pub use rows::Rows;
 
 use crate::launch::cuda_type;
-use crate::site::{AxisOp, AxisSite, Site, View};
+use crate::site::{AxisOp, AxisSite, Scale, Site, View};
 use limpid_graph::tensor::DType;
 
 /// The pairs of types it is compiled for.
@@ -50,5 +50,5 @@ fn edge_sites(views: impl IntoIterator<Item = (View, View)>) -> Vec<Site> {
 fn pixels(count: u32, channels: u32, pitch: u32, dtype: DType) -> View {
     let width = crate::site::vector_width(dtype);
     let zero_lanes = (channels.next_multiple_of(width) - channels).min(pitch - channels);
-    View { dims: vec![count, channels], strides: vec![i64::from(pitch), 1], dtype, zero_lanes }
+    View { dims: vec![count, channels], strides: vec![i64::from(pitch), 1], dtype, zero_lanes, scale: Scale::ONE }
 }

@@ -65,7 +65,7 @@ impl Kernel for Rows {
                 ..cost(site, OPERATIONS, launch.blocks(), efficiency as f32)
             };
             let tactic = Tactic::new("softmax/rows", &[("lanes", shape.0), ("vectors", shape.1), ("vector", vector)]);
-            Ok(Candidate { tactic, launches: vec![launch], workspace: 0, weights: None, bias_len: 0, cost })
+            Ok(Candidate::plain(tactic, launch, cost))
         };
         shapes[first..].iter().take(2).map(candidate).collect()
     }

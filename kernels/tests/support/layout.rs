@@ -3,7 +3,7 @@
 use half::f16;
 use limpid_graph::tensor::DType;
 use limpid_kernels::emulator::Buffer;
-use limpid_kernels::site::{Image, View};
+use limpid_kernels::site::{Image, Scale, View};
 
 /// A view that starts `offset` elements into its buffer.
 #[derive(Clone, Debug)]
@@ -26,6 +26,7 @@ impl Layout {
             strides: vec![h * w * pitch, w * pitch, pitch, 1],
             dtype: image.dtype,
             zero_lanes: image.padded_channels() - image.c,
+            scale: Scale::ONE,
         };
         Self { view, offset: 0 }
     }

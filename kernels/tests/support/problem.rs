@@ -7,7 +7,7 @@ use limpid_graph::tensor::{DType, Tensor, Tolerance};
 use limpid_kernels::emulator::Memory;
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{
-    AxisOp, AxisSite, EpilogueSite, GatherSite, GemmOperand, GemmSite, Image, Site, View, vector_width,
+    AxisOp, AxisSite, EpilogueSite, GatherSite, GemmOperand, GemmSite, Image, Scale, Site, View, vector_width,
 };
 
 /// What a candidate is given and what it must make of it.
@@ -186,7 +186,7 @@ impl Problem {
             let width = vector_width(dtype);
             let zero_lanes = if pitch.is_multiple_of(width) { columns.next_multiple_of(width) - columns } else { 0 };
             let strides = vec![stride as i64, i64::from(pitch), 1];
-            Layout::new(&View { dims: vec![site.batch, rows, columns], strides, dtype, zero_lanes })
+            Layout::new(&View { dims: vec![site.batch, rows, columns], strides, dtype, zero_lanes, scale: Scale::ONE })
         };
         let a = inputs.fill(Role::Input(0), &matrix(site.m, site.k, site.pitch_a, site.stride_a, site.dtype_a));
         let dtype = operand_dtype(site.precision);

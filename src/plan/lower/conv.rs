@@ -2,7 +2,7 @@
 
 use super::{LowerError, Lowering};
 use crate::plan::types::{Operand, Work};
-use limpid_graph::ir::{Node, ValueId};
+use limpid_graph::ir::{Node, Precision, ValueId};
 use limpid_graph::ops::{Conv, ConvTranspose, Epilogue, Window};
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{ConvSite, EpilogueSite, Site};
@@ -103,7 +103,8 @@ impl Lowering<'_> {
     ) {
         let (group, cost, what) = (self.group.clone(), self.cost_of(node), describe(node));
         let weights = Some((weights, self.spec(weights).shape.clone()));
-        self.work.push(Work { group, node: self.node, what, site, operands, weights, bias, cost });
+        let scales = (node.precision == Precision::Int8).then(|| self.scale(node.inputs[0]));
+        self.work.push(Work { group, node: self.node, what, site, operands, weights, bias, scales, cost });
     }
 }
 

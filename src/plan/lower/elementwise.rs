@@ -117,6 +117,7 @@ impl Lowering<'_> {
             strides: order.iter().map(|&axis| i64::from(axis == 1)).collect(),
             dtype: self.spec(vector).dtype,
             zero_lanes: if form == Form::Image { padding_lanes(self.spec(like))? } else { 0 },
+            scale: self.scale(vector),
         })
     }
 

@@ -6,7 +6,7 @@ use limpid_graph::ir::ValueId;
 use limpid_graph::ops::{Cost, Spec};
 use limpid_graph::tensor::{DType, row_major_strides};
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::{CopySite, Image, Site, View};
+use limpid_kernels::site::{CopySite, Image, Scale, Site, View};
 
 /// How a value lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +45,23 @@ impl Lowering<'_> {
     pub fn image(&self, value: ValueId, pitch: u32) -> Result<Image, LowerError> {
         let spec = self.spec(value);
         let [n, c, h, w] = pictorial(spec);
-        Ok(Image { n: narrow(n)?, h: narrow(h)?, w: narrow(w)?, c: narrow(c)?, pitch, dtype: spec.dtype })
+        Ok(Image {
+            n: narrow(n)?,
+            h: narrow(h)?,
+            w: narrow(w)?,
+            c: narrow(c)?,
+            pitch,
+            dtype: spec.dtype,
+            scale: self.scale(value),
+        })
+    }
+
+    /// What a value's integers stand for.
+    pub fn scale(&self, value: ValueId) -> Scale {
+        match &self.spec(value).quant {
+            Some(quant) if quant.axis.is_none() => quant.scales.first().map_or(Scale::ONE, |&scale| Scale::new(scale)),
+            _ => Scale::ONE,
+        }
     }
 
     /// Reads a value as an image, bringing it into that form if it is not.
@@ -214,6 +230,7 @@ impl Lowering<'_> {
             strides: order.iter().map(|&axis| strides[axis]).collect(),
             dtype: self.spec(value).dtype,
             zero_lanes,
+            scale: self.scale(value),
         })
     }
 

@@ -39,6 +39,7 @@ impl Lowering<'_> {
             b: GemmOperand::Weights,
             dtype_a: self.spec(input).dtype,
             dtype_y: self.spec(output).dtype,
+            scale_y: self.scale(output),
             precision: node.precision,
             epilogue,
         };
@@ -79,14 +80,24 @@ impl Lowering<'_> {
             b: GemmOperand::Activations { pitch: narrow(n)?, stride: (k * n) as u64 },
             dtype_a: self.spec(a).dtype,
             dtype_y: self.spec(output).dtype,
+            scale_y: self.scale(output),
             precision: node.precision,
             epilogue: EpilogueSite { steps: Epilogue::default(), residual: None },
         };
         let operands = vec![(Role::Input(0), a_at), (Role::Input(1), b_at), (Role::Output(0), y_at)];
         let (group, cost) = (self.group.clone(), self.cost_of(node));
         let what = describe(node);
-        let work =
-            Work { group, node: self.node, what, site: Site::Gemm(site), operands, weights: None, bias: None, cost };
+        let work = Work {
+            group,
+            node: self.node,
+            what,
+            site: Site::Gemm(site),
+            operands,
+            weights: None,
+            bias: None,
+            scales: None,
+            cost,
+        };
         self.work.push(work);
         Ok(())
     }
@@ -112,7 +123,7 @@ impl Lowering<'_> {
         };
         let value = node.inputs[index];
         let (at, pitch) = self.rows(value, form)?;
-        let residual = Image { n: 1, h: 1, w: m, c: n, pitch, dtype: self.spec(value).dtype };
+        let residual = Image { n: 1, h: 1, w: m, c: n, pitch, dtype: self.spec(value).dtype, scale: self.scale(value) };
         Ok((EpilogueSite { steps: *steps, residual: Some(residual) }, bias, Some(at)))
     }
 }

@@ -175,7 +175,7 @@ impl<'g> Lowering<'g> {
 
     fn emit(&mut self, what: String, site: Site, operands: Vec<(Role, Operand)>, cost: Cost) {
         let (group, node) = (self.group.clone(), self.node);
-        self.work.push(Work { group, node, what, site, operands, weights: None, bias: None, cost });
+        self.work.push(Work { group, node, what, site, operands, weights: None, bias: None, scales: None, cost });
     }
 
     /// The least the node must compute and move.

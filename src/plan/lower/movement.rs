@@ -143,6 +143,7 @@ impl Lowering<'_> {
             strides: order.iter().map(|&axis| strides[axis]).collect(),
             dtype: self.spec(source).dtype,
             zero_lanes: 0,
+            scale: self.scale(source),
         };
         let operands = vec![(Role::Input(0), operand), (Role::Output(0), placed.operand)];
         let site = Site::Copy(CopySite { x, x_offset: offset, y, y_offset: 0 });

@@ -99,7 +99,7 @@ impl Lowering<'_> {
         dims.push(narrow(length)?);
         let strides = outer.iter().chain([&last]).map(|&axis| strides[axis]).collect();
         let zero_lanes = if form == Form::Image { padding_lanes(self.spec(value))? } else { 0 };
-        Ok(View { dims, strides, dtype: self.spec(value).dtype, zero_lanes })
+        Ok(View { dims, strides, dtype: self.spec(value).dtype, zero_lanes, scale: self.scale(value) })
     }
 
     /// A reduction's output, its dims those of the input's `outer` axes and a last one of extent 1.
@@ -121,6 +121,6 @@ impl Lowering<'_> {
         let mut kept: Vec<i64> = outer.iter().map(|&axis| strides[position(axis)]).collect();
         kept.push(1);
         let zero_lanes = if form == Form::Image { padding_lanes(self.spec(output))? } else { 0 };
-        Ok(View { dims, strides: kept, dtype: self.spec(output).dtype, zero_lanes })
+        Ok(View { dims, strides: kept, dtype: self.spec(output).dtype, zero_lanes, scale: self.scale(output) })
     }
 }

@@ -1,6 +1,6 @@
 //! Weights as 8-bit integers, one scale per output channel.
 
-use limpid_graph::tensor::{Tensor, TensorError};
+use crate::tensor::{Tensor, TensorError};
 
 /// Why weights cannot be quantized.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -41,7 +41,7 @@ pub fn quantize_weights(weights: &Tensor, axis: usize) -> Result<(Tensor, Vec<f3
         return Err(WeightError::Axis { shape: shape.to_vec(), axis });
     };
     if !weights.dtype().is_float() {
-        return Err(TensorError::Type { actual: weights.dtype(), asked: limpid_graph::tensor::DType::F32 }.into());
+        return Err(TensorError::Type { actual: weights.dtype(), asked: crate::tensor::DType::F32 }.into());
     }
     let values = weights.to_f32();
     let inner: usize = shape[axis + 1..].iter().product();

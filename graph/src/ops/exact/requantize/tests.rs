@@ -1,5 +1,5 @@
 use super::*;
-use limpid_graph::ops::Activation;
+use crate::ops::Activation;
 use proptest::prelude::*;
 
 /// fma(a, b, c) rounded once, from a sum that f64 may not hold exactly: round to odd keeps the lost bits' sign.

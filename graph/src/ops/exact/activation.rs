@@ -1,7 +1,7 @@
 //! The activations of INT8 epilogues, each a fixed chain of correctly rounded operations.
 
 use super::exp;
-use limpid_graph::ops::Activation;
+use crate::ops::Activation;
 
 /// `f(x)` with the operations, and in the order, that every INT8 kernel uses.
 ///

@@ -1,7 +1,7 @@
 //! From integers to reals and back.
 
 use super::activate;
-use limpid_graph::ops::Epilogue;
+use crate::ops::Epilogue;
 
 /// Products of 8-bit integers that an i32 holds whatever they are: 128·127·132104 < 2^31.
 pub const MAX_TERMS: usize = (i32::MAX / (128 * 127)) as usize;
