@@ -2,9 +2,13 @@
 
 mod error;
 mod extents;
+mod int8;
+mod layers;
 mod precision;
 
 pub use error::BuildError;
+pub use int8::{Batches, Int8, SampleError, SampleSource, SeeBatch};
+pub use layers::LayerPrecision;
 
 use crate::engine::{Engine, Metadata};
 use crate::input::Preprocessing;
@@ -13,12 +17,14 @@ use crate::plan::{self, Plan, TimingCache, Tuner};
 use crate::progress::Progress;
 use crate::runtime::gpu_missing;
 use crate::runtime::kernels::{Kernels, sources_of};
+use layers::Wanted;
 use limpid_graph::ir::{Graph, Precision};
 use limpid_graph::onnx;
 use limpid_graph::passes;
 use limpid_graph::tensor::{Bindings, Tensor};
 use limpid_kernels::device::{CubinCache, Device};
 use limpid_kernels::target::{Arch, Target};
+use precision::{Choice, Outcome};
 use std::path::{Path, PathBuf};
 
 /// Where an engine is to run.
@@ -57,6 +63,8 @@ pub struct Builder {
     timing_cache: Option<PathBuf>,
     preprocessing: Preprocessing,
     samples: Option<Vec<Tensor>>,
+    layers: Vec<LayerPrecision>,
+    int8: Int8,
 }
 
 impl Builder {
@@ -72,6 +80,8 @@ impl Builder {
             timing_cache: None,
             preprocessing: Preprocessing::default(),
             samples: None,
+            layers: Vec::new(),
+            int8: Int8::default(),
         }
     }
 
@@ -123,6 +133,18 @@ impl Builder {
         self
     }
 
+    /// Precisions of single groups; of several that match a group, the last counts.
+    pub fn layer_precisions(mut self, layers: &[LayerPrecision]) -> Self {
+        self.layers = layers.to_vec();
+        self
+    }
+
+    /// Where the scales of INT8 come from.
+    pub fn int8(mut self, int8: Int8) -> Self {
+        self.int8 = int8;
+        self
+    }
+
     /// Builds an engine from an ONNX file.
     ///
     /// # Errors
@@ -155,13 +177,22 @@ impl Builder {
         progress.stage("fuse", None);
         passes::optimize(&mut graph, &mut ledger, &self.disabled_rules)?;
         progress.stage("convert precision", None);
-        precision::convert(&mut graph, &mut ledger, self.precision, &extents[0], self.samples.as_deref())?;
+        let model_hash = blake3::hash(bytes).to_hex().to_string();
+        let choice = Choice {
+            wanted: &Wanted { base: self.precision, layers: self.layers.clone() },
+            int8: &self.int8,
+            samples: self.samples.as_deref(),
+            bindings: &extents[0],
+            model: &model_hash,
+            preprocessing: self.preprocessing.to_string(),
+        };
+        let Outcome { calibration, notes } = choice.apply(&mut graph, &mut ledger, progress)?;
         let (plans, cubins) = self.plan(&graph, &extents, progress)?;
         progress.done();
 
         let metadata = Metadata {
             name: path.file_stem().map_or_else(|| graph.name.clone(), |s| s.to_string_lossy().into_owned()),
-            model_hash: blake3::hash(bytes).to_hex().to_string(),
+            model_hash,
             producer,
             opset,
             precision: self.precision,
@@ -169,8 +200,9 @@ impl Builder {
             limpid_version: env!("CARGO_PKG_VERSION").to_owned(),
             extents,
             preprocessing: self.preprocessing.clone(),
+            notes,
         };
-        Ok(Engine { metadata, graph, ledger, sources: sources_of(&plans), plans, cubins })
+        Ok(Engine { metadata, graph, ledger, sources: sources_of(&plans), plans, cubins, calibration })
     }
 
     /// Chooses kernels and compiles them; nothing for the CPU.

@@ -64,7 +64,7 @@ fn the_trained_network_runs_as_planned() {
     let single = error_of(&graph, Arch(80), &[1, 1, 28, 28], &emulator);
     assert!(single <= 1e-5, "fp32: relative L2 {single}");
     let (mut half, mut ledger) = (graph.clone(), ledger);
-    limpid_quant::fp16::convert(&mut half, &mut ledger, None).expect("it converts");
+    limpid_quant::fp16::convert(&mut half, &mut ledger, None, &|_| true).expect("it converts");
     assert!(half.values().any(|(_, v)| v.fact.dtype == DType::F16));
     let error = error_of(&half, Arch(80), &[1, 1, 28, 28], &emulator);
     assert!(error <= 5e-3, "fp16: relative L2 {error}");
@@ -90,7 +90,7 @@ fn unfused_networks_run_as_planned_on_turing() {
     let mut model = onnx::load(&data("fashion/fashion.onnx")).expect("the model is fine");
     let disabled: Vec<String> = ["fold_batch_norm", "fuse_activation", "fuse_residual"].map(str::to_owned).to_vec();
     limpid_graph::passes::optimize(&mut model.graph, &mut model.ledger, &disabled).expect("rules keep graphs valid");
-    limpid_quant::fp16::convert(&mut model.graph, &mut model.ledger, None).expect("it converts");
+    limpid_quant::fp16::convert(&mut model.graph, &mut model.ledger, None, &|_| true).expect("it converts");
     let error = error_of(&model.graph, Arch(75), &[1, 1, 28, 28], &emulator);
     assert!(error <= 5e-3, "relative L2 {error}");
 }

@@ -21,15 +21,22 @@ pub const LARGEST: f32 = 65504.0;
 /// The name under which the ledger books this.
 pub const RULE: &str = "fp16";
 
-/// Converts every group that may be; returns how many stay FP32 because something would overflow.
+/// Converts every group that may be and that `wanted` is true for; returns how many stay FP32 because something would
+/// overflow.
 ///
-/// `ranges` are the activations' magnitudes on sample data; without them only weights are checked.
-pub fn convert(graph: &mut Graph, ledger: &mut Ledger, ranges: Option<&Ranges>) -> Result<usize, GraphError> {
+/// `ranges` are the activations' magnitudes on sample data; without them only weights are checked. INT8 groups stay
+/// INT8; what they make as reals is stored in FP16, rounded once, unless it is an output of the network.
+pub fn convert(
+    graph: &mut Graph,
+    ledger: &mut Ledger,
+    ranges: Option<&Ranges>,
+    wanted: &dyn Fn(&Node) -> bool,
+) -> Result<usize, GraphError> {
     let mut kept = 0;
     let mut halves = BTreeSet::new();
     for id in graph.topological_order()? {
         let node = graph.node(id);
-        if !computes_reals(graph, node) {
+        if !computes_reals(graph, node) || !wanted(node) {
             continue;
         }
         match overflow(graph, node, ranges) {
@@ -90,9 +97,16 @@ impl Conversion<'_> {
                 continue;
             }
             let half = self.halves.contains(&id);
-            self.inputs(id, if half { DType::F16 } else { DType::F32 })?;
+            let node = self.graph.node_mut(id);
+            // Integers are made of reals of any type, and INT8 groups add residuals of any type.
+            let takes_any_type = node.precision == Precision::Int8 || matches!(node.op, Op::Quantize(_));
+            if half && !takes_any_type {
+                node.precision = Precision::Fp16;
+            }
+            if !takes_any_type {
+                self.inputs(id, if half { DType::F16 } else { DType::F32 })?;
+            }
             if half {
-                self.graph.node_mut(id).precision = Precision::Fp16;
                 self.outputs(id)?;
             }
         }
@@ -125,7 +139,8 @@ impl Conversion<'_> {
     /// Lets a node store what it makes in FP16; an output of the network keeps its type.
     fn outputs(&mut self, id: NodeId) -> Result<(), GraphError> {
         let node = self.graph.node(id);
-        let writes_any_type = matches!(node.op, Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm(_));
+        let writes_any_type = node.precision == Precision::Int8
+            || matches!(node.op, Op::Conv(_) | Op::ConvTranspose(_) | Op::Gemm(_) | Op::Dequantize(_));
         for (index, value) in node.outputs.clone().into_iter().enumerate() {
             if !is_real(self.graph, value) {
                 continue;

@@ -13,6 +13,7 @@ pub mod calibrator;
 pub mod entropy;
 pub mod fp16;
 pub mod histogram;
+pub mod int8;
 pub mod minmax;
 pub mod mse;
 pub mod percentile;

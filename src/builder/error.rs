@@ -1,10 +1,13 @@
 use crate::plan::{PlanError, timing_cache::TimingCacheError};
 use crate::runtime::RunError;
-use limpid_graph::ir::{GraphError, Precision};
+use limpid_graph::ir::GraphError;
 use limpid_graph::onnx::ImportError;
 use limpid_graph::rewrite::RewriteError;
 use limpid_kernels::device::DeviceError;
+use limpid_quant::CalibrateError;
+use limpid_quant::cache::{CacheError, ForeignModel};
 use std::error::Error;
+use std::path::PathBuf;
 
 /// Why there is no engine.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +40,29 @@ pub enum BuildError {
     /// A rule broke, or has no such name.
     #[error(transparent)]
     Rewrite(#[from] RewriteError),
-    /// A precision that is not there.
-    #[error("{0} engines cannot be built; choose fp32, tf32 or fp16")]
-    Precision(Precision),
+    /// A pattern of `--layer-precision` that no group's name matches.
+    #[error("no group is called `{pattern}`; there are {}", .suggestions.join(", "))]
+    NoSuchLayer {
+        /// The pattern.
+        pattern: String,
+        /// Names that come near it.
+        suggestions: Vec<String>,
+    },
+    /// INT8 without a word on where its scales are to come from.
+    #[error("INT8 needs samples to calibrate on, or a cache of scales{}", missing(.cache))]
+    NoCalibration {
+        /// The cache that was named and is not there.
+        cache: Option<PathBuf>,
+    },
+    /// No scales could be found.
+    #[error(transparent)]
+    Calibrate(#[from] CalibrateError),
+    /// The calibration cache cannot be used.
+    #[error(transparent)]
+    CalibrationCache(#[from] CacheError),
+    /// The calibration cache is another model's.
+    #[error(transparent)]
+    ForeignCache(#[from] ForeignModel),
     /// The network could not be run to see which values it has.
     #[error("cannot run the network on sample data to find what overflows FP16")]
     Samples(#[source] Box<dyn Error + Send + Sync>),
@@ -60,6 +83,10 @@ pub enum BuildError {
     Kernels(Box<RunError>),
 }
 
+fn missing(cache: &Option<PathBuf>) -> String {
+    cache.as_ref().map_or(String::new(), |path| format!(" (`{}` is not there)", path.display()))
+}
+
 impl From<RunError> for BuildError {
     fn from(error: RunError) -> Self {
         Self::Kernels(Box::new(error))
@@ -77,6 +104,9 @@ impl BuildError {
                 Some("a model is what `torch.onnx.export` or `limpid zoo NET -o FILE.onnx` writes")
             }
             Self::FixedBatch { .. } => Some("leave --batch out, or export the model with a dynamic batch"),
+            Self::NoCalibration { .. } => {
+                Some("name pictures or arrays with --calib, or a cache with --calibration-cache")
+            }
             Self::Unbound(_) => Some("give each a value with --extent NAME=VALUE"),
             Self::Kernels(error) => error.help(),
             _ => None,

@@ -1,45 +1,101 @@
 //! From FP32 to what was asked for.
 
-use super::BuildError;
+use super::int8::{Int8, Scales};
+use super::layers::Wanted;
+use super::{BuildError, int8};
 use crate::input::random;
-use limpid_graph::ir::{Graph, Precision, ValueId};
+use crate::progress::Progress;
+use limpid_graph::ir::{Graph, Node, NodeId, Precision, ValueId};
+use limpid_graph::ops::Op;
 use limpid_graph::reference::{Interpreter, specs_of};
 use limpid_graph::rewrite::Ledger;
 use limpid_graph::tensor::{Bindings, Tensor};
-use limpid_quant::{Activations, fp16, observe_ranges};
+use limpid_quant::{Activations, Calibration, fp16, observe_ranges};
 use std::error::Error;
 
 /// Any seed would do; it is fixed so that a build is the same every time.
 const SEED: u64 = 0;
 
-/// Sets the precision of every group, and for FP16 the types of values.
-pub(super) fn convert(
-    graph: &mut Graph,
-    ledger: &mut Ledger,
-    precision: Precision,
-    bindings: &Bindings,
-    samples: Option<&[Tensor]>,
-) -> Result<(), BuildError> {
-    match precision {
-        Precision::Fp32 => Ok(()),
-        Precision::Tf32 => {
-            let ids: Vec<_> = graph.nodes().map(|(id, _)| id).collect();
-            for id in ids {
-                graph.node_mut(id).precision = Precision::Tf32;
+/// What precisions are chosen by.
+pub(super) struct Choice<'a> {
+    pub wanted: &'a Wanted,
+    pub int8: &'a Int8,
+    /// Inputs on which FP16 looks for overflow.
+    pub samples: Option<&'a [Tensor]>,
+    pub bindings: &'a Bindings,
+    /// The model file's hash.
+    pub model: &'a str,
+    pub preprocessing: String,
+}
+
+/// What came of it, beside the graph.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub calibration: Option<Calibration>,
+    pub notes: Vec<String>,
+}
+
+impl Choice<'_> {
+    /// Sets the precision of every group and the types of values.
+    pub fn apply(
+        &self,
+        graph: &mut Graph,
+        ledger: &mut Ledger,
+        progress: &mut dyn Progress,
+    ) -> Result<Outcome, BuildError> {
+        self.wanted.check(graph)?;
+        let mut outcome = Outcome::default();
+        let halves = graph.nodes().any(|(_, node)| self.wanted.real(node) == Precision::Fp16);
+        let ranges = match halves {
+            true => {
+                let inputs = match self.samples {
+                    Some(inputs) => inputs.to_vec(),
+                    None => random_inputs(graph, self.bindings)?,
+                };
+                Some(observe_ranges(graph, &mut Reference { inputs }).map_err(BuildError::Samples)?)
             }
-            Ok(())
+            false => None,
+        };
+        if self.wanted.any_int8() {
+            if is_quantized(graph) {
+                outcome.notes.push("the model brings its own scales; nothing was calibrated".to_owned());
+            } else {
+                let scales =
+                    int8::scales(graph, self.int8, self.model.to_owned(), self.preprocessing.clone(), progress)?;
+                self.quantize(graph, ledger, &scales)?;
+                outcome.notes.extend(scales.notes);
+                outcome.calibration = scales.calibration;
+            }
         }
-        Precision::Fp16 => {
-            let inputs = match samples {
-                Some(inputs) => inputs.to_vec(),
-                None => random_inputs(graph, bindings)?,
-            };
-            let ranges = observe_ranges(graph, &mut Reference { inputs }).map_err(BuildError::Samples)?;
-            fp16::convert(graph, ledger, Some(&ranges))?;
-            Ok(())
+        let ids: Vec<NodeId> = graph.nodes().map(|(id, _)| id).collect();
+        for id in ids {
+            let node = graph.node_mut(id);
+            if node.precision != Precision::Int8 && self.wanted.real(node) == Precision::Tf32 {
+                node.precision = Precision::Tf32;
+            }
         }
-        Precision::Int8 => Err(BuildError::Precision(precision)),
+        if halves {
+            fp16::convert(graph, ledger, ranges.as_ref(), &|node| self.wanted.real(node) == Precision::Fp16)?;
+        }
+        Ok(outcome)
     }
+
+    fn quantize(&self, graph: &mut Graph, ledger: &mut Ledger, scales: &Scales) -> Result<(), BuildError> {
+        let wanted = |_: NodeId, node: &Node| match (self.wanted.of(node), self.wanted.layer(node)) {
+            (Precision::Int8, _) => Ok(()),
+            (precision, Some(layer)) => Err(format!("{precision} is asked for by `{layer}`")),
+            (precision, None) => Err(format!("{precision} is asked for")),
+        };
+        limpid_quant::int8::convert(graph, ledger, &|name| scales.get(name), &wanted)?;
+        Ok(())
+    }
+}
+
+/// True if the model was quantized by whoever made it.
+fn is_quantized(graph: &Graph) -> bool {
+    graph
+        .nodes()
+        .any(|(_, node)| node.precision == Precision::Int8 || matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)))
 }
 
 /// One sample: how large values become hardly depends on the batch, and the reference takes its time.

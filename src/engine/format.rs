@@ -22,6 +22,7 @@
 //! | `cubins`    | compiled kernels                                                                     |
 //! | `plans`     | steps, tactics with everything that lost to them, memory                             |
 //! | `ledger`    | what became of every ONNX node                                                       |
+//! | `calibration` | where the scales of INT8 come from, if they were calibrated for this engine        |
 //!
 //! All but `weights` are encoded by postcard. Postcard does not describe itself, so any change to a type that is
 //! stored raises [`VERSION`]. Checksums find damage; they do not protect against someone who means harm.
@@ -30,7 +31,7 @@
 pub(super) const MAGIC: [u8; 8] = *b"LIMPID\r\n";
 
 /// The format this program writes, and the only one it reads.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// Sections and tensors start at multiples of this: a cache line, and the widest vector any CPU loads.
 pub(super) const ALIGNMENT: u64 = 64;
@@ -51,10 +52,11 @@ pub(super) enum Section {
     Cubins,
     Plans,
     Ledger,
+    Calibration,
 }
 
 impl Section {
-    pub(super) const ALL: [Section; 8] = [
+    pub(super) const ALL: [Section; 9] = [
         Section::Metadata,
         Section::Graph,
         Section::Constants,
@@ -63,6 +65,7 @@ impl Section {
         Section::Cubins,
         Section::Plans,
         Section::Ledger,
+        Section::Calibration,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -75,6 +78,7 @@ impl Section {
             Section::Cubins => "cubins",
             Section::Plans => "plans",
             Section::Ledger => "ledger",
+            Section::Calibration => "calibration",
         }
     }
 }

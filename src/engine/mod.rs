@@ -15,6 +15,7 @@ use limpid_graph::tensor::{Bindings, DType};
 use limpid_kernels::device::Cubin;
 use limpid_kernels::launch::CompileUnit;
 use limpid_kernels::target::Arch;
+use limpid_quant::Calibration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -39,6 +40,8 @@ pub struct Metadata {
     pub extents: Vec<Bindings>,
     /// How pictures become inputs.
     pub preprocessing: Preprocessing,
+    /// What a user should know of how it was built.
+    pub notes: Vec<String>,
 }
 
 /// A compiled kernel.
@@ -77,4 +80,6 @@ pub struct Engine {
     pub cubins: Vec<StoredCubin>,
     /// The text of every kernel source and header the plans use, by path.
     pub sources: BTreeMap<String, String>,
+    /// The evidence for the scales of INT8; `None` where nothing was calibrated, or the scales came from a file.
+    pub calibration: Option<Calibration>,
 }

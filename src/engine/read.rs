@@ -25,6 +25,7 @@ impl Engine {
             plans: file.decode(Section::Plans)?,
             cubins: file.decode(Section::Cubins)?,
             sources: file.decode(Section::Sources)?,
+            calibration: file.decode(Section::Calibration)?,
         })
     }
 

@@ -59,6 +59,7 @@ impl Engine {
             Section::Cubins => encode(&self.cubins),
             Section::Plans => encode(&self.plans),
             Section::Ledger => encode(&self.ledger),
+            Section::Calibration => encode(&self.calibration),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Lowering<'_> {
         let aligned = offset.is_multiple_of(u64::from(VECTOR_BYTES))
             && (last || channels.is_multiple_of(u64::from(VECTOR_BYTES)));
         let free = !self.reserved.contains_key(&part);
-        let same_type = spec.dtype == self.spec(whole).dtype;
+        let same_type = spec.dtype == self.spec(whole).dtype && self.scale(part) == self.scale(whole);
         writes_images && aligned && free && same_type && !self.graph.outputs.contains(&part)
     }
 

@@ -121,8 +121,10 @@ impl Lowering<'_> {
         })
     }
 
+    /// Integers are fine where they stand for reals.
     fn check_real(&self, node: &Node) -> Result<(), LowerError> {
-        let integer = node.inputs.iter().chain(&node.outputs).find(|&&v| !self.spec(v).dtype.is_float());
+        let real = |value: ValueId| self.spec(value).dtype.is_float() || self.spec(value).quant.is_some();
+        let integer = node.inputs.iter().chain(&node.outputs).find(|&&value| !real(value));
         match integer {
             Some(&value) => {
                 let reason = format!("`{}` is {}; kernels compute reals", self.name(value), self.spec(value).dtype);

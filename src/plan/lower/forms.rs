@@ -75,7 +75,7 @@ impl Lowering<'_> {
         Ok(self.read(value, Form::Dense)?.operand)
     }
 
-    fn read(&mut self, value: ValueId, form: Form) -> Result<Placed, LowerError> {
+    pub fn read(&mut self, value: ValueId, form: Form) -> Result<Placed, LowerError> {
         if let Some(&placed) = self.forms.get(&(value, form)) {
             return Ok(placed);
         }

@@ -58,7 +58,7 @@ struct Lowering<'g> {
     forms: BTreeMap<(ValueId, Form), Placed>,
     /// Where images must be written, because a concatenation wants them there.
     reserved: BTreeMap<ValueId, Placed>,
-    /// Values that are another value in another type; made when somebody asks, in the form asked for.
+    /// Values that are another value in another type or scale; made when somebody asks, in the form asked for.
     casts: BTreeMap<ValueId, ValueId>,
     /// The group whose work is being made.
     group: String,
@@ -125,10 +125,7 @@ impl<'g> Lowering<'g> {
             Op::Gather(op) => self.gather(node, op),
             Op::Reshape(_) | Op::Flatten(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.reshape(node),
             Op::Identity(_) => self.alias(node),
-            Op::Cast(_) => {
-                self.casts.insert(node.outputs[0], node.inputs[0]);
-                Ok(())
-            }
+            Op::Cast(_) | Op::Quantize(_) | Op::Dequantize(_) => self.conversion(node),
             other => Err(self.unsupported(node, other.name(), "it has no CUDA kernel")),
         }
     }

@@ -21,6 +21,20 @@ impl Lowering<'_> {
         Ok(())
     }
 
+    /// The same numbers in another type or at another scale: made together with a change of form, if there is one.
+    ///
+    /// What is itself a conversion is made first: two conversions in one would round once where the network
+    /// rounds twice.
+    pub fn conversion(&mut self, node: &Node) -> Result<(), LowerError> {
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        let (source, form) = self.any_form(input)?;
+        if source != input {
+            self.read(input, form)?;
+        }
+        self.casts.insert(output, input);
+        Ok(())
+    }
+
     /// Another shape for the same elements: free in row-major order, and for images of one pixel.
     pub fn reshape(&mut self, node: &Node) -> Result<(), LowerError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
