@@ -38,13 +38,14 @@ fn engine() -> Engine {
         limpid_version: env!("CARGO_PKG_VERSION").to_owned(),
         extents: vec![Bindings::new().bind(Symbol::new("N"), 4).clone()],
         preprocessing: Preprocessing { crop: Crop::Center, ..Preprocessing::default() },
+        notes: vec!["a note".to_owned()],
     };
     let unit = CompileUnit::new("conv/mma.cu", "conv_mma", [("BLOCK_M", 128)]);
     let resources = Resources { registers: Some(64), ..Resources::default() };
     let cubin = Cubin { image: vec![1, 2, 3], log: "no warnings".to_owned(), resources };
     let cubin = StoredCubin { unit, arch: Arch(90), cubin };
     let sources = BTreeMap::from([("conv/mma.cu".to_owned(), "__global__ void conv_mma() {}".to_owned())]);
-    Engine { metadata, graph, ledger, plans: Vec::new(), cubins: vec![cubin], sources }
+    Engine { metadata, graph, ledger, plans: Vec::new(), cubins: vec![cubin], sources, calibration: None }
 }
 
 fn written() -> &'static (tempfile::TempDir, Vec<u8>) {

@@ -359,3 +359,29 @@ pub enum Site {
     Axis(AxisSite),
     Gather(GatherSite),
 }
+
+impl Site {
+    /// The same work with every scale 1: scales are parameters that no time depends on.
+    pub fn unscaled(&self) -> Self {
+        let image = |image: &mut Image| image.scale = Scale::ONE;
+        let view = |view: &mut View| view.scale = Scale::ONE;
+        let mut site = self.clone();
+        match &mut site {
+            Self::Conv(s) | Self::ConvTranspose(s) => {
+                [&mut s.x, &mut s.y].into_iter().chain(&mut s.epilogue.residual).for_each(image);
+            }
+            Self::Gemm(s) => {
+                s.scale_y = Scale::ONE;
+                s.epilogue.residual.iter_mut().for_each(image);
+            }
+            Self::Pool(s) => [&mut s.x, &mut s.y].into_iter().for_each(image),
+            Self::Resize(s) => [&mut s.x, &mut s.y].into_iter().for_each(image),
+            Self::Elementwise(s) => s.inputs.iter_mut().chain([&mut s.y]).for_each(view),
+            Self::Copy(s) => [&mut s.x, &mut s.y].into_iter().for_each(view),
+            Self::Fill(s) => view(&mut s.y),
+            Self::Axis(s) => [&mut s.x, &mut s.y].into_iter().for_each(view),
+            Self::Gather(_) => {}
+        }
+        site
+    }
+}

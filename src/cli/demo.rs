@@ -1,9 +1,9 @@
 use super::console::{Console, table};
 use super::inspect::Fusion;
 use super::{CommandError, units};
-use crate::builder::{Builder, Destination};
+use crate::builder::{Batches, Builder, Destination, Int8, SampleSource};
 use crate::engine::Engine;
-use crate::input::{self, Channels, Preprocessing, Sample, npy};
+use crate::input::{self, Channels, InputError, Preprocessing, Sample, npy};
 use crate::progress::Progress;
 use crate::runtime::{Backend, Session};
 use clap::Args;
@@ -19,7 +19,7 @@ use std::time::Instant;
 /// See the whole way on a trained network that is built in; needs no GPU
 ///
 /// Imports a small residual network that PyTorch trained on Fashion-MNIST, shows what was fused and what was not and
-/// why, builds it in fp32 and fp16, classifies 1,000 test images on the GPU (without one, on the CPU) and compares
+/// why, builds it in fp32, fp16 and int8 (calibrated on 200 training images), classifies 1,000 test images on the GPU (without one, on the CPU) and compares
 /// the answers with those PyTorch gave.
 #[derive(Args, Clone, Debug)]
 pub(super) struct DemoArgs {
@@ -31,6 +31,7 @@ pub(super) struct DemoArgs {
 const NETWORK: &str = "fashion.onnx";
 const MODEL: &[u8] = include_bytes!("../../tests/data/fashion/fashion.onnx");
 const IMAGES: &[u8] = include_bytes!("../../tests/data/fashion/test_1000.npz");
+const CALIBRATION: &[u8] = include_bytes!("../../tests/data/fashion/calib_200.npz");
 const EXPECTED: &[u8] = include_bytes!("../../tests/data/fashion/expected_1000.npy");
 
 /// Samples of a run when all images are classified.
@@ -78,14 +79,18 @@ pub(super) fn run(args: &DemoArgs, console: &mut Console) -> Result<(), CommandE
     let builder = Builder::new(destination).batches(&[1, BATCH]).preprocessing(preprocessing());
     let mut rows = Vec::new();
     let mut fusion = None;
-    for precision in [Precision::Fp32, Precision::Fp16] {
+    let mut samples = None;
+    for precision in [Precision::Fp32, Precision::Fp16, Precision::Int8] {
         let mut progress = console.progress();
-        let builder = builder.clone().precision(precision);
+        let int8 = Int8 { samples: samples.clone(), everywhere: true, ..Int8::default() };
+        let builder = builder.clone().precision(precision).int8(int8);
         let engine = Arc::new(builder.build_bytes(MODEL, Path::new(NETWORK), None, &mut progress)?);
         drop(progress);
         if fusion.is_none() {
             fusion = Some(Fusion::of(&engine));
             show_fusion(&engine, console)?;
+            let (images, _) = labelled(&engine, CALIBRATION)?;
+            samples = Some(Arc::new(Batches(vec![images.inputs])) as Arc<dyn SampleSource>);
         }
         rows.push(measure(&engine, args.backend, console)?);
     }
@@ -122,11 +127,15 @@ fn show_fusion(engine: &Engine, console: &mut Console) -> Result<(), CommandErro
     Ok(())
 }
 
-fn exam(engine: &Engine) -> Result<Exam, CommandError> {
-    let damaged = |reason: String| crate::input::InputError::Array { path: "(built in)".into(), reason };
+fn damaged(reason: String) -> InputError {
+    InputError::Array { path: "(built in)".into(), reason }
+}
+
+/// Images as the network wants them, with their classes.
+fn labelled(engine: &Engine, file: &[u8]) -> Result<(Sample, Vec<i64>), CommandError> {
     let mut images = None;
     let mut labels = Vec::new();
-    for array in npy::parse(IMAGES).map_err(damaged)? {
+    for array in npy::parse(file).map_err(damaged)? {
         match array.name.as_deref() {
             Some("images") => images = Some(array.tensor),
             Some("labels") => labels = array.tensor.to_i64(),
@@ -134,7 +143,11 @@ fn exam(engine: &Engine) -> Result<Exam, CommandError> {
         }
     }
     let images = images.ok_or_else(|| damaged("there are no images".to_owned()))?;
-    let images = input::from_array(&engine.graph, "test images", images, &engine.metadata.preprocessing)?;
+    Ok((input::from_array(&engine.graph, "images", images, &engine.metadata.preprocessing)?, labels))
+}
+
+fn exam(engine: &Engine) -> Result<Exam, CommandError> {
+    let (images, labels) = labelled(engine, IMAGES)?;
     let expected = npy::parse(EXPECTED).map_err(damaged)?.swap_remove(0).tensor;
     let classes = expected.shape().last().copied().unwrap_or(1);
     Ok(Exam { images, labels, expected: expected.to_f32(), classes })

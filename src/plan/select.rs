@@ -208,6 +208,7 @@ impl Field {
 /// Same device, same numbers, same tactic: same time.
 fn key(identity: &str, site: &Site, candidate: &Candidate) -> String {
     let units: Vec<String> = candidate.launches.iter().map(|l| limpid_kernels::source::fingerprint(&l.unit)).collect();
+    let site = site.unscaled();
     let text = format!("{identity}|{site:?}|{}|{}", candidate.tactic, units.join(","));
     format!("{} {}", blake3::hash(text.as_bytes()).to_hex(), candidate.tactic)
 }
