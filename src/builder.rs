@@ -1,19 +1,20 @@
 //! The whole build as one readable list of calls: [`Builder::build`].
 
+mod assignment;
 mod error;
 mod extents;
 mod int8;
 mod layers;
+mod planner;
 mod precision;
 
 pub use error::BuildError;
 pub use int8::{Batches, Int8, SampleError, SampleSource, SeeBatch};
 pub use layers::LayerPrecision;
 
-use crate::engine::{Engine, Metadata};
+use crate::engine::{Engine, Metadata, StoredCubin};
 use crate::input::Preprocessing;
-use crate::plan::tune::DeviceMeasure;
-use crate::plan::{self, Plan, TimingCache, Tuner};
+use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::runtime::gpu_missing;
 use crate::runtime::kernels::{Kernels, sources_of};
@@ -22,8 +23,8 @@ use limpid_graph::ir::{Graph, Precision};
 use limpid_graph::onnx;
 use limpid_graph::passes;
 use limpid_graph::tensor::{Bindings, Tensor};
-use limpid_kernels::device::{CubinCache, Device};
-use limpid_kernels::target::{Arch, Target};
+use limpid_kernels::target::Arch;
+use planner::Planner;
 use precision::{Choice, Outcome};
 use std::path::{Path, PathBuf};
 
@@ -186,8 +187,12 @@ impl Builder {
             model: &model_hash,
             preprocessing: self.preprocessing.to_string(),
         };
-        let Outcome { calibration, notes } = choice.apply(&mut graph, &mut ledger, progress)?;
-        let (plans, cubins) = self.plan(&graph, &extents, progress)?;
+        let mut planner = Planner::new(self.destination, self.timing_cache.as_deref())?;
+        let Outcome { calibration, notes } = choice.apply(&mut graph, &mut ledger, planner.as_mut(), progress)?;
+        let (plans, cubins) = match planner {
+            Some(planner) => Self::plan(planner, &graph, &extents, progress)?,
+            None => Default::default(),
+        };
         progress.done();
 
         let metadata = Metadata {
@@ -205,66 +210,20 @@ impl Builder {
         Ok(Engine { metadata, graph, ledger, sources: sources_of(&plans), plans, cubins, calibration })
     }
 
-    /// Chooses kernels and compiles them; nothing for the CPU.
+    /// Chooses kernels for each set of extents and compiles them.
     fn plan(
-        &self,
+        mut planner: Planner,
         graph: &Graph,
         extents: &[Bindings],
         progress: &mut dyn Progress,
-    ) -> Result<(Vec<Plan>, Vec<crate::engine::StoredCubin>), BuildError> {
-        let cache = CubinCache::for_user();
-        let (plans, arch) = match self.destination {
-            Destination::Cpu => return Ok(Default::default()),
-            Destination::Gpu { ordinal } => {
-                let device = Device::open(ordinal)?;
-                (self.time(graph, extents, &device, &cache, progress)?, device.target().arch)
-            }
-            Destination::Target(arch) => {
-                progress.stage("choose kernels", None);
-                let target = Target::typical(arch);
-                let plans = extents.iter().map(|bindings| plan::plan(graph, bindings, &target, None));
-                (plans.collect::<Result<Vec<_>, _>>()?, arch)
-            }
-        };
+    ) -> Result<(Vec<Plan>, Vec<StoredCubin>), BuildError> {
+        let plans = extents.iter().map(|bindings| planner.plan(graph, bindings, progress));
+        let plans = plans.collect::<Result<Vec<_>, _>>()?;
+        planner.keep_timings()?;
         progress.stage("compile kernels", None);
-        let mut kernels = Kernels::of_this_binary(arch, &cache);
+        let mut kernels = Kernels::of_this_binary(planner.target().arch, planner.cubins());
         plans.iter().try_for_each(|plan| kernels.prepare(plan))?;
         Ok((plans, kernels.stored()))
-    }
-
-    /// Plans with every candidate timed on `device`, unless the timing cache knows it.
-    fn time(
-        &self,
-        graph: &Graph,
-        extents: &[Bindings],
-        device: &Device,
-        cubins: &CubinCache,
-        progress: &mut dyn Progress,
-    ) -> Result<Vec<Plan>, BuildError> {
-        let mut timings = match &self.timing_cache {
-            Some(path) => TimingCache::read(path)?,
-            None => TimingCache::new(),
-        };
-        let mut plans = Vec::with_capacity(extents.len());
-        for bindings in extents {
-            // Compiling the first site's candidates comes before its first step.
-            progress.stage("time kernels", None);
-            let mut begun = false;
-            let mut step = |_: usize, of: usize| {
-                if !begun {
-                    progress.stage("time kernels", Some(of as u64));
-                    begun = true;
-                }
-                progress.step("");
-            };
-            let mut measure = DeviceMeasure::new(device, cubins, &mut step)?;
-            let tuner = Tuner { measure: &mut measure, cache: &mut timings };
-            plans.push(plan::plan(graph, bindings, &device.target(), Some(tuner))?);
-        }
-        if let Some(path) = &self.timing_cache {
-            timings.write(path)?;
-        }
-        Ok(plans)
     }
 }
 

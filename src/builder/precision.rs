@@ -1,7 +1,9 @@
 //! From FP32 to what was asked for.
 
+use super::assignment::{Assignment, assign};
 use super::int8::{Int8, Scales};
 use super::layers::Wanted;
+use super::planner::Planner;
 use super::{BuildError, int8};
 use crate::input::random;
 use crate::progress::Progress;
@@ -10,7 +12,7 @@ use limpid_graph::ops::Op;
 use limpid_graph::reference::{Interpreter, specs_of};
 use limpid_graph::rewrite::Ledger;
 use limpid_graph::tensor::{Bindings, Tensor};
-use limpid_quant::{Activations, Calibration, fp16, observe_ranges};
+use limpid_quant::{Activations, Calibration, Ranges, fp16, observe_ranges};
 use std::error::Error;
 
 /// Any seed would do; it is fixed so that a build is the same every time.
@@ -41,6 +43,7 @@ impl Choice<'_> {
         &self,
         graph: &mut Graph,
         ledger: &mut Ledger,
+        planner: Option<&mut Planner>,
         progress: &mut dyn Progress,
     ) -> Result<Outcome, BuildError> {
         self.wanted.check(graph)?;
@@ -62,11 +65,24 @@ impl Choice<'_> {
             } else {
                 let scales =
                     int8::scales(graph, self.int8, self.model.to_owned(), self.preprocessing.clone(), progress)?;
-                self.quantize(graph, ledger, &scales)?;
+                let pays = match planner {
+                    Some(planner) if !self.int8.everywhere => {
+                        Some(self.worthwhile(graph, &scales, ranges.as_ref(), planner, progress)?)
+                    }
+                    // Wherever it is possible: the CPU has no kernels to choose between.
+                    _ => None,
+                };
+                self.quantize(graph, ledger, &scales, pays.as_ref())?;
                 outcome.notes.extend(scales.notes);
                 outcome.calibration = scales.calibration;
             }
         }
+        self.reals(graph, ledger, ranges.as_ref())?;
+        Ok(outcome)
+    }
+
+    /// Sets the precision of what is not INT8.
+    fn reals(&self, graph: &mut Graph, ledger: &mut Ledger, ranges: Option<&Ranges>) -> Result<(), BuildError> {
         let ids: Vec<NodeId> = graph.nodes().map(|(id, _)| id).collect();
         for id in ids {
             let node = graph.node_mut(id);
@@ -74,15 +90,41 @@ impl Choice<'_> {
                 node.precision = Precision::Tf32;
             }
         }
-        if halves {
-            fp16::convert(graph, ledger, ranges.as_ref(), &|node| self.wanted.real(node) == Precision::Fp16)?;
-        }
-        Ok(outcome)
+        fp16::convert(graph, ledger, ranges, &|node| self.wanted.real(node) == Precision::Fp16)?;
+        Ok(())
     }
 
-    fn quantize(&self, graph: &mut Graph, ledger: &mut Ledger, scales: &Scales) -> Result<(), BuildError> {
-        let wanted = |_: NodeId, node: &Node| match (self.wanted.of(node), self.wanted.layer(node)) {
-            (Precision::Int8, _) => Ok(()),
+    /// The groups that INT8 makes faster, conversions included, with their times.
+    fn worthwhile(
+        &self,
+        graph: &Graph,
+        scales: &Scales,
+        ranges: Option<&Ranges>,
+        planner: &mut Planner,
+        progress: &mut dyn Progress,
+    ) -> Result<Assignment, BuildError> {
+        // Both extremes are tried on copies; nothing of that is booked.
+        let (mut real, mut int8) = (graph.clone(), graph.clone());
+        self.reals(&mut real, &mut Ledger::default(), ranges)?;
+        self.quantize(&mut int8, &mut Ledger::default(), scales, None)?;
+        self.reals(&mut int8, &mut Ledger::default(), ranges)?;
+        let integer = |node: &&(NodeId, &Node)| node.1.precision == Precision::Int8;
+        let chosen = int8.nodes().collect::<Vec<_>>().iter().filter(integer).map(|(id, _)| *id).collect();
+        let plans = [planner.plan(&real, self.bindings, progress)?, planner.plan(&int8, self.bindings, progress)?];
+        Ok(assign(graph, self.bindings, planner.target(), &chosen, [&plans[0], &plans[1]]))
+    }
+
+    fn quantize(
+        &self,
+        graph: &mut Graph,
+        ledger: &mut Ledger,
+        scales: &Scales,
+        pays: Option<&Assignment>,
+    ) -> Result<(), BuildError> {
+        let wanted = |id: NodeId, node: &Node| match (self.wanted.of(node), self.wanted.layer(node)) {
+            // A group that is named is INT8 whether it pays or not.
+            (Precision::Int8, Some(_)) => Ok(()),
+            (Precision::Int8, None) => pays.map_or(Ok(()), |pays| pays.verdict(id)),
             (precision, Some(layer)) => Err(format!("{precision} is asked for by `{layer}`")),
             (precision, None) => Err(format!("{precision} is asked for")),
         };
