@@ -65,6 +65,13 @@ __device__ __forceinline__ uint32_t cvt_rn_f16x2_f32(float low, float high) {
 #endif
 }
 
+// Two integers saturated to s8: `low` into bits 0-7, `high` into bits 8-15, the lower half of `above` over them.
+__device__ __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) {
+    uint32_t y;
+    asm("cvt.pack.sat.s8.s32.b32 %0, %1, %2, %3;" : "=r"(y) : "r"(high), "r"(low), "r"(above));
+    return y;
+}
+
 #if __CUDA_ARCH__ >= 800
 // To TF32, which is binary32 with 10 bits of mantissa: to nearest, ties away from zero. Without it `mma` would
 // cut the low 13 bits off, which loses half a bit and biases sums towards zero.
