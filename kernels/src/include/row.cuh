@@ -37,10 +37,6 @@ __device__ __forceinline__ uint32_t quantize_4(float x0, float x1, float x2, flo
                                above);
 }
 
-__device__ __forceinline__ int8_t quantize(float x, float inv_scale) {
-    return static_cast<int8_t>(max(-128, min(127, __float2int_rn(__fmul_rn(x, inv_scale)))));
-}
-
 // As they lie in memory: one 16-byte vector of f16, two of f32, 8 bytes of s8.
 struct RawRow8 {
     uint4 low, high;
@@ -68,7 +64,7 @@ __device__ __forceinline__ void unpack_8(const RawRow8& row, int type, float (&x
     } else if (type == ELEMENT_S8) {
 #pragma unroll
         for (int i = 0; i < 8; ++i) {
-            x[i] = __int2float_rn(static_cast<int8_t>((i < 4 ? row.low.x : row.low.y) >> (i % 4 * 8)));
+            x[i] = to_f32(static_cast<int8_t>((i < 4 ? row.low.x : row.low.y) >> (i % 4 * 8)));
         }
     } else {
         const uint32_t words[8] = {row.low.x,  row.low.y,  row.low.z,  row.low.w,
@@ -123,7 +119,7 @@ __device__ __forceinline__ void store_raw_8(void* matrix, int type, int64_t offs
 // One element.
 __device__ __forceinline__ float load_1(const void* matrix, int type, int64_t offset) {
     if (type == ELEMENT_F16) return to_f32(static_cast<const f16*>(matrix)[offset]);
-    if (type == ELEMENT_S8) return __int2float_rn(static_cast<const int8_t*>(matrix)[offset]);
+    if (type == ELEMENT_S8) return to_f32(static_cast<const int8_t*>(matrix)[offset]);
     return static_cast<const float*>(matrix)[offset];
 }
 
@@ -131,7 +127,7 @@ __device__ __forceinline__ void store_1(void* matrix, int type, int64_t offset, 
     if (type == ELEMENT_F16) {
         static_cast<f16*>(matrix)[offset] = from_f32<f16>(x);
     } else if (type == ELEMENT_S8) {
-        static_cast<int8_t*>(matrix)[offset] = quantize(x, inv_scale);
+        static_cast<int8_t*>(matrix)[offset] = from_f32<int8_t>(__fmul_rn(x, inv_scale));
     } else {
         static_cast<float*>(matrix)[offset] = x;
     }
