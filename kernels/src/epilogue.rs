@@ -1,12 +1,14 @@
 //! The host's side of `include/epilogue.cuh`: its parameter structs, field by field.
 
 use crate::launch::{Arg, Role};
-use crate::site::{EpilogueSite, Image, vector_width};
+use crate::site::{EpilogueSite, Image, Scale, vector_width};
 use bytemuck::{Pod, Zeroable};
+use limpid_graph::ir::Precision;
 use limpid_graph::ops::Activation;
+use limpid_graph::ops::exact::check_scale;
 use limpid_graph::tensor::DType;
 
-/// Columns one thread finishes at a time; a bias is zero-padded to a multiple of it.
+/// Columns one thread finishes at a time; bias and scales are zero-padded to a multiple of it.
 pub const COLUMNS_PER_THREAD: u32 = 8;
 
 /// `ActivationParams` of epilogue.cuh.
@@ -36,14 +38,31 @@ impl ActivationParams {
     }
 }
 
+/// `ElementType` of row.cuh, or `None` for what no epilogue reads or writes.
+const fn element_type(dtype: DType) -> Option<i32> {
+    match dtype {
+        DType::F32 => Some(0),
+        DType::F16 => Some(1),
+        DType::I8 => Some(2),
+        _ => None,
+    }
+}
+
+/// Elements of one access of a row: as many as 16 bytes hold, eight at most.
+fn access_width(dtype: DType) -> u32 {
+    vector_width(dtype).min(COLUMNS_PER_THREAD)
+}
+
 /// `EpilogueParams` of epilogue.cuh.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct EpilogueParams {
     pre: ActivationParams,
     post: ActivationParams,
-    y_is_f16: i32,
-    residual_is_f16: i32,
+    y_type: i32,
+    residual_type: i32,
+    inv_scale: f32,
+    residual_scale: f32,
     y_pitch: i32,
     residual_pitch: i32,
     columns: i32,
@@ -54,24 +73,35 @@ pub struct EpilogueParams {
 impl EpilogueParams {
     /// For an image: pixels are rows, channels are columns, padding lanes are written.
     pub fn image(site: &EpilogueSite, y: &Image) -> Self {
-        Self::new(site, y.c, y.padded_channels(), y.pitch, y.dtype)
+        Self::new(site, y.c, y.padded_channels(), y.pitch, y.dtype, y.scale)
     }
 
-    /// For any matrix of `columns` numbers a row, of which a row in memory takes `padded_columns` to write.
+    /// For any matrix of `columns` numbers a row, of which a row in memory takes `padded_columns` to write. `scale` is
+    /// that of y's integers, 1 for reals.
     ///
-    /// 16-byte accesses are used where the pitches and the padding are whole vectors.
-    pub fn new(site: &EpilogueSite, columns: u32, padded_columns: u32, y_pitch: u32, y_dtype: DType) -> Self {
+    /// Columns are accessed eight at a time where the pitches and the padding are whole vectors, of 8 bytes in a matrix
+    /// of i8 and of 16 in others.
+    pub fn new(
+        site: &EpilogueSite,
+        columns: u32,
+        padded_columns: u32,
+        y_pitch: u32,
+        y_dtype: DType,
+        scale: Scale,
+    ) -> Self {
         let residual = site.residual.as_ref();
-        let whole = |value: u32, dtype: DType| value.is_multiple_of(vector_width(dtype));
+        let whole = |value: u32, dtype: DType| value.is_multiple_of(access_width(dtype));
         let vectors = whole(y_pitch, y_dtype)
             && whole(padded_columns, y_dtype)
             && residual
-                .is_none_or(|r| whole(r.pitch, r.dtype) && r.pitch >= columns.next_multiple_of(vector_width(r.dtype)));
+                .is_none_or(|r| whole(r.pitch, r.dtype) && r.pitch >= columns.next_multiple_of(access_width(r.dtype)));
         Self {
             pre: ActivationParams::new(site.steps.pre),
             post: ActivationParams::new(site.steps.post),
-            y_is_f16: i32::from(y_dtype == DType::F16),
-            residual_is_f16: i32::from(residual.is_some_and(|r| r.dtype == DType::F16)),
+            y_type: element_type(y_dtype).unwrap_or(0),
+            residual_type: residual.and_then(|r| element_type(r.dtype)).unwrap_or(0),
+            inv_scale: scale.inverse(),
+            residual_scale: residual.map_or(1.0, |r| r.scale.get()),
             y_pitch: y_pitch as i32,
             residual_pitch: residual.map_or(0, |r| r.pitch as i32),
             columns: columns as i32,
@@ -85,12 +115,18 @@ impl EpilogueParams {
         Self { vectors: 0, ..self }
     }
 
-    /// Why no kernel's epilogue can do it, if so: types other than f16 and f32.
-    pub fn check(site: &EpilogueSite, y_dtype: DType) -> Result<(), String> {
-        for (what, dtype) in [("output", Some(y_dtype)), ("residual", site.residual.as_ref().map(|r| r.dtype))] {
-            if dtype.is_some_and(|dtype| !dtype.is_float()) {
-                return Err(format!("needs an f16 or f32 {what}, got {}", dtype.map_or("none", |d| d.name())));
+    /// Why no kernel's epilogue can do it, if so: types other than f32, f16 and i8, or integers without a scale.
+    pub fn check(site: &EpilogueSite, y_dtype: DType, scale: Scale) -> Result<(), String> {
+        let y = Some((y_dtype, scale));
+        for (what, tensor) in [("output", y), ("residual", site.residual.map(|r| (r.dtype, r.scale)))] {
+            let Some((dtype, scale)) = tensor else { continue };
+            if element_type(dtype).is_none() {
+                return Err(format!("needs an f32, f16 or i8 {what}, got {dtype}"));
             }
+            if dtype != DType::I8 && scale != Scale::ONE {
+                return Err(format!("needs a scale of 1 for the reals of the {what}, got {scale:?}"));
+            }
+            check_scale(scale.get()).map_err(|error| format!("the scale of the {what} {error}"))?;
         }
         if site.steps.residual != site.residual.is_some() {
             return Err("the epilogue's steps and its residual's layout disagree".to_owned());
@@ -99,10 +135,11 @@ impl EpilogueParams {
     }
 }
 
-/// The three pointers of `EpilogueTensors`, in the order every kernel takes them: bias, residual, y.
-pub fn epilogue_args(site: &EpilogueSite) -> [Arg; 3] {
+/// The four pointers of `EpilogueTensors`, in the order every kernel takes them: bias, scales, residual, y.
+pub fn epilogue_args(site: &EpilogueSite, precision: Precision) -> [Arg; 4] {
     [
         Arg::optional(Role::Bias, site.steps.bias),
+        Arg::optional(Role::Scales, precision == Precision::Int8),
         Arg::optional(Role::Residual, site.steps.residual),
         Arg::Pointer(Role::Output(0)),
     ]
@@ -113,6 +150,11 @@ pub fn bias_len(site: &EpilogueSite, columns: u32) -> usize {
     if site.steps.bias { columns.next_multiple_of(COLUMNS_PER_THREAD) as usize } else { 0 }
 }
 
+/// Length the scales of `columns` channels must be padded to; 0 if sums are not of integers.
+pub fn scales_len(precision: Precision, columns: u32) -> usize {
+    if precision == Precision::Int8 { columns.next_multiple_of(COLUMNS_PER_THREAD) as usize } else { 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,19 +163,35 @@ mod tests {
     #[test]
     fn vectors_only_where_rows_are_whole_vectors() {
         let site = EpilogueSite { steps: Default::default(), residual: None };
-        let vectors = |columns, padded, pitch, dtype| EpilogueParams::new(&site, columns, padded, pitch, dtype).vectors;
+        let params = |site, columns, padded, pitch, dtype| {
+            EpilogueParams::new(site, columns, padded, pitch, dtype, Scale::ONE).vectors
+        };
+        let vectors = |columns, padded, pitch, dtype| params(&site, columns, padded, pitch, dtype);
         assert_eq!(vectors(5, 8, 8, DType::F16), 1);
         assert_eq!(vectors(5, 8, 8, DType::F32), 1);
         assert_eq!(vectors(5, 8, 12, DType::F16), 0, "rows start at odd multiples of 8 bytes");
         assert_eq!(vectors(10, 10, 10, DType::F32), 0);
+        assert_eq!(vectors(5, 16, 16, DType::I8), 1);
+        assert_eq!(vectors(8, 8, 24, DType::I8), 1, "rows of whole halves, nothing to pad");
+        assert_eq!(vectors(5, 5, 12, DType::I8), 0);
         let narrow = Image { n: 1, h: 1, w: 3, c: 5, pitch: 5, dtype: DType::F32, scale: Scale::ONE };
         let odd = EpilogueSite { steps: Default::default(), residual: Some(narrow) };
-        assert_eq!(EpilogueParams::new(&odd, 5, 8, 8, DType::F32).vectors, 0, "the residual's rows are not aligned");
+        assert_eq!(params(&odd, 5, 8, 8, DType::F32), 0, "the residual's rows are not aligned");
     }
 
     #[test]
     fn structs_have_the_layout_of_the_header() {
         assert_eq!(size_of::<ActivationParams>(), 12);
-        assert_eq!(size_of::<EpilogueParams>(), 52);
+        assert_eq!(size_of::<EpilogueParams>(), 60);
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_refused() {
+        let site = EpilogueSite { steps: Default::default(), residual: None };
+        let check = |dtype, scale| EpilogueParams::check(&site, dtype, Scale::new(scale));
+        assert_eq!(check(DType::I8, 0.25), Ok(()));
+        assert!(check(DType::I32, 1.0).is_err_and(|reason| reason.contains("i8 output")));
+        assert!(check(DType::F16, 0.5).is_err_and(|reason| reason.contains("scale of 1")));
+        assert_eq!(check(DType::I8, 0.0), Err("the scale of the output is zero".to_owned()));
     }
 }

@@ -26,8 +26,8 @@ struct DirectParams {
 
 extern "C" __global__ void __launch_bounds__(128)
 conv_direct(const INPUT* __restrict__ x, const WEIGHT* __restrict__ w, const float* __restrict__ bias,
-            const void* __restrict__ residual, void* __restrict__ y, const DirectParams p,
-            const EpilogueParams epilogue) {
+            const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y,
+            const DirectParams p, const EpilogueParams epilogue) {
     const int64_t item = static_cast<int64_t>(blockIdx.x) * 128 + threadIdx.x;
     const int first = static_cast<int>(item / epilogue.padded_columns) * PIXELS;
     const int k = static_cast<int>(item % epilogue.padded_columns);
@@ -76,6 +76,6 @@ conv_direct(const INPUT* __restrict__ x, const WEIGHT* __restrict__ w, const flo
         float sum = sums[0];
 #pragma unroll
         for (int j = 1; j < PIXELS; ++j) sum = j == i ? sums[j] : sum;
-        if (first + i < p.pixels) epilogue_1(epilogue, {bias, residual, y}, first + i, k, sum);
+        if (first + i < p.pixels) epilogue_1(epilogue, {bias, scales, residual, y}, first + i, k, sum);
     }
 }

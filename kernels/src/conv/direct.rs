@@ -3,7 +3,7 @@
 use super::NOT_A_CONVOLUTION;
 use super::edges;
 use crate::catalog::Kernel;
-use crate::epilogue::{EpilogueParams, bias_len, epilogue_args};
+use crate::epilogue::{EpilogueParams, bias_len, epilogue_args, scales_len};
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
 use crate::site::{ConvSite, Site};
 use crate::target::{Arch, Target};
@@ -82,7 +82,7 @@ fn check(site: &ConvSite) -> Result<(), String> {
     if site.y.pixels() >= 1 << 30 {
         return Err(format!("takes fewer than 2^30 output pixels, got {}", site.y.pixels()));
     }
-    EpilogueParams::check(&site.epilogue, site.y.dtype)
+    EpilogueParams::check(&site.epilogue, site.y.dtype, site.y.scale)
 }
 
 fn candidate(site: &ConvSite, pixels: u32, target: &Target) -> Result<Candidate, String> {
@@ -102,7 +102,7 @@ fn candidate(site: &ConvSite, pixels: u32, target: &Target) -> Result<Candidate,
         filters_padded: filters_padded as i32,
     };
     let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
-    args.extend(epilogue_args(&site.epilogue));
+    args.extend(epilogue_args(&site.epilogue, site.precision));
     args.push(Arg::params(&params));
     args.push(Arg::params(&EpilogueParams::image(&site.epilogue, &site.y)));
 
@@ -126,7 +126,7 @@ fn candidate(site: &ConvSite, pixels: u32, target: &Target) -> Result<Candidate,
         workspace: 0,
         weights: Some(Packing::Rsck { k_pad: filters_padded, dtype: weight }),
         bias_len: bias_len(&site.epilogue, site.y.c),
-        scales_len: 0,
+        scales_len: scales_len(site.precision, site.y.c),
         cost: CandidateCost {
             flops: 2 * threads * u64::from(pixels) * depth,
             bytes: site.x.bytes() + site.y.bytes() + residual + weight_bytes,

@@ -89,7 +89,7 @@ struct PixelSource {
 // The whole kernel, for any way a warp multiplies.
 template <class Math, class Warp>
 __device__ __forceinline__ void convolve(const ConvParams& p, const EpilogueParams& epilogue, const uint4* x,
-                                         const uint4* w, const EpilogueTensors& tensors, float* partial,
+                                         const uint4* w, const EpilogueTensors& tensors, void* partial,
                                          uint4* shared) {
     const BlockWork work(p.grid);
     const int depth = p.depth_vectors * Math::WIDTH;

@@ -1,6 +1,6 @@
 //! What both implicit-GEMM convolutions share: the host's side of `implicit.cuh`.
 
-use crate::epilogue::{COLUMNS_PER_THREAD, EpilogueParams, bias_len, epilogue_args};
+use crate::epilogue::{COLUMNS_PER_THREAD, EpilogueParams, bias_len, epilogue_args, scales_len};
 use crate::gemm::split_k::{self, SplitKParams};
 use crate::launch::{Arg, Candidate, CompileUnit, Launch, Role};
 use crate::site::{ConvSite, VECTOR_BYTES};
@@ -95,7 +95,7 @@ impl Implicit {
         let candidate = |tiling: Tiling| {
             let split = tiling.splits > 1;
             let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
-            args.extend(epilogue_args(&site.epilogue));
+            args.extend(epilogue_args(&site.epilogue, site.precision));
             args.push(Arg::optional(Role::Workspace, split));
             args.push(Arg::params(&params(&tiling)));
             args.push(Arg::params(&epilogue));
@@ -108,7 +108,7 @@ impl Implicit {
             }];
             if split {
                 let sums = SplitKParams::groups(tiling.splits, site.groups, site.y.pixels() as u32, filters);
-                launches.push(split_k::launch(&sums, &site.epilogue, &epilogue));
+                launches.push(split_k::launch(&sums, &site.epilogue, site.precision, &epilogue));
             }
             Candidate {
                 tactic: tiling.tactic(self.name),
@@ -121,7 +121,7 @@ impl Implicit {
                     dtype: build.math.dtype(),
                 }),
                 bias_len: bias_len(&site.epilogue, site.y.c),
-                scales_len: 0,
+                scales_len: scales_len(site.precision, site.y.c),
                 cost: tiling.cost(target),
             }
         };
@@ -134,7 +134,7 @@ fn check(site: &ConvSite, build: Build) -> Result<(), String> {
     if site.x.dtype != dtype {
         return Err(format!("needs {dtype} input for {}, got {}", site.precision, site.x.dtype));
     }
-    EpilogueParams::check(&site.epilogue, site.y.dtype)?;
+    EpilogueParams::check(&site.epilogue, site.y.dtype, site.y.scale)?;
     if site.groups == 0 || !site.x.c.is_multiple_of(site.groups) || !site.y.c.is_multiple_of(site.groups) {
         return Err(format!("needs channels divisible by {} groups, got {} and {}", site.groups, site.x.c, site.y.c));
     }

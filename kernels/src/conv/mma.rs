@@ -8,6 +8,7 @@ use crate::launch::{Candidate, CompileUnit};
 use crate::site::Site;
 use crate::target::{Arch, Target};
 use crate::tile::{Build, MMA_TILES, Math};
+use limpid_graph::ir::Precision;
 
 /// See `conv/mma.cu`.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Kernel for Mma {
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
         let builds = Math::all_tensor_cores(arch).into_iter().map(|math| Build::vectors(arch, math));
         let mut units: Vec<_> = builds.flat_map(|build| KERNEL.units(build, MMA_TILES)).collect();
-        units.push(split_k::unit());
+        units.push(split_k::unit(Precision::Fp32));
         units
     }
 }

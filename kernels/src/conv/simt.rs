@@ -8,6 +8,7 @@ use crate::launch::{Candidate, CompileUnit};
 use crate::site::Site;
 use crate::target::{Arch, Target};
 use crate::tile::{Build, FMA_TILES, Math};
+use limpid_graph::ir::Precision;
 
 /// See `conv/simt.cu`.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl Kernel for Simt {
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
         let mut units = KERNEL.units(Build::vectors(arch, Math::Fp32), FMA_TILES);
-        units.push(split_k::unit());
+        units.push(split_k::unit(Precision::Fp32));
         units
     }
 }

@@ -73,8 +73,8 @@ __device__ __forceinline__ float gather(const X_TYPE* x, const W_TYPE* weights, 
 
 extern "C" __global__ void __launch_bounds__(256, 1)
     conv_transpose_direct(const X_TYPE* __restrict__ x, const W_TYPE* __restrict__ weights,
-                          const float* __restrict__ bias, const void* __restrict__ residual, void* __restrict__ y,
-                          const DirectParams p) {
+                          const float* __restrict__ bias, const float* __restrict__ scales,
+                          const void* __restrict__ residual, void* __restrict__ y, const DirectParams p) {
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const int filter = static_cast<int>(take_index(n, p.lanes));
@@ -83,5 +83,5 @@ extern "C" __global__ void __launch_bounds__(256, 1)
     const int h = static_cast<int>(take_index(n, p.rows));
     float sum = 0.0f;
     if (filter < p.epilogue.columns) sum = gather(x, weights, static_cast<int>(n), h, w, filter, p);
-    epilogue_1(p.epilogue, {bias, residual, y}, pixel, filter, sum);
+    epilogue_1(p.epilogue, {bias, scales, residual, y}, pixel, filter, sum);
 }

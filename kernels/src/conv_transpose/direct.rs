@@ -2,7 +2,7 @@
 
 use super::geometry::{Edge, channels, filters, least_cost, site_of, weight_dtype};
 use crate::catalog::Kernel;
-use crate::epilogue::{EpilogueParams, bias_len, epilogue_args};
+use crate::epilogue::{EpilogueParams, bias_len, epilogue_args, scales_len};
 use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
 use crate::site::{Site, vector_width};
@@ -82,7 +82,7 @@ impl Kernel for Direct {
             reserved: 0,
         };
         let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
-        args.extend(epilogue_args(&site.epilogue));
+        args.extend(epilogue_args(&site.epilogue, site.precision));
         args.push(Arg::params(&params));
         let launch = Launch::linear(unit(x.dtype, weights, vector), count, THREADS, args)?;
         // Every thread reads its own rows of weights, so long sums run at the speed of L1.
@@ -99,7 +99,7 @@ impl Kernel for Direct {
                 dtype: weights,
             }),
             bias_len: bias_len(&site.epilogue, y.c),
-            scales_len: 0,
+            scales_len: scales_len(site.precision, y.c),
             cost,
         }])
     }

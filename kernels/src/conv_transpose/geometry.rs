@@ -37,7 +37,7 @@ pub(super) fn site_of(site: &Site) -> Result<&ConvTransposeSite, String> {
     if x.pixels() >= 1 << 31 || y.pixels() >= 1 << 31 {
         return Err(format!("takes fewer than 2^31 pixels, got {} and {}", x.pixels(), y.pixels()));
     }
-    EpilogueParams::check(&site.epilogue, y.dtype)?;
+    EpilogueParams::check(&site.epilogue, y.dtype, y.scale)?;
     Ok(site)
 }
 

@@ -1,7 +1,7 @@
 //! What both tiled kernels share: the host's side of `phase.cuh`.
 
 use super::geometry::{channels, filters, site_of};
-use crate::epilogue::{EpilogueParams, bias_len, epilogue_args};
+use crate::epilogue::{EpilogueParams, bias_len, epilogue_args, scales_len};
 use crate::launch::{Arg, Candidate, CompileUnit, Launch, Role};
 use crate::site::{ConvTransposeSite, Site, VECTOR_BYTES};
 use crate::target::Target;
@@ -104,7 +104,7 @@ impl Phased {
                 channel_vectors: channel_vectors as i32,
             };
             let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
-            args.extend(epilogue_args(&site.epilogue));
+            args.extend(epilogue_args(&site.epilogue, site.precision));
             args.extend([Arg::params(&params), Arg::params(&EpilogueParams::image(&site.epilogue, y))]);
             Candidate {
                 tactic: tiling.tactic(self.name),
@@ -123,7 +123,7 @@ impl Phased {
                     dtype: build.math.dtype(),
                 }),
                 bias_len: bias_len(&site.epilogue, y.c),
-                scales_len: 0,
+                scales_len: scales_len(site.precision, y.c),
                 cost: tiling.cost(target),
             }
         };

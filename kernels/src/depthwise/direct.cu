@@ -55,7 +55,8 @@ __device__ __forceinline__ void load_inputs(float (&v)[CHANNELS], const X_TYPE* 
 
 extern "C" __global__ void __launch_bounds__(256, 1)
     depthwise_direct(const X_TYPE* __restrict__ x, const W_TYPE* __restrict__ weights, const float* __restrict__ bias,
-                     const void* __restrict__ residual, void* __restrict__ y, const DirectParams p) {
+                     const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y,
+                     const DirectParams p) {
     if (thread_number() >= p.threads) return;
     uint32_t n = thread_number();
     const int filter = static_cast<int>(take_index(n, p.channel_vectors)) * CHANNELS;
@@ -78,5 +79,5 @@ extern "C" __global__ void __launch_bounds__(256, 1)
             for (int i = 0; i < CHANNELS; ++i) sum[i] = fmaf(v[i], f[i], sum[i]);
         }
     }
-    epilogue_8(p.epilogue, {bias, residual, y}, pixel, filter, sum);
+    epilogue_8(p.epilogue, {bias, scales, residual, y}, pixel, filter, sum);
 }

@@ -2,7 +2,7 @@
 
 use super::{CHANNELS, Edge, channel_vectors, cost, site_of, weight_dtype};
 use crate::catalog::Kernel;
-use crate::epilogue::{EpilogueParams, bias_len, epilogue_args};
+use crate::epilogue::{EpilogueParams, bias_len, epilogue_args, scales_len};
 use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
 use crate::site::Site;
@@ -79,7 +79,7 @@ impl Kernel for Direct {
             epilogue: EpilogueParams::image(&site.epilogue, y),
         };
         let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
-        args.extend(epilogue_args(&site.epilogue));
+        args.extend(epilogue_args(&site.epilogue, site.precision));
         args.push(Arg::params(&params));
         let one_filter = y.c == x.c;
         let weights = weight_dtype(site);
@@ -93,7 +93,7 @@ impl Kernel for Direct {
             workspace: 0,
             weights: Some(Packing::Rsc { c_pad: vectors * CHANNELS, dtype: weights }),
             bias_len: bias_len(&site.epilogue, y.c),
-            scales_len: 0,
+            scales_len: scales_len(site.precision, y.c),
             cost,
         }])
     }

@@ -36,7 +36,7 @@ fn site_of(site: &Site) -> Result<&ConvSite, String> {
     if !x.pitch.is_multiple_of(width) {
         return Err(format!("needs an input pitch divisible by {width}, got {}", x.pitch));
     }
-    EpilogueParams::check(&site.epilogue, y.dtype)?;
+    EpilogueParams::check(&site.epilogue, y.dtype, y.scale)?;
     Ok(site)
 }
 

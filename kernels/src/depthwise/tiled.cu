@@ -65,7 +65,8 @@ __device__ __forceinline__ void scatter(float (&sum)[TILE_H][TILE_W][CHANNELS], 
 
 extern "C" __global__ void __launch_bounds__(256, 1)
     depthwise(const X_TYPE* __restrict__ x, const X_TYPE* __restrict__ weights, const float* __restrict__ bias,
-              const void* __restrict__ residual, void* __restrict__ y, const DepthwiseParams p) {
+              const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y,
+              const DepthwiseParams p) {
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const int channel = static_cast<int>(take_index(n, p.channel_vectors)) * CHANNELS;
@@ -100,7 +101,7 @@ extern "C" __global__ void __launch_bounds__(256, 1)
         }
     }
 
-    const EpilogueTensors tensors = {bias, residual, y};
+    const EpilogueTensors tensors = {bias, scales, residual, y};
 #pragma unroll
     for (int th = 0; th < TILE_H; ++th) {
 #pragma unroll

@@ -2,7 +2,7 @@
 
 use super::{CHANNELS, Edge, channel_vectors, cost, site_of, weight_dtype};
 use crate::catalog::Kernel;
-use crate::epilogue::{EpilogueParams, bias_len, epilogue_args};
+use crate::epilogue::{EpilogueParams, bias_len, epilogue_args, scales_len};
 use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
 use crate::site::{ConvSite, Site};
@@ -96,7 +96,7 @@ fn candidate(site: &ConvSite, tile: (u32, u32)) -> Result<Candidate, String> {
         reserved: 0,
     };
     let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
-    args.extend(epilogue_args(&site.epilogue));
+    args.extend(epilogue_args(&site.epilogue, site.precision));
     args.push(Arg::params(&params));
     let launch = Launch::linear(unit(x.dtype, site.kernel[0], site.stride[0], tile), count, THREADS, args)?;
 
@@ -115,7 +115,7 @@ fn candidate(site: &ConvSite, tile: (u32, u32)) -> Result<Candidate, String> {
         workspace: 0,
         weights: Some(Packing::Rsc { c_pad: vectors * CHANNELS, dtype: x.dtype }),
         bias_len: bias_len(&site.epilogue, y.c),
-        scales_len: 0,
+        scales_len: scales_len(site.precision, y.c),
         cost,
     })
 }

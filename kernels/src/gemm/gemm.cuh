@@ -14,7 +14,7 @@ struct GemmParams {
 // y[i] = epilogue(a[i] · b[i]ᵀ), b given as (N,K), or as (K,N) if B_BY_ROWS. The residual's batch is dense: m rows.
 template <class Math, class Warp, bool B_IS_K_BY_N>
 __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const EpilogueParams& epilogue, const void* a,
-                                                  const void* b, const EpilogueTensors& tensors, float* partial,
+                                                  const void* b, const EpilogueTensors& tensors, void* partial,
                                                   uint4* shared) {
     typedef typename Math::Element Element;
     const BlockWork work(p.grid);

@@ -39,7 +39,8 @@ __device__ __forceinline__ void load_a(const GemvParams& p, const ELEMENT* row, 
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
 gemv(const ELEMENT* __restrict__ a, const uint4* __restrict__ w, const float* __restrict__ bias,
-     const void* __restrict__ residual, void* __restrict__ y, const GemvParams p, const EpilogueParams epilogue) {
+     const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y, const GemvParams p,
+     const EpilogueParams epilogue) {
     __shared__ float shares[WARPS][BATCH * ROWS];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int column = (blockIdx.x * (WARPS / WARPS_K) + warp / WARPS_K) * ROWS;
@@ -85,6 +86,6 @@ gemv(const ELEMENT* __restrict__ a, const uint4* __restrict__ w, const float* __
         float sum = 0.0f;
 #pragma unroll
         for (int s = 0; s < WARPS_K; ++s) sum += shares[warp + s][lane];
-        epilogue_1(epilogue, {bias, residual, y}, lane / ROWS, column + lane % ROWS, sum);
+        epilogue_1(epilogue, {bias, scales, residual, y}, lane / ROWS, column + lane % ROWS, sum);
     }
 }

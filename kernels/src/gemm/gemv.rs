@@ -2,7 +2,7 @@
 
 use super::{NOT_A_PRODUCT, check, edges, epilogue};
 use crate::catalog::Kernel;
-use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, epilogue_args};
+use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, epilogue_args, scales_len};
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
 use crate::site::{GemmOperand, GemmSite, Site, vector_width};
 use crate::target::{Arch, Target};
@@ -94,7 +94,7 @@ fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32)
         whole: i32::from(site.k.is_multiple_of(width) && site.pitch_a.is_multiple_of(width)),
     };
     let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
-    args.extend(epilogue_args(&site.epilogue));
+    args.extend(epilogue_args(&site.epilogue, site.precision));
     args.push(Arg::params(&params));
     args.push(Arg::params(&epilogue(site)));
     // Padding lanes of y are columns too; the weights' rows are padded as far.
@@ -113,7 +113,7 @@ fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32)
         workspace: 0,
         weights: Some(Packing::Rows { n_pad, k_pad, dtype }),
         bias_len: bias_len(&site.epilogue, site.n),
-        scales_len: 0,
+        scales_len: scales_len(site.precision, site.n),
         cost: CandidateCost {
             flops: 2 * u64::from(batch * n_pad) * u64::from(k_pad),
             bytes: (n * k + m * k) * dtype.size() as u64 + m * n * site.dtype_y.size() as u64 + residual,

@@ -26,7 +26,7 @@ fn epilogue(site: &GemmSite) -> EpilogueParams {
     let width = vector_width(site.dtype_y);
     let whole = site.pitch_y.is_multiple_of(width);
     let padded = if whole { site.n.next_multiple_of(width) } else { site.n };
-    let params = EpilogueParams::new(&site.epilogue, site.n, padded, site.pitch_y, site.dtype_y);
+    let params = EpilogueParams::new(&site.epilogue, site.n, padded, site.pitch_y, site.dtype_y, site.scale_y);
     // Batches that start at odd places cannot be written in vectors.
     let aligned = site.batch == 1 || site.stride_y.is_multiple_of(width.into());
     if aligned { params } else { params.without_vectors() }
@@ -43,5 +43,5 @@ fn check(site: &GemmSite) -> Result<(), String> {
             site.k, site.n, site.pitch_a, site.pitch_y
         ));
     }
-    EpilogueParams::check(&site.epilogue, site.dtype_y)
+    EpilogueParams::check(&site.epilogue, site.dtype_y, site.scale_y)
 }

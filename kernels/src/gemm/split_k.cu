@@ -3,11 +3,13 @@
 //
 // y[i, row, column] = epilogue( Σ_s partial[s, i, row, column] )
 //
-// Shapes     partial f32 [splits][batches][rows][pitch], pitch = columns rounded up to 8; y as the kernel before left
+// Shapes     partial SUM [splits][batches][rows][pitch], pitch = columns rounded up to 8; y as the kernel before left
 //            it out: batch i starts `stride_y` elements or, for groups of a convolution, `column_step` columns
 //            further on.
 // Grid       one thread for eight neighbouring columns of a row, 256 threads a block.
 // Work       splits · batches · rows · columns additions; every partial sum is read once.
+//
+// Defined on the command line: SUM (float, or int for INT8).
 #include "include/epilogue.cuh"
 
 struct SplitKParams {
@@ -17,8 +19,8 @@ struct SplitKParams {
 };
 
 extern "C" __global__ void __launch_bounds__(256, 4)
-split_k(const float* __restrict__ partial, const float* __restrict__ bias, const void* __restrict__ residual,
-        void* __restrict__ y, const SplitKParams p, const EpilogueParams epilogue) {
+split_k(const SUM* __restrict__ partial, const float* __restrict__ bias, const float* __restrict__ scales,
+        const void* __restrict__ residual, void* __restrict__ y, const SplitKParams p, const EpilogueParams epilogue) {
     const int eighths = (p.columns + 7) / 8;
     const int64_t item = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
     const int64_t any_row = item / eighths;  // of any batch
@@ -28,31 +30,19 @@ split_k(const float* __restrict__ partial, const float* __restrict__ bias, const
     const int column = static_cast<int>(item - any_row * eighths) * 8;
     const int first_column = batch * p.column_step;
     const EpilogueTensors tensors =
-        tensors_of_batch(epilogue, {bias, residual, y}, p.column_step ? 0 : batch, p.stride_y, p.rows);
+        tensors_of_batch(epilogue, {bias, scales, residual, y}, p.column_step ? 0 : batch, p.stride_y, p.rows);
 
     const int64_t split_stride = static_cast<int64_t>(p.batches) * p.rows * eighths * 8;
-    const float* const mine = partial + (any_row * eighths * 8 + column);
+    const SUM* const mine = partial + (any_row * eighths * 8 + column);
     const RawRow8 addend = load_residual_8(epilogue, tensors, row, first_column + column);
-    float sums[8];
+    SUM sums[8];
     load_row_8(mine, sums);
 #pragma unroll 4
     for (int s = 1; s < p.splits; ++s) {
-        float share[8];
+        SUM share[8];
         load_row_8(mine + s * split_stride, share);
 #pragma unroll
         for (int i = 0; i < 8; ++i) sums[i] += share[i];
     }
-
-    if (epilogue.vectors) {
-        epilogue_8(epilogue, tensors, row, first_column + column, sums, addend);
-    } else {
-        const bool last = first_column + p.columns == epilogue.columns;
-#pragma unroll 1
-        for (int i = 0; i < 8; ++i) {
-            float sum = sums[0];
-#pragma unroll
-            for (int j = 1; j < 8; ++j) sum = j == i ? sums[j] : sum;
-            if (column + i < p.columns || last) epilogue_1(epilogue, tensors, row, first_column + column + i, sum);
-        }
-    }
+    epilogue_any_8(epilogue, tensors, row, first_column + column, first_column + p.columns, sums, addend);
 }

@@ -4,6 +4,7 @@ use crate::epilogue::{COLUMNS_PER_THREAD, EpilogueParams, epilogue_args};
 use crate::launch::{Arg, CompileUnit, Launch, Role};
 use crate::site::EpilogueSite;
 use bytemuck::{Pod, Zeroable};
+use limpid_graph::ir::Precision;
 
 const THREADS: u32 = 256;
 
@@ -41,21 +42,27 @@ impl SplitKParams {
     }
 }
 
-/// What it is compiled from.
-pub(crate) fn unit() -> CompileUnit {
-    CompileUnit::new("gemm/split_k.cu", "split_k", [] as [(&str, &str); 0])
+/// What it is compiled from: sums are integers in INT8 and floats in any other precision.
+pub(crate) fn unit(precision: Precision) -> CompileUnit {
+    let sum = if precision == Precision::Int8 { "int" } else { "float" };
+    CompileUnit::new("gemm/split_k.cu", "split_k", [("SUM", sum)])
 }
 
 /// The launch, reading the workspace that the launch before it has written.
-pub(crate) fn launch(params: &SplitKParams, site: &EpilogueSite, epilogue: &EpilogueParams) -> Launch {
+pub(crate) fn launch(
+    params: &SplitKParams,
+    site: &EpilogueSite,
+    precision: Precision,
+    epilogue: &EpilogueParams,
+) -> Launch {
     let eighths = (params.columns as u64).div_ceil(COLUMNS_PER_THREAD.into());
     let threads = params.batches as u64 * params.rows as u64 * eighths;
     let mut args = vec![Arg::Pointer(Role::Workspace)];
-    args.extend(epilogue_args(site));
+    args.extend(epilogue_args(site, precision));
     args.push(Arg::params(params));
     args.push(Arg::params(epilogue));
     Launch {
-        unit: unit(),
+        unit: unit(precision),
         grid: [threads.div_ceil(THREADS.into()) as u32, 1, 1],
         block: [THREADS, 1, 1],
         shared_bytes: 0,

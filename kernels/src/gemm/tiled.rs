@@ -2,13 +2,14 @@
 
 use super::split_k::{self, SplitKParams};
 use super::{check, epilogue};
-use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, epilogue_args};
+use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, epilogue_args, scales_len};
 use crate::launch::{Arg, Candidate, CompileUnit, Launch, Role};
 use crate::site::{GemmOperand, GemmSite};
 use crate::target::{Arch, Target};
 use crate::tile::{Build, Math, Problem, Tile, TileGrid, Tiling};
 use crate::weights::Packing;
 use bytemuck::{Pod, Zeroable};
+use limpid_graph::ir::Precision;
 
 /// One of the kernels.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +44,7 @@ impl Tiled {
 
     /// Everything it may ask to compile.
     pub fn units(self, arch: Arch, maths: &[Math]) -> Vec<CompileUnit> {
-        let mut units = vec![split_k::unit()];
+        let mut units = vec![split_k::unit(Precision::Fp32)];
         for &math in maths {
             for (aligned, k_by_n) in [(true, false), (true, true), (false, false), (false, true)] {
                 let build = Build { arch, math, aligned, k_by_n };
@@ -97,7 +98,7 @@ impl Tiled {
         let candidate = |tiling: Tiling| {
             let split = tiling.splits > 1;
             let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(b)];
-            args.extend(epilogue_args(&site.epilogue));
+            args.extend(epilogue_args(&site.epilogue, site.precision));
             args.push(Arg::optional(Role::Workspace, split));
             args.push(Arg::params(&params(&tiling)));
             args.push(Arg::params(&epilogue));
@@ -110,7 +111,7 @@ impl Tiled {
             }];
             if split {
                 let sums = SplitKParams::batches(tiling.splits, site.batch, site.m, site.n, site.stride_y);
-                launches.push(split_k::launch(&sums, &site.epilogue, &epilogue));
+                launches.push(split_k::launch(&sums, &site.epilogue, site.precision, &epilogue));
             }
             Candidate {
                 tactic: tiling.tactic(self.name),
@@ -118,7 +119,7 @@ impl Tiled {
                 workspace: tiling.workspace() as usize,
                 weights,
                 bias_len: bias_len(&site.epilogue, site.n),
-                scales_len: 0,
+                scales_len: scales_len(site.precision, site.n),
                 cost: tiling.cost(target),
             }
         };

@@ -2,244 +2,169 @@
 //
 //     y = post( pre(sum + bias) + residual )        all in float, rounded once
 //
+// Sums of floats are that. Sums of integers, of an INT8 product, become reals on the way, and everything after is
+// exact, operation by operation, as `ops/exact.rs` defines it. Either may be stored as integers, and a residual
+// may be integers of another scale:
+//
+//     x = fma(sum, scales[k], bias[k])     or, of floats, sum + bias[k]
+//     x = pre(x);  x = fma(r, residual_scale, x)           with a residual only; scale 1 for reals
+//     x = post(x)
+//     q = clamp(round_half_even(x · inv_scale), -128, 127)     where y is s8
+//
 // The output is seen as a matrix: a row for each pixel (or row of a GEMM), a column for each channel. Rows lie
 // `pitch` elements apart. Lanes from `columns` to `padded_columns` are written as zeros, so that whoever reads
-// the tensor may load whole vectors. The structs below are mirrored, field by field, in `kernels/src/epilogue.rs`.
+// the tensor may load whole vectors; whoever stores the last columns writes all of them. The structs below are
+// mirrored, field by field, in `kernels/src/epilogue.rs`.
 #pragma once
-#include "include/ptx.cuh"
-
-// Kinds of activation; the numbers are those of `ActivationParams::new` in epilogue.rs.
-enum ActivationKind : int {
-    ACTIVATION_IDENTITY = 0,
-    ACTIVATION_CLIP = 1,          // min(max(x, a), b); Relu is Clip(0, infinity)
-    ACTIVATION_LEAKY_RELU = 2,    // x >= 0 ? x : a·x
-    ACTIVATION_SIGMOID = 3,       // 1 / (1 + e^-x)
-    ACTIVATION_HARD_SIGMOID = 4,  // min(max(a·x + b, 0), 1)
-    ACTIVATION_HARD_SWISH = 5,    // x · min(max(x/6 + 1/2, 0), 1)
-    ACTIVATION_SILU = 6,          // x / (1 + e^-x)
-    ACTIVATION_TANH = 7,
-};
-
-struct ActivationParams {
-    int kind;
-    float a;
-    float b;
-};
+#include "include/activation.cuh"
+#include "include/row.cuh"
 
 struct EpilogueParams {
     ActivationParams pre;   // before the residual is added
     ActivationParams post;  // last
-    int y_is_f16;           // else f32
-    int residual_is_f16;    // else f32
+    int y_type;             // ElementType
+    int residual_type;
+    float inv_scale;        // 1 / scale of y's integers
+    float residual_scale;   // of the residual's integers; 1 for reals
     int y_pitch;            // elements from one row to the next
     int residual_pitch;
     int columns;         // channels that hold numbers
     int padded_columns;  // channels written; those beyond `columns` as zeros
-    int vectors;         // 1: rows of y and of the residual start 16-byte aligned, padding is whole vectors
+    int vectors;         // 1: eight columns of y and of the residual can be accessed at once; see row.cuh
 };
 
 // The tensors of an epilogue; a null pointer is one that the site does not have.
 struct EpilogueTensors {
-    const float* bias;     // one per column, zero-padded to a multiple of 8
+    const float* bias;    // one per column, zero-padded to a multiple of 8
+    const float* scales;  // likewise; only sums of integers have them
     const void* residual;
     void* y;
 };
 
-// Not fmaxf and fminf: those turn NaN into a bound, and NaN has to stay visible.
-__device__ __forceinline__ float clamp(float x, float low, float high) {
-    const float raised = x < low ? low : x;
-    return raised > high ? high : raised;
-}
+// How sums of a type become reals, and which activations follow.
+template <typename Sum>
+struct Real;
 
-// Applies one activation to W numbers. The kind is the same for the whole grid, so it is asked for once and the
-// loops inside have no branch. __fdividef is the division of two instructions, right to 2 units in the last place.
-template <int W>
-__device__ __forceinline__ void activate(const ActivationParams& f, float (&x)[W]) {
-    switch (f.kind) {
-        case ACTIVATION_CLIP:
+template <>
+struct Real<float> {
+    typedef Fast Way;
+    // Eight columns from `column` on; those behind the last read padding.
+    static __device__ __forceinline__ void of(const EpilogueTensors& t, int column, const float (&sums)[8],
+                                              float (&x)[8]) {
+        float bias[8] = {};
+        if (t.bias) load_row_8(t.bias + column, bias);
 #pragma unroll
-            for (int i = 0; i < W; ++i) x[i] = clamp(x[i], f.a, f.b);
-            break;
-        case ACTIVATION_LEAKY_RELU:
-#pragma unroll
-            for (int i = 0; i < W; ++i) x[i] = x[i] >= 0.0f ? x[i] : f.a * x[i];
-            break;
-        case ACTIVATION_HARD_SIGMOID:
-#pragma unroll
-            for (int i = 0; i < W; ++i) x[i] = clamp(f.a * x[i] + f.b, 0.0f, 1.0f);
-            break;
-        case ACTIVATION_HARD_SWISH:
-#pragma unroll
-            for (int i = 0; i < W; ++i) x[i] *= clamp(x[i] * (1.0f / 6.0f) + 0.5f, 0.0f, 1.0f);
-            break;
-        case ACTIVATION_SIGMOID:
-        case ACTIVATION_SILU:
-#pragma unroll
-            for (int i = 0; i < W; ++i) {
-                x[i] = __fdividef(f.kind == ACTIVATION_SILU ? x[i] : 1.0f, 1.0f + expf(-x[i]));
-            }
-            break;
-        case ACTIVATION_TANH:
-#pragma unroll
-            for (int i = 0; i < W; ++i) x[i] = tanhf(x[i]);
-            break;
-        default:
-            break;
+        for (int i = 0; i < 8; ++i) x[i] = sums[i] + bias[i];
     }
-}
-
-__device__ __forceinline__ float activate(const ActivationParams& f, float x) {
-    float one[1] = {x};
-    activate(f, one);
-    return one[0];
-}
-
-// Eight halves of a 16-byte vector, widened.
-__device__ __forceinline__ void unpack_f16(uint4 vector, float (&x)[8]) {
-    const uint32_t words[4] = {vector.x, vector.y, vector.z, vector.w};
-#pragma unroll
-    for (int i = 0; i < 4; ++i) {
-        f16 low, high;
-        low.bits = static_cast<uint16_t>(words[i]);
-        high.bits = static_cast<uint16_t>(words[i] >> 16);
-        x[2 * i] = to_f32(low);
-        x[2 * i + 1] = to_f32(high);
+    static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, float sum) {
+        return t.bias ? sum + t.bias[column] : sum;
     }
-}
-
-__device__ __forceinline__ uint4 pack_f16(const float (&x)[8]) {
-    return make_uint4(cvt_rn_f16x2_f32(x[0], x[1]), cvt_rn_f16x2_f32(x[2], x[3]), cvt_rn_f16x2_f32(x[4], x[5]),
-                      cvt_rn_f16x2_f32(x[6], x[7]));
-}
-
-// Eight neighbouring elements of a row that starts 16-byte aligned, as they lie in memory: one vector of f16, two of
-// f32.
-struct RawRow8 {
-    uint4 low, high;
 };
 
-// The eight elements at `offset`. Where only `lanes` <= 4 of them are wanted, the second vector of an f32 matrix
-// is not touched: it may lie behind the last row.
-__device__ __forceinline__ RawRow8 load_raw_8(const void* matrix, bool is_f16, int64_t offset, int lanes) {
-    RawRow8 row = {zero_vector(), zero_vector()};
-    if (is_f16) {
-        row.low = *reinterpret_cast<const uint4*>(static_cast<const f16*>(matrix) + offset);
-    } else {
-        const uint4* const source = reinterpret_cast<const uint4*>(static_cast<const float*>(matrix) + offset);
-        row.low = source[0];
-        if (lanes > 4) row.high = source[1];
-    }
-    return row;
-}
-
-__device__ __forceinline__ void unpack_8(const RawRow8& row, bool is_f16, float (&x)[8]) {
-    if (is_f16) {
-        unpack_f16(row.low, x);
-    } else {
-        const uint32_t words[8] = {row.low.x,  row.low.y,  row.low.z,  row.low.w,
-                                   row.high.x, row.high.y, row.high.z, row.high.w};
+template <>
+struct Real<int> {
+    typedef Exact Way;
+    static __device__ __forceinline__ void of(const EpilogueTensors& t, int column, const int (&sums)[8],
+                                              float (&x)[8]) {
+        float bias[8] = {}, scales[8];
+        if (t.bias) load_row_8(t.bias + column, bias);
+        load_row_8(t.scales + column, scales);
 #pragma unroll
-        for (int i = 0; i < 8; ++i) x[i] = __uint_as_float(words[i]);
+        for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(__int2float_rn(sums[i]), scales[i], bias[i]);
     }
-}
-
-// Eight 16-byte aligned floats.
-__device__ __forceinline__ void load_row_8(const float* row, float (&x)[8]) {
-    unpack_8(load_raw_8(row, false, 0, 8), false, x);
-}
-
-// The counterpart: writes 8 elements, or 4 of an f32 matrix whose padding ends there.
-__device__ __forceinline__ void store_row_8(void* matrix, bool is_f16, int64_t offset, int lanes,
-                                            const float (&x)[8]) {
-    if (is_f16) {
-        *reinterpret_cast<uint4*>(static_cast<f16*>(matrix) + offset) = pack_f16(x);
-    } else {
-        float4* target = reinterpret_cast<float4*>(static_cast<float*>(matrix) + offset);
-        target[0] = make_float4(x[0], x[1], x[2], x[3]);
-        if (lanes > 4) target[1] = make_float4(x[4], x[5], x[6], x[7]);
+    static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, int sum) {
+        return __fmaf_rn(__int2float_rn(sum), t.scales[column], t.bias ? t.bias[column] : 0.0f);
     }
-}
+};
 
-// One number of a matrix stored as f16 or f32.
-__device__ __forceinline__ float load_1(const void* matrix, bool is_f16, int64_t offset) {
-    return is_f16 ? to_f32(static_cast<const f16*>(matrix)[offset]) : static_cast<const float*>(matrix)[offset];
-}
-
-__device__ __forceinline__ void store_1(void* matrix, bool is_f16, int64_t offset, float x) {
-    if (is_f16) {
-        static_cast<f16*>(matrix)[offset] = from_f32<f16>(x);
-    } else {
-        static_cast<float*>(matrix)[offset] = x;
-    }
-}
-
-// Finishes and stores one sum. For kernels whose threads own single channels.
+// Finishes and stores one sum. For kernels whose threads own single channels; they come to the padding by themselves.
+template <typename Sum>
 __device__ __forceinline__ void epilogue_1(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
-                                           int column, float sum) {
+                                           int column, Sum sum) {
     if (column >= p.padded_columns) return;
     float x = 0.0f;
     if (column < p.columns) {
-        x = sum;
-        if (t.bias) x += t.bias[column];
+        typedef typename Real<Sum>::Way Way;
+        x = Real<Sum>::of(t, column, sum);
         if (t.residual) {
-            x = activate(p.pre, x) + load_1(t.residual, p.residual_is_f16, row * p.residual_pitch + column);
+            const float addend = load_1(t.residual, p.residual_type, row * p.residual_pitch + column);
+            x = __fmaf_rn(addend, p.residual_scale, activate<Way>(p.pre, x));
         }
-        x = activate(p.post, x);
+        x = activate<Way>(p.post, x);
     }
-    store_1(t.y, p.y_is_f16, row * p.y_pitch + column, x);
+    store_1(t.y, p.y_type, row * p.y_pitch + column, p.inv_scale, x);
 }
 
 // The residual's share of eight sums, loaded ahead of their epilogue so that the wait overlaps other work.
 __device__ __forceinline__ RawRow8 load_residual_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
                                                    int column) {
-    if (!t.residual || !p.vectors) return {zero_vector(), zero_vector()};
-    return load_raw_8(t.residual, p.residual_is_f16, row * p.residual_pitch + column, p.columns - column);
+    if (!t.residual || !p.vectors || column >= p.columns) return {zero_vector(), zero_vector()};
+    return load_raw_8(t.residual, p.residual_type, row * p.residual_pitch + column, p.columns - column);
 }
 
-// Finishes and stores eight sums of one row, columns `column`.. (a multiple of 8). Only where `p.vectors` is set.
+// Finishes and stores eight sums of one row, columns `column`.. (a multiple of 8), and the padding that follows them.
+// Only where `p.vectors` is set.
+template <typename Sum>
 __device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
-                                           int column, float (&x)[8], const RawRow8& residual) {
-    const int lanes = p.padded_columns - column;
-    if (lanes <= 0) return;
-    if (t.bias) {
-        float bias[8];
-        load_row_8(t.bias + column, bias);
-#pragma unroll
-        for (int i = 0; i < 8; ++i) x[i] += bias[i];
-    }
+                                           int column, const Sum (&sums)[8], const RawRow8& residual) {
+    if (column >= p.columns) return;
+    float x[8];
+    Real<Sum>::of(t, column, sums, x);
     // Both activations go through one copy of the code, which is most of a kernel's length otherwise.
 #pragma unroll 1
     for (int last = t.residual ? 0 : 1; last < 2; ++last) {
         // Field by field: a choice between two addresses would move the parameters to local memory.
         const ActivationParams f = {last ? p.post.kind : p.pre.kind, last ? p.post.a : p.pre.a,
                                     last ? p.post.b : p.pre.b};
-        activate(f, x);
+        activate<typename Real<Sum>::Way>(f, x);
         if (!last) {
             float addend[8];
-            unpack_8(residual, p.residual_is_f16, addend);
+            unpack_8(residual, p.residual_type, addend);
 #pragma unroll
-            for (int i = 0; i < 8; ++i) x[i] += addend[i];
+            for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addend[i], p.residual_scale, x[i]);
         }
     }
+    const int left = p.columns - column;
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-        if (column + i >= p.columns) x[i] = 0.0f;
+        if (i >= left) x[i] = 0.0f;
     }
-    store_row_8(t.y, p.y_is_f16, row * p.y_pitch + column, lanes, x);
+    const int lanes = left > 8 ? 8 : p.padded_columns - column;
+    store_raw_8(t.y, p.y_type, row * p.y_pitch + column, lanes, p.inv_scale, x);
 }
 
 // The same where there is nothing to overlap the residual's loading with.
+template <typename Sum>
 __device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
-                                           int column, float (&x)[8]) {
-    epilogue_8(p, t, row, column, x, load_residual_8(p, t, row, column));
+                                           int column, const Sum (&sums)[8]) {
+    epilogue_8(p, t, row, column, sums, load_residual_8(p, t, row, column));
+}
+
+// The same whether or not rows can be accessed in vectors. Columns from `end` on are another group's; where there is
+// none behind, that is `columns`.
+template <typename Sum>
+__device__ __forceinline__ void epilogue_any_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
+                                               int column, int end, const Sum (&sums)[8], const RawRow8& residual) {
+    if (p.vectors) {
+        epilogue_8(p, t, row, column, sums, residual);
+        return;
+    }
+    const int stop = column + 8 < end ? column + 8 : end < p.columns ? end : p.padded_columns;
+#pragma unroll 1
+    for (int at = column; at < stop; ++at) {
+        Sum sum = sums[0];
+#pragma unroll
+        for (int i = 1; i < 8; ++i) sum = at == column + i ? sums[i] : sum;
+        epilogue_1(p, t, row, at, sum);
+    }
 }
 
 // The tensors as batch `batch` of a batched product sees them: y moves by `stride_y` elements, the residual by
 // `rows` of its rows.
 __device__ __forceinline__ EpilogueTensors tensors_of_batch(const EpilogueParams& p, const EpilogueTensors& t, int batch,
                                                             int64_t stride_y, int rows) {
-    const int64_t y_bytes = batch * stride_y * (p.y_is_f16 ? 2 : 4);
-    const int64_t residual_bytes = static_cast<int64_t>(batch) * rows * p.residual_pitch * (p.residual_is_f16 ? 2 : 4);
-    return {t.bias, t.residual ? static_cast<const char*>(t.residual) + residual_bytes : nullptr,
+    const int64_t y_bytes = batch * stride_y * (4 >> p.y_type);
+    const int64_t residual_bytes = static_cast<int64_t>(batch) * rows * p.residual_pitch * (4 >> p.residual_type);
+    return {t.bias, t.scales, t.residual ? static_cast<const char*>(t.residual) + residual_bytes : nullptr,
             static_cast<char*>(t.y) + y_bytes};
 }

@@ -14,6 +14,7 @@
 // f16 products, f32 sums.
 struct Fp16 {
     typedef f16 Element;
+    typedef float Sum;
     static constexpr int WIDTH = 8;
 
     static __device__ __forceinline__ uint32_t operand(uint32_t x) { return x; }
@@ -32,6 +33,7 @@ struct Fp16 {
 // f32 in memory, rounded to 10 bits of mantissa on the way into the product, f32 sums.
 struct Tf32 {
     typedef float Element;
+    typedef float Sum;
     static constexpr int WIDTH = 4;
 
     static __device__ __forceinline__ uint32_t operand(uint32_t x) { return cvt_rna_tf32_f32(x); }
@@ -44,6 +46,7 @@ struct Tf32 {
 // A's tile is [BLOCK_M][BLOCK_K]. B's is [BLOCK_N][BLOCK_K], or [BLOCK_K][BLOCK_N] if B_IS_K_BY_N.
 template <class Math, bool B_IS_K_BY_N>
 struct MmaWarp {
+    typedef typename Math::Sum Sum;
     static constexpr int VECTORS = BLOCK_K / Math::WIDTH;
     typedef TileLayout<BLOCK_M, VECTORS> TileA;
     typedef TileLayout<B_IS_K_BY_N ? BLOCK_K : BLOCK_N, B_IS_K_BY_N ? BLOCK_N / Math::WIDTH : VECTORS> TileB;
@@ -59,7 +62,7 @@ struct MmaWarp {
         uint32_t a[TILES_M][4];
         uint32_t b[TILES_N][2];
     };
-    float sums[TILES_M][TILES_N][4];
+    Sum sums[TILES_M][TILES_N][4];
     Fragments fragments[2];  // being multiplied, being loaded
     int lane, row, column;  // the warp's first sum in the block tile
 
@@ -72,7 +75,7 @@ struct MmaWarp {
 #pragma unroll
             for (int n = 0; n < TILES_N; ++n) {
 #pragma unroll
-                for (int i = 0; i < 4; ++i) sums[m][n][i] = 0.0f;
+                for (int i = 0; i < 4; ++i) sums[m][n][i] = 0;
             }
         }
     }
@@ -98,18 +101,25 @@ struct MmaWarp {
         }
     }
 
-    // Writes rows [16·slab, 16·slab+16) of the warp's sums as f32 [16][SLAB_PITCH].
-    __device__ __forceinline__ void stage(int slab, float* out) const {
-        float* const first = out + (lane / 4) * SLAB_PITCH + (lane % 4) * 2;
+    // Writes rows [16·slab, 16·slab+16) of the warp's sums as [16][SLAB_PITCH].
+    __device__ __forceinline__ void stage(int slab, Sum* out) const {
+        Sum* const first = out + (lane / 4) * SLAB_PITCH + (lane % 4) * 2;
 #pragma unroll
         for (int n = 0; n < TILES_N; ++n) {
-            const float(&d)[4] = sums[slab][n];
-            *reinterpret_cast<float2*>(first + n * 8) = make_float2(d[0], d[1]);
-            *reinterpret_cast<float2*>(first + n * 8 + 8 * SLAB_PITCH) = make_float2(d[2], d[3]);
+            const Sum(&d)[4] = sums[slab][n];
+            store_pair(first + n * 8, d[0], d[1]);
+            store_pair(first + n * 8 + 8 * SLAB_PITCH, d[2], d[3]);
         }
     }
 
   private:
+    static __device__ __forceinline__ void store_pair(float* at, float a, float b) {
+        *reinterpret_cast<float2*>(at) = make_float2(a, b);
+    }
+    static __device__ __forceinline__ void store_pair(int* at, int a, int b) {
+        *reinterpret_cast<int2*>(at) = make_int2(a, b);
+    }
+
     // Lane l points at row l%8 of matrix l/8 of the four that an ldmatrix_x4 loads; see the picture above.
     __device__ __forceinline__ void load(Fragments& f, const uint4* shared, int a, int b, int step) const {
         const int at = a + TileA::slot(row + lane % 16, lane / 16);

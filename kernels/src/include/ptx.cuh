@@ -65,6 +65,14 @@ __device__ __forceinline__ uint32_t cvt_rn_f16x2_f32(float low, float high) {
 #endif
 }
 
+// Two integers saturated to 8 bits, into the low half: `low` into bits 0-7, `high` into bits 8-15. The low half of
+// `above` moves to the high half, so that two in a row pack four.
+__device__ __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) {
+    uint32_t y;
+    asm("cvt.pack.sat.s8.s32.b32 %0, %1, %2, %3;" : "=r"(y) : "r"(high), "r"(low), "r"(above));
+    return y;
+}
+
 #if __CUDA_ARCH__ >= 800
 // To TF32, which is binary32 with 10 bits of mantissa: to nearest, ties away from zero. Without it `mma` would
 // cut the low 13 bits off, which loses half a bit and biases sums towards zero.
@@ -199,6 +207,7 @@ __device__ __forceinline__ void cp_async_wait_group() {
 // Numbers as float, whatever they are stored as.
 __device__ __forceinline__ float to_f32(float x) { return x; }
 __device__ __forceinline__ float to_f32(f16 x) { return cvt_f32_f16(x); }
+__device__ __forceinline__ float to_f32(int8_t x) { return __int2float_rn(x); }
 
 // A float as it is stored, rounded once: `from_f32<f16>(x)`.
 template <typename T>
@@ -207,6 +216,11 @@ template <>
 __device__ __forceinline__ float from_f32<float>(float x) { return x; }
 template <>
 __device__ __forceinline__ f16 from_f32<f16>(float x) { return cvt_rn_f16_f32(x); }
+// To the nearest integer, ties to even, saturated; NaN becomes 0. The last step of a quantization, not ONNX's Cast.
+template <>
+__device__ __forceinline__ int8_t from_f32<int8_t>(float x) {
+    return static_cast<int8_t>(min(max(__float2int_rn(x), -128), 127));
+}
 
 // 16 bytes of zeros, the vector access of every kernel.
 __device__ __forceinline__ uint4 zero_vector() { return make_uint4(0, 0, 0, 0); }

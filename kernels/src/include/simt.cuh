@@ -18,6 +18,7 @@ struct Fp32 {
 template <bool B_IS_K_BY_N>
 struct FmaWarp {
     typedef Fp32 Math;
+    typedef float Sum;
     static constexpr int VECTORS = BLOCK_K / 4;
     typedef TileLayout<BLOCK_M, VECTORS> TileA;
     typedef TileLayout<B_IS_K_BY_N ? BLOCK_K : BLOCK_N, B_IS_K_BY_N ? BLOCK_N / 4 : VECTORS> TileB;

@@ -7,7 +7,7 @@
 //   Math    the element type: `Element`, and `WIDTH`, its count in a vector
 //   Source  where a tile comes from: `Layout`, `valid(j)`, `address(j)`, `read(j)`, `advance()`
 //   Warp    what a warp does with the tiles at shared + a and shared + b: `start(shared, a, b)`, which may load
-//           ahead, `multiply(shared, a, b)`, and `stage(slab, out)` at the end
+//           ahead, `multiply(shared, a, b)`, and `stage(slab, out)` at the end; `Sum` is what it sums up in
 //
 // Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
 // of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
@@ -201,12 +201,12 @@ struct BlockWork {
     }
 };
 
-// Takes eight sums of a row. With K split, partial sums go to the workspace as f32 [split][batch][row][pitch],
+// Takes eight sums of a row. With K split, partial sums go to the workspace as [split][batch][row][pitch],
 // pitch = columns rounded up to 8, and `gemm/split_k.cu` finishes them; otherwise the epilogue follows at once.
 struct Output {
     const EpilogueParams& epilogue;
     EpilogueTensors tensors;
-    float* partial;       // null: K is not split
+    void* partial;        // null: K is not split
     int64_t partial_row;  // of this block's share and batch
     int rows, columns;    // of this batch or group
     int first_column;     // of this group among the columns of y
@@ -218,22 +218,16 @@ struct Output {
         return load_residual_8(epilogue, tensors, row, first_column + column);
     }
 
-    __device__ __forceinline__ void store(int row, int column, const float* sums, const RawRow8& residual) const {
+    template <typename Sum>
+    __device__ __forceinline__ void store(int row, int column, const Sum* sums, const RawRow8& residual) const {
         if (!inside(row, column)) return;
-        float x[8];
+        Sum x[8];
         load_row_8(sums, x);
         if (partial) {
             const int pitch = (columns + 7) / 8 * 8;
-            store_row_8(partial, false, (partial_row + row) * pitch + column, 8, x);
-        } else if (epilogue.vectors) {
-            epilogue_8(epilogue, tensors, row, first_column + column, x, residual);
+            store_row_8(static_cast<Sum*>(partial) + (partial_row + row) * pitch + column, x);
         } else {
-            // The last group writes the padding lanes as well.
-            const bool last = first_column + columns == epilogue.columns;
-#pragma unroll 1
-            for (int i = 0; i < 8; ++i) {
-                if (column + i < columns || last) epilogue_1(epilogue, tensors, row, first_column + column + i, sums[i]);
-            }
+            epilogue_any_8(epilogue, tensors, row, first_column + column, first_column + columns, x, residual);
         }
     }
 };
@@ -247,7 +241,8 @@ __device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& wo
     constexpr int EIGHTHS = WARP_N / 8;
     constexpr int ITEMS = (Warp::SLAB_ROWS * EIGHTHS + 31) / 32;
     const int lane = threadIdx.x % 32, index = threadIdx.x / 32;
-    float* const slab = reinterpret_cast<float*>(shared) + index * (Warp::SLAB_ROWS * Warp::SLAB_PITCH);
+    typedef typename Warp::Sum Sum;
+    Sum* const slab = reinterpret_cast<Sum*>(shared) + index * (Warp::SLAB_ROWS * Warp::SLAB_PITCH);
     const int row = work.row + (index / WARPS_N) * WARP_M;
     const int column = work.column + (index % WARPS_N) * WARP_N + lane % EIGHTHS * 8;
 #pragma unroll 1
