@@ -24,6 +24,16 @@ impl Fact {
         Self::new(dtype, Shape::of(dims))
     }
 
+    /// Integers of the exact INT8 path, `real = scale · q`.
+    pub fn int8(scale: f32, shape: Shape) -> Self {
+        Self { dtype: DType::I8, shape, quant: Some(QuantParams::per_tensor(scale)) }
+    }
+
+    /// The scale of a value on the exact INT8 path; see [`QuantParams::exact_scale`].
+    pub fn exact_scale(&self) -> Option<f32> {
+        self.quant.as_ref().filter(|_| self.dtype == DType::I8).and_then(QuantParams::exact_scale)
+    }
+
     /// The rank of the shape.
     pub fn rank(&self) -> usize {
         self.shape.rank()

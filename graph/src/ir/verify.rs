@@ -1,4 +1,4 @@
-use super::{Graph, GraphError, Node, NodeId, ValueId};
+use super::{Fact, Graph, GraphError, Node, NodeId, ValueId};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Graph {
@@ -71,7 +71,8 @@ impl Graph {
     }
 
     /// Shapes must be what the operator infers. The element type may be set by a precision pass
-    /// (an FP16 convolution with an FP32 result), but integers stay integers.
+    /// (an FP16 convolution with an FP32 result), but integers stay integers, and where they are only moved
+    /// they keep their scale.
     fn check_facts(&self, node: &Node) -> Result<(), GraphError> {
         let inferred = self.infer(&node.name, &node.op, &node.inputs)?;
         for (&output, inferred) in node.outputs.iter().zip(&inferred) {
@@ -79,12 +80,17 @@ impl Graph {
             let types_fit = recorded.dtype == inferred.dtype
                 || (recorded.dtype.is_float() || recorded.quant.is_some())
                     && (inferred.dtype.is_float() || inferred.quant.is_some());
-            if recorded.shape != inferred.shape || !types_fit {
+            let rescaled = node.op.as_operator().only_moves() && recorded.quant != inferred.quant;
+            let told = |fact: &Fact| match fact.exact_scale().filter(|_| rescaled) {
+                Some(scale) => format!("{fact} of scale {scale:e}"),
+                None => fact.to_string(),
+            };
+            if recorded.shape != inferred.shape || !types_fit || rescaled {
                 return Err(GraphError::StaleFact {
                     node: node.name.clone(),
                     value: self.value(output).name.clone(),
-                    recorded: recorded.to_string(),
-                    inferred: inferred.to_string(),
+                    recorded: told(recorded),
+                    inferred: told(inferred),
                 });
             }
         }

@@ -1,7 +1,7 @@
 //! y = f(x), elementwise; see [`Activation`] for the functions.
 //! <https://onnx.ai/onnx/operators/onnx__Relu.html> and its neighbours.
 
-use super::{Activation, Eval, OpError, Operator};
+use super::{Activation, Eval, OpError, Operator, exact};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::Tensor;
@@ -31,13 +31,19 @@ impl Operator for ActivationOp {
 
     fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
         let [x] = OpError::exactly(inputs)?;
-        if !x.dtype.is_float() && x.quant.is_none() {
-            return Err(OpError::Type { what: "x", expected: "f32 or f16", got: x.dtype });
-        }
-        Ok(vec![x.clone()])
+        OpError::real_or_int8("x", x)?;
+        Ok(vec![Fact::new(exact::result(x), x.shape.clone())])
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
+        if let Some(scale) = eval.specs[0].exact_scale() {
+            // Only 256 numbers can come.
+            let known: Vec<f32> =
+                (i8::MIN..=i8::MAX).map(|q| exact::activate(self.function, f32::from(q) * scale)).collect();
+            let place = |&q: &i8| known[(i16::from(q) + 128) as usize];
+            let y = eval.inputs[0].as_slice::<i8>()?.iter().map(place).collect();
+            return Ok(vec![exact::reals_as(y, &eval.outputs[0])?]);
+        }
         let x = eval.inputs[0].as_slice::<f32>()?;
         let y: Vec<f32> = x.par_iter().with_min_len(1 << 14).map(|&v| self.function.apply(v)).collect();
         Ok(vec![Tensor::new(&eval.outputs[0].shape, y)?])

@@ -3,7 +3,7 @@
 //! <https://github.com/onnx/onnx/blob/main/docs/Broadcasting.md>.
 
 use super::broadcast::{self, Broadcast};
-use super::{Activation, Eval, OpError, Operator, ShapeValue};
+use super::{Activation, Eval, OpError, Operator, ShapeValue, exact};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{DType, Dim, Tensor};
@@ -161,6 +161,15 @@ impl Binary {
         Ok(vec![result])
     }
 
+    /// On numbers with their scales, a real's being 1, as [`exact`] defines it.
+    fn exact(&self, (a, scale_a): (f32, f32), (b, scale_b): (f32, f32)) -> f32 {
+        let x = match self.function {
+            BinaryFunction::Add => b.mul_add(scale_b, a * scale_a),
+            other => other.apply(a * scale_a, b * scale_b),
+        };
+        exact::activate(self.activation, x)
+    }
+
     fn integers(&self, eval: &Eval<'_>, spread: &Broadcast<2>) -> Result<Tensor, OpError> {
         let (a, b) = (&eval.inputs[0], &eval.inputs[1]);
         let (wide_a, wide_b) = (a.to_i64(), b.to_i64());
@@ -187,6 +196,18 @@ impl Operator for Binary {
 
     fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
         let [a, b] = OpError::exactly(inputs)?;
+        let int8 = a.quant.is_some() || b.quant.is_some();
+        if int8 {
+            OpError::real_or_int8("a", a)?;
+            OpError::real_or_int8("b", b)?;
+        }
+        if int8 && self.function == BinaryFunction::Pow {
+            return Err(OpError::Type {
+                what: "an operand",
+                expected: "f32 or f16; powers are not exact",
+                got: DType::I8,
+            });
+        }
         let real = |f: &Fact| f.dtype.is_float() || f.quant.is_some();
         let fits = a.dtype == b.dtype || real(a) && real(b) || self.function == BinaryFunction::Pow;
         if !fits {
@@ -202,13 +223,18 @@ impl Operator for Binary {
         if self.function == BinaryFunction::PRelu && shape != a.shape {
             return Err(OpError::shape("the slope", format!("one that broadcasts to {}", a.shape), &b.shape));
         }
-        Ok(vec![Fact::new(a.dtype, shape)])
+        Ok(vec![Fact::new(exact::result(a), shape)])
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
         let (a, b) = (&eval.inputs[0], &eval.inputs[1]);
         let shape = &eval.outputs[0].shape;
         let spread = Broadcast::new(shape, [a.shape(), b.shape()]);
+        if eval.specs.iter().any(|spec| spec.exact_scale().is_some()) {
+            let [a, b] = [0, 1].map(|i| (eval.inputs[i].to_f32(), eval.specs[i].exact_scale().unwrap_or(1.0)));
+            let reals = spread.map(|[i, j]| self.exact((a.0[i], a.1), (b.0[j], b.1)));
+            return Ok(vec![exact::reals_as(reals, &eval.outputs[0])?]);
+        }
         if !a.dtype().is_float() {
             return Ok(vec![self.integers(eval, &spread)?]);
         }

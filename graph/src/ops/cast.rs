@@ -56,6 +56,7 @@ impl Operator for Cast {
 
     fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
         let [x] = OpError::exactly(inputs)?;
+        OpError::unquantized("x", x)?;
         Ok(vec![Fact::new(self.to, x.shape.clone())])
     }
 

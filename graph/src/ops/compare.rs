@@ -107,6 +107,8 @@ impl Operator for Compare {
         if self.function.is_logical() && a.dtype != DType::Bool {
             return Err(OpError::Type { what: "a", expected: "bool", got: a.dtype });
         }
+        OpError::unquantized("a", a)?;
+        OpError::unquantized("b", b)?;
         if a.dtype != b.dtype && !(a.dtype.is_float() && b.dtype.is_float()) {
             return Err(OpError::Type { what: "b", expected: "a's type", got: b.dtype });
         }

@@ -1,10 +1,10 @@
 //! Tensors laid one behind the other along an axis.
 //! <https://onnx.ai/onnx/operators/onnx__Concat.html>
 
-use super::{Cost, Eval, OpError, Operator, ShapeValue, Spec, axis, movement};
+use super::{Cost, Eval, OpError, Operator, ShapeValue, Spec, axis, exact, movement};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
-use crate::tensor::{Dim, Shape, Tensor};
+use crate::tensor::{DType, Dim, Shape, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// A join along one axis. Inputs: one or more, of equal extents along all other axes.
@@ -21,6 +21,20 @@ impl Concat {
         let rank = build.graph().fact(node.input(0)?).rank();
         let axis = axis::attribute(node, "axis", 1, rank)?;
         build.add(node, Concat { axis }.into(), &inputs)
+    }
+}
+
+impl Concat {
+    /// The inputs, in the output's scale where they are integers of the exact INT8 path.
+    fn pieces(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
+        let piece = |(x, spec): (&Tensor, &Spec)| match spec.exact_scale() {
+            None => Ok(x.clone()),
+            Some(scale) => {
+                let output = Spec { shape: spec.shape.clone(), ..eval.outputs[0].clone() };
+                exact::integers(x.as_slice::<i8>()?.to_vec(), scale, &output)
+            }
+        };
+        eval.inputs.iter().zip(eval.specs).map(piece).collect()
     }
 }
 
@@ -50,7 +64,9 @@ impl Operator for Concat {
             if input.dtype != first.dtype && !(input.dtype.is_float() && first.dtype.is_float()) {
                 return Err(OpError::Type { what: "an input", expected: "the first one's type", got: input.dtype });
             }
-            if input.quant != first.quant {
+            // Integers of the exact INT8 path are brought to one scale; any others are laid down as they are.
+            let rescales = input.exact_scale().is_some() && first.exact_scale().is_some();
+            if !rescales && input.quant != first.quant {
                 let got = format!("{:?}", input.quant);
                 return Err(OpError::Shape { what: "an input's scale", expected: "the first one's".to_owned(), got });
             }
@@ -63,13 +79,14 @@ impl Operator for Concat {
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
         let shape = &eval.outputs[0].shape;
-        let dtype = eval.inputs[0].dtype();
+        let pieces = self.pieces(eval)?;
+        let dtype = pieces.first().map_or(DType::F32, Tensor::dtype);
         // Rows of every input in turn: a row is all that lies at and behind the axis.
         let rows: usize = shape[..self.axis].iter().product();
         let mut bytes = Vec::with_capacity(movement::volume(shape, dtype)? * dtype.size());
-        let strides: Vec<usize> = eval.inputs.iter().map(|t| t.bytes().len() / rows.max(1)).collect();
+        let strides: Vec<usize> = pieces.iter().map(|t| t.bytes().len() / rows.max(1)).collect();
         for row in 0..rows {
-            for (input, &stride) in eval.inputs.iter().zip(&strides) {
+            for (input, &stride) in pieces.iter().zip(&strides) {
                 bytes.extend_from_slice(&input.bytes()[row * stride..(row + 1) * stride]);
             }
         }

@@ -3,14 +3,13 @@
 //!
 //! Inputs: x (N,C,spatial…), w (K,C/groups,kernel…), bias (K) if the epilogue has one, residual (y's shape) if it has one.
 
+use super::conv_sums::Sums;
 use super::finish::Finish;
-use super::product::{Product, Right, View};
 use super::sliding::Sliding;
-use super::{Cost, Epilogue, Eval, OpError, Operator, Spec, Window, movement};
+use super::{Cost, Epilogue, Eval, OpError, Operator, Spec, Window, exact, movement};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{DType, Dim, Shape, Tensor};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// A convolution with what was fused into it.
@@ -41,7 +40,6 @@ impl Operator for Conv {
         let count = 2 + self.epilogue.input_count();
         OpError::between(inputs, count, count)?;
         let (x, w) = (inputs[0], inputs[1]);
-        OpError::real("x", x)?;
         if x.rank() != self.window.rank() + 2 || w.rank() != x.rank() {
             return Err(OpError::shape("x", format!("of rank {}", self.window.rank() + 2), &x.shape));
         }
@@ -55,26 +53,29 @@ impl Operator for Conv {
         }
         let mut dims = vec![x.shape[0].clone(), filters.clone()];
         dims.extend(self.window.infer(&x.shape[2..], false)?);
-        let y = Fact { dtype: x.dtype, shape: Shape::new(dims), quant: x.quant.clone() };
-        self.epilogue.check(inputs, 2, &filters, &y.shape)?;
-        Ok(vec![y])
+        let shape = Shape::new(dims);
+        self.epilogue.check(inputs, 2, &filters, &shape)?;
+        let dtype = exact::check_product(inputs, &self.epilogue, 0, &w.shape[1..])?;
+        Ok(vec![Fact::new(dtype, shape)])
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let (x, w) = (eval.inputs[0].as_slice::<f32>()?, eval.inputs[1].as_slice::<f32>()?);
-        let (x_shape, w_shape, shape) = (&eval.specs[0].shape, &eval.specs[1].shape, &eval.outputs[0].shape);
-        let sliding = Sliding::new(&self.window, &x_shape[2..], &shape[2..]);
-        let sums = Sums { x, w, sliding, groups: self.groups, channels: w_shape[1], filters: w_shape[0] };
-        let mut y = vec![0f32; movement::volume(shape, DType::F32)?];
-        if !y.is_empty() {
-            let depthwise = sums.channels == 1;
-            if depthwise || !sums.sliding.has_patches(sums.channels) {
-                sums.by_taps(&mut y)
-            } else {
-                sums.by_patches(&mut y)?
-            }
+        let (x, w) = (&eval.inputs[0], &eval.inputs[1]);
+        let shape = &eval.outputs[0].shape;
+        let sliding = Sliding::new(&self.window, &x.shape()[2..], &shape[2..]);
+        let (filters, plane) = (w.shape()[0], sliding.output_len());
+        let volume = movement::volume(shape, DType::F32)?;
+        if let Some(finish) = exact::Finish::of(&self.epilogue, eval, filters)? {
+            let sums =
+                Sums { x: x.as_slice::<i8>()?, w: w.as_slice()?, shape: w.shape(), sliding, groups: self.groups };
+            let mut y = vec![0i32; volume];
+            sums.integers(&mut y)?;
+            return Ok(vec![finish.apply(&y, filters, plane)?]);
         }
-        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, sums.filters, sums.sliding.output_len());
+        let sums = Sums { x: x.as_slice::<f32>()?, w: w.as_slice()?, shape: w.shape(), sliding, groups: self.groups };
+        let mut y = vec![0f32; volume];
+        sums.reals(&mut y)?;
+        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, filters, plane);
         Ok(vec![Tensor::new(shape, y)?])
     }
 
@@ -104,72 +105,6 @@ impl Conv {
         inputs.extend(node.optional_input(2));
         let epilogue = Epilogue { bias: inputs.len() == 3, ..Epilogue::default() };
         build.add(node, Conv { window, groups, epilogue }.into(), &inputs)
-    }
-}
-
-/// The sums of products of a convolution, before the epilogue.
-struct Sums<'a> {
-    x: &'a [f32],
-    w: &'a [f32],
-    sliding: Sliding,
-    groups: usize,
-    /// Channels of one group.
-    channels: usize,
-    /// Filters of all groups.
-    filters: usize,
-}
-
-impl Sums<'_> {
-    /// One matrix product for each image and group: weights (filters, channels·kernel) by patches
-    /// (channels·kernel, outputs). The patches of a 1x1 kernel are the image itself.
-    fn by_patches(&self, y: &mut [f32]) -> Result<(), OpError> {
-        let product = Product::new();
-        let (filters, depth) = (self.filters / self.groups, self.channels * self.sliding.kernel_len());
-        let (input, output) = (self.channels * self.sliding.input_len(), self.sliding.output_len());
-        let images = y.len() / (self.filters * output);
-        let of_group = |group: usize| {
-            let rows = &self.w[group * filters * depth..][..filters * depth];
-            product.left(View::dense(rows, filters, depth), images)
-        };
-        let weights = (0..self.groups).map(of_group).collect::<Result<Vec<_>, _>>()?;
-        y.par_chunks_mut(filters * output).enumerate().try_for_each(|(index, sums)| {
-            let planes = &self.x[index * input..][..input];
-            let weights = &weights[index % self.groups];
-            if self.sliding.is_pointwise() {
-                return product.multiply(weights, Right::Dense(View::dense(planes, depth, output)), 1.0, sums);
-            }
-            let patches = product.patches(&self.sliding, planes, self.channels);
-            product.multiply(weights, Right::Patches(&patches), 1.0, sums)
-        })
-    }
-
-    /// Kernel element by kernel element, each a scaled row of the input added to a row of the output. For
-    /// depthwise kernels, where a matrix product would have one row, and for more than two axes.
-    fn by_taps(&self, y: &mut [f32]) {
-        let taps = self.sliding.taps();
-        let (input, per_group) = (self.sliding.input_len(), self.filters / self.groups);
-        y.par_chunks_mut(self.sliding.output_len()).enumerate().for_each(|(index, sums)| {
-            let (image, filter) = (index / self.filters, index % self.filters);
-            let first = (image * self.groups + filter / per_group) * self.channels;
-            for channel in 0..self.channels {
-                let plane = &self.x[(first + channel) * input..][..input];
-                let weights = &self.w[(filter * self.channels + channel) * taps.len()..];
-                for (tap, &weight) in taps.iter().zip(weights) {
-                    for (outputs, at) in tap.runs() {
-                        add_scaled(&mut sums[outputs], plane.get(at..).unwrap_or_default(), tap.step, weight);
-                    }
-                }
-            }
-        });
-    }
-}
-
-/// sums[i] += weight · x[i·step]; its own case for step 1 lets the compiler use vectors.
-fn add_scaled(sums: &mut [f32], x: &[f32], step: usize, weight: f32) {
-    if step == 1 {
-        sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += weight * x);
-    } else {
-        sums.iter_mut().zip(x.iter().step_by(step)).for_each(|(sum, x)| *sum += weight * x);
     }
 }
 

@@ -6,12 +6,13 @@
 use super::finish::Finish;
 use super::product::{Left, Product, Right, View};
 use super::sliding::Sliding;
-use super::{Cost, Epilogue, Eval, OpError, Operator, Padding, Spec, Window, movement, window};
+use super::{Cost, Epilogue, Eval, OpError, Operator, Padding, Spec, Window, exact, movement, window};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{DType, Dim, Shape, Tensor};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::ops::AddAssign;
 
 /// A transposed convolution with what was fused into it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,7 +48,6 @@ impl Operator for ConvTranspose {
         let count = 2 + self.epilogue.input_count();
         OpError::between(inputs, count, count)?;
         let (x, w) = (inputs[0], inputs[1]);
-        OpError::real("x", x)?;
         if x.rank() != self.window.rank() + 2 || w.rank() != x.rank() {
             return Err(OpError::shape("x", format!("of rank {}", self.window.rank() + 2), &x.shape));
         }
@@ -60,21 +60,38 @@ impl Operator for ConvTranspose {
         let filters = w.shape[1].clone() * Dim::from(self.groups);
         let mut dims = vec![x.shape[0].clone(), filters.clone()];
         dims.extend(self.spatial(&x.shape[2..])?);
-        let y = Fact { dtype: x.dtype, shape: Shape::new(dims), quant: x.quant.clone() };
-        self.epilogue.check(inputs, 2, &filters, &y.shape)?;
-        Ok(vec![y])
+        let shape = Shape::new(dims);
+        self.epilogue.check(inputs, 2, &filters, &shape)?;
+        let terms: Vec<Dim> =
+            w.shape[2..].iter().cloned().chain(w.shape[0].exact_div(&Dim::from(self.groups))).collect();
+        let dtype = exact::check_product(inputs, &self.epilogue, 1, &terms)?;
+        Ok(vec![Fact::new(dtype, shape)])
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let (x, w) = (eval.inputs[0].as_slice::<f32>()?, eval.inputs[1].as_slice::<f32>()?);
-        let (x_shape, w_shape, shape) = (&eval.specs[0].shape, &eval.specs[1].shape, &eval.outputs[0].shape);
+        let (x, w) = (&eval.inputs[0], &eval.inputs[1]);
+        let shape = &eval.outputs[0].shape;
         // The pairs of the convolution that this is the adjoint of: from y, its input, to x, its output.
-        let sliding = Sliding::new(&self.window, &shape[2..], &x_shape[2..]);
-        let mut y = vec![0f32; movement::volume(shape, DType::F32)?];
-        if !y.is_empty() {
-            self.scatter(x, w, [w_shape[0] / self.groups, w_shape[1]], &sliding, &mut y)?;
+        let sliding = Sliding::new(&self.window, &shape[2..], &x.shape()[2..]);
+        let (filters, plane) = (shape[1], sliding.input_len());
+        let volume = movement::volume(shape, DType::F32)?;
+        let product = Product::new();
+        if let Some(finish) = exact::Finish::of(&self.epilogue, eval, filters)? {
+            let (x, w) = (exact::reals(x.as_slice()?), exact::reals(w.as_slice()?));
+            let mut y = vec![0i32; volume];
+            self.scatter(eval, &sliding, &mut y, |group, given| {
+                let [inputs, weights] = self.operands(eval, &sliding, [&x, &w], group);
+                exact::multiply(&product, weights.transposed(), inputs, given)
+            })?;
+            return Ok(vec![finish.apply(&y, filters, plane)?]);
         }
-        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, shape[1], sliding.input_len());
+        let (x, w) = (x.as_slice()?, w.as_slice()?);
+        let mut y = vec![0f32; volume];
+        self.scatter(eval, &sliding, &mut y, |group, given| {
+            let [inputs, weights] = self.operands(eval, &sliding, [x, w], group);
+            product.multiply(&Left::Plain(weights.transposed()), Right::Dense(inputs), 1.0, given)
+        })?;
+        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, filters, plane);
         Ok(vec![Tensor::new(shape, y)?])
     }
 
@@ -93,36 +110,44 @@ impl Operator for ConvTranspose {
 }
 
 impl ConvTranspose {
-    /// For each image and group, a matrix product makes what every input gives to every output it reaches,
+    /// For each image and group, `give` makes what every input gives to every output it reaches,
     /// (filters·kernel, inputs), and each row is added up where its kernel element puts it.
-    fn scatter(
+    fn scatter<S: Copy + Default + AddAssign + Send + Sync>(
         &self,
-        x: &[f32],
-        w: &[f32],
-        [channels, filters]: [usize; 2],
+        eval: &Eval<'_>,
         sliding: &Sliding,
-        y: &mut [f32],
+        y: &mut [S],
+        give: impl Fn(usize, &mut [S]) -> Result<(), OpError> + Sync,
     ) -> Result<(), OpError> {
-        let product = Product::new();
+        if y.is_empty() {
+            return Ok(());
+        }
         let taps = sliding.taps();
-        let (width, places) = (filters * taps.len(), sliding.output_len());
-        y.par_chunks_mut(filters * sliding.input_len()).enumerate().try_for_each(|(index, planes)| {
-            let inputs = View::dense(&x[index * channels * places..][..channels * places], channels, places);
-            let weights =
-                View::dense(&w[(index % self.groups) * channels * width..][..channels * width], channels, width);
-            let mut given = vec![0f32; movement::volume(&[width, places], DType::F32)?];
-            product.multiply(&Left::Plain(weights.transposed()), Right::Dense(inputs), 1.0, &mut given)?;
+        let (filters, places) = (eval.specs[1].shape[1], sliding.output_len());
+        y.par_chunks_mut(filters * sliding.input_len()).enumerate().try_for_each(|(group, planes)| {
+            let mut given = vec![S::default(); movement::volume(&[filters * taps.len(), places], DType::F32)?];
+            give(group, &mut given)?;
             let per_filter = given.par_chunks(taps.len() * places);
             planes.par_chunks_mut(sliding.input_len()).zip(per_filter).for_each(|(plane, given)| {
                 for (tap, given) in taps.iter().zip(given.chunks(places)) {
                     for (places, at) in tap.runs() {
                         let reached = plane.get_mut(at..).unwrap_or_default().iter_mut().step_by(tap.step);
-                        reached.zip(&given[places]).for_each(|(sum, value)| *sum += value);
+                        reached.zip(&given[places]).for_each(|(sum, &value)| *sum += value);
                     }
                 }
             });
             Ok(())
         })
+    }
+
+    /// Of one image and group: the inputs (channels, inputs) and the weights (channels, filters·kernel).
+    fn operands<'a>(&self, eval: &Eval<'_>, sliding: &Sliding, [x, w]: [&'a [f32]; 2], group: usize) -> [View<'a>; 2] {
+        let shape = &eval.specs[1].shape;
+        let (channels, places) = (shape[0] / self.groups, sliding.output_len());
+        let width = shape[1] * sliding.kernel_len();
+        let inputs = View::dense(&x[group * channels * places..][..channels * places], channels, places);
+        let weights = &w[group % self.groups * channels * width..][..channels * width];
+        [inputs, View::dense(weights, channels, width)]
     }
 
     /// (input - 1)·stride + reach + output_padding - begin - end, per axis.

@@ -100,6 +100,10 @@ impl Operator for DepthToSpace {
         Ok(vec![Transpose::permute(&x.reshape(&blocks)?, &perm)?.reshape(y)?])
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }
@@ -130,6 +134,10 @@ impl Operator for SpaceToDepth {
         let [n, c, h, w] = [y[0], x.shape()[1], y[2], y[3]];
         let blocks = x.reshape(&[n, c, h, b, w, b])?;
         Ok(vec![Transpose::permute(&blocks, &[0, 3, 5, 1, 2, 4])?.reshape(y)?])
+    }
+
+    fn only_moves(&self) -> bool {
+        true
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {

@@ -1,3 +1,4 @@
+use super::exact::{self, ScaleError};
 use crate::ir::Fact;
 use crate::tensor::{Dim, Shape, TensorError};
 
@@ -50,6 +51,22 @@ pub enum OpError {
         /// What came.
         got: crate::tensor::DType,
     },
+    /// A scale that is none.
+    #[error("the scale of {what} {source}")]
+    Scale {
+        /// Whose.
+        what: &'static str,
+        /// What is wrong with it.
+        source: ScaleError,
+    },
+    /// A sum that 32 bits may not hold.
+    #[error("sums of {terms} integers up to {largest} may exceed 32 bits")]
+    Terms {
+        /// How many are added up.
+        terms: usize,
+        /// The largest magnitude of one.
+        largest: u32,
+    },
     /// A tensor was not what its fact says.
     #[error("{0}")]
     Tensor(String),
@@ -66,12 +83,35 @@ impl OpError {
         inputs.try_into().map_err(|_| OpError::Arity { expected: N.to_string(), got: inputs.len() })
     }
 
-    /// An input of real numbers (f32, f16, or integers with scales), or a type error about `what`.
+    /// An input of f32 or f16, or a type error about `what`.
     pub fn real(what: &'static str, fact: &Fact) -> Result<(), OpError> {
-        if fact.dtype.is_float() || fact.quant.is_some() {
+        if fact.dtype.is_float() {
             return Ok(());
         }
         Err(OpError::Type { what, expected: "f32 or f16", got: fact.dtype })
+    }
+
+    /// An input of f32 or f16, or of integers as the exact INT8 path takes them, or an error about `what`.
+    pub fn real_or_int8(what: &'static str, fact: &Fact) -> Result<(), OpError> {
+        match fact.exact_scale() {
+            Some(scale) => exact::check_scale(scale).map(|_| ()).map_err(|source| OpError::Scale { what, source }),
+            None if fact.dtype.is_float() => Ok(()),
+            None => Err(OpError::Type {
+                what,
+                expected: "f32, f16, or i8 with one scale and zero point 0",
+                got: fact.dtype,
+            }),
+        }
+    }
+
+    /// An input that is just numbers: not integers that stand for reals.
+    pub fn unquantized(what: &'static str, fact: &Fact) -> Result<(), OpError> {
+        match &fact.quant {
+            None => Ok(()),
+            Some(_) => {
+                Err(OpError::Type { what, expected: "one without a scale; dequantize it first", got: fact.dtype })
+            }
+        }
     }
 
     /// Between `low` and `high` inputs, or an arity error.

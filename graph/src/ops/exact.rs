@@ -32,15 +32,26 @@
 
 mod activation;
 mod exp;
+mod finish;
+mod operands;
+mod product;
 mod requantize;
+mod resample;
+mod store;
 mod weights;
 
 pub use activation::{activate, sigmoid, silu, tanh};
 pub use exp::exp;
+pub(super) use finish::Finish;
+pub(super) use operands::{LARGEST_INTEGER, check_product, check_sum, result};
+pub(super) use product::{EXACT_IN_F32, multiply, reals};
 pub use requantize::{
     EpilogueError, MAX_TERMS, Requantize, ScaleError, check_scale, dequantize, quantize, quantize_all, requantize,
     requantize_all, rescale,
 };
+pub(super) use resample::{Line, blended, resample};
+use store::inverse_scale;
+pub(super) use store::{integers, reals_as};
 pub use weights::{WeightError, quantize_weights};
 
 #[cfg(test)]

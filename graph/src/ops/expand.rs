@@ -55,6 +55,10 @@ impl Operator for Expand {
         Ok(vec![movement::gather(x, &offsets, 0.0)?])
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }
@@ -123,6 +127,10 @@ impl Operator for Tile {
         };
         let offsets: Vec<_> = (0..x.rank()).map(offsets).collect();
         Ok(vec![movement::gather(x, &offsets, 0.0)?])
+    }
+
+    fn only_moves(&self) -> bool {
+        true
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {

@@ -53,6 +53,10 @@ impl Operator for Flatten {
         Ok(vec![eval.inputs[0].reshape(&eval.outputs[0].shape)?])
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }

@@ -62,6 +62,10 @@ impl Operator for Gather {
         Ok(vec![movement::gather(x, &offsets, 0.0)?.reshape(&eval.outputs[0].shape)?])
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         // Of x only what is picked is read.
         Cost { flops: 0, bytes: 2 * Cost::traffic(&[], outputs) + Cost::traffic(&inputs[1..], &[]) }

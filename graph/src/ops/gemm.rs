@@ -9,7 +9,7 @@
 
 use super::finish::Finish;
 use super::product::{Left, Product, Right, View};
-use super::{Binary, BinaryFunction, Cost, Epilogue, Eval, OpError, Operator, Spec, movement};
+use super::{Binary, BinaryFunction, Cost, Epilogue, Eval, OpError, Operator, Spec, exact, movement};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{DType, Shape, Tensor};
@@ -57,8 +57,6 @@ impl Operator for Gemm {
         let count = 2 + self.epilogue.input_count();
         OpError::between(inputs, count, count)?;
         let (a, b) = (inputs[0], inputs[1]);
-        OpError::real("a", a)?;
-        OpError::real("b", b)?;
         if b.rank() != 2 {
             return Err(OpError::shape("b", "of rank 2", &b.shape));
         }
@@ -78,22 +76,33 @@ impl Operator for Gemm {
             return Err(OpError::shape("a", format!("of {k} features"), &a.shape));
         }
         let shape = Shape::new(rows.iter().chain([n]).cloned());
-        let y = Fact { dtype: a.dtype, shape, quant: a.quant.clone() };
-        self.epilogue.check(inputs, 2, n, &y.shape)?;
-        Ok(vec![y])
+        self.epilogue.check(inputs, 2, n, &shape)?;
+        let dtype = exact::check_product(inputs, &self.epilogue, 0, std::slice::from_ref(k))?;
+        let dense = self.trans_b && self.alpha == 1.0;
+        if a.exact_scale().is_some() && !dense {
+            let (expected, got) = ("(N,K) and alpha 1, for INT8".to_owned(), format!("alpha {}", self.alpha));
+            return Err(OpError::Attribute { name: "trans_b", expected, got });
+        }
+        Ok(vec![Fact::new(dtype, shape)])
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let (a, b) = (eval.inputs[0].as_slice::<f32>()?, eval.inputs[1].as_slice::<f32>()?);
-        let (b_shape, shape) = (&eval.specs[1].shape, &eval.outputs[0].shape);
-        let stored = View::dense(b, b_shape[0], b_shape[1]);
-        let b = if self.trans_b { stored.transposed() } else { stored };
-        let [k, n] = b.extents;
-        let rows = shape[..shape.len() - 1].iter().product();
-        let a = if self.trans_a { View::dense(a, k, rows).transposed() } else { View::dense(a, rows, k) };
-        let mut y = vec![0f32; movement::volume(shape, DType::F32)?];
-        Product::new().multiply(&Left::Plain(a), Right::Dense(b), self.alpha, &mut y)?;
-        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, n, 1);
+        let (a, b) = (&eval.inputs[0], &eval.inputs[1]);
+        let shape = &eval.outputs[0].shape;
+        let volume = movement::volume(shape, DType::F32)?;
+        let features = shape.last().copied().unwrap_or(1);
+        let product = Product::new();
+        if let Some(finish) = exact::Finish::of(&self.epilogue, eval, features)? {
+            let (a, b) = (exact::reals(a.as_slice()?), exact::reals(b.as_slice()?));
+            let [a, b] = self.operands(eval, [&a, &b]);
+            let mut y = vec![0i32; volume];
+            exact::multiply(&product, a, b, &mut y)?;
+            return Ok(vec![finish.apply(&y, features, 1)?]);
+        }
+        let [a, b] = self.operands(eval, [a.as_slice()?, b.as_slice()?]);
+        let mut y = vec![0f32; volume];
+        product.multiply(&Left::Plain(a), Right::Dense(b), self.alpha, &mut y)?;
+        Finish::new(&self.epilogue, eval, 2)?.apply(&mut y, features, 1);
         Ok(vec![Tensor::new(shape, y)?])
     }
 
@@ -112,6 +121,16 @@ impl Operator for Gemm {
 }
 
 impl Gemm {
+    /// A (rows, K) and B (K, N), however they lie.
+    fn operands<'a>(&self, eval: &Eval<'_>, [a, b]: [&'a [f32]; 2]) -> [View<'a>; 2] {
+        let (stored, shape) = (&eval.specs[1].shape, &eval.outputs[0].shape);
+        let stored = View::dense(b, stored[0], stored[1]);
+        let b = if self.trans_b { stored.transposed() } else { stored };
+        let (k, rows) = (b.extents[0], shape[..shape.len() - 1].iter().product());
+        let a = if self.trans_a { View::dense(a, k, rows).transposed() } else { View::dense(a, rows, k) };
+        [a, b]
+    }
+
     /// Reads ONNX's `Gemm`: alpha·A·B + beta·C. C is the bias if it has one value a feature.
     pub fn from_onnx(node: &NodeView<'_>, build: &mut Builder) -> Result<Vec<ValueId>, ImportError> {
         let (a, mut b) = (node.input(0)?, node.input(1)?);

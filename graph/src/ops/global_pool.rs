@@ -3,7 +3,7 @@
 //!
 //! Input: x (N,C,spatial…).
 
-use super::{Cost, Eval, OpError, Operator, PoolKind, Spec};
+use super::{Cost, Eval, OpError, Operator, PoolKind, Spec, exact};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{Dim, Tensor};
@@ -27,7 +27,7 @@ impl Operator for GlobalPool {
 
     fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
         let [x] = OpError::exactly(inputs)?;
-        OpError::real("x", x)?;
+        OpError::real_or_int8("x", x)?;
         if x.rank() < 3 {
             return Err(OpError::shape("x", "of rank 3 or more", &x.shape));
         }
@@ -37,10 +37,24 @@ impl Operator for GlobalPool {
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let x = eval.inputs[0].as_slice::<f32>()?;
+        let (x, output) = (&eval.inputs[0], &eval.outputs[0]);
         let plane = eval.specs[0].shape[2..].iter().product::<usize>().max(1);
-        let y: Vec<f32> = x.par_chunks(plane).map(|plane| self.pool(plane)).collect();
-        Ok(vec![Tensor::new(&eval.outputs[0].shape, y)?])
+        let Some(scale) = eval.specs[0].exact_scale() else {
+            let y: Vec<f32> = x.as_slice::<f32>()?.par_chunks(plane).map(|plane| self.pool(plane)).collect();
+            return Ok(vec![Tensor::new(&output.shape, y)?]);
+        };
+        let planes = x.as_slice::<i8>()?.par_chunks(plane);
+        Ok(vec![match self.kind {
+            PoolKind::Max => {
+                let largest = |plane: &[i8]| plane.iter().copied().fold(i8::MIN, i8::max);
+                exact::integers(planes.map(largest).collect(), scale, output)?
+            }
+            PoolKind::Average => {
+                exact::check_sum(plane, exact::LARGEST_INTEGER)?;
+                let sum = |plane: &[i8]| plane.iter().map(|&q| i32::from(q)).sum::<i32>() as f32;
+                exact::reals_as(planes.map(|p| sum(p) * (scale / plane as f32)).collect(), output)?
+            }
+        }])
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {

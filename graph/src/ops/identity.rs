@@ -47,6 +47,10 @@ impl Operator for Identity {
         Ok(vec![eval.inputs[0].clone()])
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }

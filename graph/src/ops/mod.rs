@@ -15,6 +15,7 @@ mod compare;
 mod concat;
 mod constant;
 mod conv;
+mod conv_sums;
 mod conv_transpose;
 mod cost;
 mod depth_space;
@@ -115,6 +116,11 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// The scale of a value on the exact INT8 path; see [`QuantParams::exact_scale`].
+    pub fn exact_scale(&self) -> Option<f32> {
+        self.quant.as_ref().filter(|_| self.dtype == DType::I8).and_then(QuantParams::exact_scale)
+    }
+
     /// Number of elements; the largest number there is where they are more.
     pub fn len(&self) -> usize {
         self.shape.iter().fold(1, |len: usize, &d| len.saturating_mul(d))
@@ -164,6 +170,12 @@ pub trait Operator: fmt::Debug {
     /// Floating-point (or integer) operations and bytes that must move at least once.
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         Cost::elementwise(inputs, outputs)
+    }
+
+    /// True if every output element is an element of the first input or 0, at another place: integers then keep
+    /// their scale, and quantization may happen before or after.
+    fn only_moves(&self) -> bool {
+        false
     }
 
     /// Arithmetic on shapes: what a value that holds extents becomes, symbols kept.

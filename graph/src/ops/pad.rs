@@ -4,7 +4,7 @@
 use super::{Cost, Eval, OpError, Operator, Spec, axis, movement};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
-use crate::tensor::{Dim, Shape, Tensor, row_major_strides};
+use crate::tensor::{Dim, QuantParams, Shape, Tensor, row_major_strides};
 use serde::{Deserialize, Serialize};
 
 /// What stands in the border.
@@ -129,6 +129,11 @@ impl Operator for Pad {
         if x.rank() != self.begin.len() || x.rank() != self.end.len() {
             return Err(OpError::shape("x", format!("of rank {}", self.begin.len()), &x.shape));
         }
+        let zero_is_zero = x.quant.as_ref().is_none_or(QuantParams::is_symmetric);
+        if x.quant.is_some() && !(self.only_moves() && zero_is_zero) {
+            let expected = "0 around integers that stand for reals, whose own 0 is 0".to_owned();
+            return Err(OpError::Attribute { name: "value", expected, got: self.value.to_string() });
+        }
         let mut dims = Vec::with_capacity(x.rank());
         for (axis, dim) in x.shape.iter().enumerate() {
             let padded = dim.clone() + Dim::from(self.begin[axis]) + Dim::from(self.end[axis]);
@@ -151,6 +156,10 @@ impl Operator for Pad {
         };
         let offsets: Vec<_> = (0..x.rank()).map(offsets).collect();
         Ok(vec![movement::gather(x, &offsets, self.value)?])
+    }
+
+    fn only_moves(&self) -> bool {
+        self.mode != PadMode::Constant || self.value == 0.0
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {

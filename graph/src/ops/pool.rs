@@ -4,7 +4,7 @@
 //! Input: x (N,C,spatial…).
 
 use super::sliding::Sliding;
-use super::{Cost, Eval, OpError, Operator, Padding, Spec, Window, movement, window};
+use super::{Cost, Eval, OpError, Operator, Padding, Spec, Window, exact, movement, window};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{DType, Shape, Tensor};
@@ -68,7 +68,10 @@ impl Operator for Pool {
 
     fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
         let [x] = OpError::exactly(inputs)?;
-        OpError::real("x", x)?;
+        OpError::real_or_int8("x", x)?;
+        if x.exact_scale().is_some() {
+            exact::check_sum(self.window.kernel.iter().product(), exact::LARGEST_INTEGER)?;
+        }
         if x.rank() != self.window.rank() + 2 {
             return Err(OpError::shape("x", format!("of rank {}", self.window.rank() + 2), &x.shape));
         }
@@ -79,25 +82,31 @@ impl Operator for Pool {
     }
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
-        let x = eval.inputs[0].as_slice::<f32>()?;
-        let (input, shape) = (&eval.specs[0].shape, &eval.outputs[0].shape);
-        let sliding = Sliding::new(&self.window, &input[2..], &shape[2..]);
-        let taps = sliding.taps();
-        let shares = self.shares(&sliding);
-        let mut y = vec![
-            if self.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
-            movement::volume(shape, DType::F32)?
-        ];
-        if !y.is_empty() {
-            y.par_chunks_mut(sliding.output_len()).zip(x.par_chunks(sliding.input_len())).for_each(|(y, x)| {
-                for (tap, (outputs, at)) in taps.iter().flat_map(|tap| tap.runs().map(move |run| (tap, run))) {
-                    let met = x.get(at..).unwrap_or_default().iter().step_by(tap.step);
-                    y[outputs].iter_mut().zip(met).for_each(|(y, &x)| *y = self.kind.take(*y, x));
-                }
-                y.iter_mut().zip(&shares).for_each(|(y, share)| *y /= share);
-            });
-        }
-        Ok(vec![Tensor::new(shape, y)?])
+        let (x, output) = (&eval.inputs[0], &eval.outputs[0]);
+        let sliding = Sliding::new(&self.window, &x.shape()[2..], &output.shape[2..]);
+        let volume = movement::volume(&output.shape, DType::F32)?;
+        let Some(scale) = eval.specs[0].exact_scale() else {
+            let empty = if self.kind == PoolKind::Max { f32::NEG_INFINITY } else { 0.0 };
+            let mut y = vec![empty; volume];
+            gather(&sliding, x.as_slice::<f32>()?, &mut y, |y, x| self.kind.take(y, x));
+            self.share(&sliding, &mut y, |sum, share| sum / share);
+            return Ok(vec![Tensor::new(&output.shape, y)?]);
+        };
+        let x = x.as_slice::<i8>()?;
+        Ok(vec![match self.kind {
+            PoolKind::Max => {
+                let mut y = vec![i8::MIN; volume];
+                gather(&sliding, x, &mut y, i8::max);
+                exact::integers(y, scale, output)?
+            }
+            PoolKind::Average => {
+                let mut sums = vec![0i32; volume];
+                gather(&sliding, x, &mut sums, |sum, x| sum + i32::from(x));
+                let mut y: Vec<f32> = sums.into_iter().map(|sum| sum as f32).collect();
+                self.share(&sliding, &mut y, |sum, share| sum * (scale / share));
+                exact::reals_as(y, output)?
+            }
+        }])
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
@@ -118,16 +127,18 @@ impl Pool {
         Err(OpError::Attribute { name: "pads", expected, got: format!("{} and {}", pads.0, pads.1) })
     }
 
-    /// What each mean is divided by; nothing for `Max`.
-    fn shares(&self, sliding: &Sliding) -> Vec<f32> {
-        if self.kind == PoolKind::Max {
-            return Vec::new();
+    /// Makes sums means, by what each is divided by; does nothing for `Max`.
+    fn share(&self, sliding: &Sliding, y: &mut [f32], mean: impl Fn(f32, f32) -> f32 + Sync) {
+        if self.kind == PoolKind::Max || y.is_empty() {
+            return;
         }
         let axes = (0..sliding.rank()).map(|axis| sliding.met(axis, self.count_include_pad));
         let counts =
             axes.fold(vec![1usize], |outer, axis| outer.iter().flat_map(|o| axis.iter().map(move |a| o * a)).collect());
         // A dilated window may meet nothing but padding; its mean is 0.
-        counts.into_iter().map(|count| count.max(1) as f32).collect()
+        let shares: Vec<f32> = counts.into_iter().map(|count| count.max(1) as f32).collect();
+        y.par_chunks_mut(shares.len())
+            .for_each(|y| y.iter_mut().zip(&shares).for_each(|(y, &share)| *y = mean(*y, share)));
     }
 
     /// Reads ONNX's `MaxPool` and `AveragePool`; the indices of maxima are not made.
@@ -148,6 +159,20 @@ impl Pool {
         };
         build.add(node, op.into(), &[x])
     }
+}
+
+/// Lets each output take every element that its window meets.
+fn gather<T: Copy + Sync, S: Copy + Send>(sliding: &Sliding, x: &[T], y: &mut [S], take: impl Fn(S, T) -> S + Sync) {
+    if y.is_empty() {
+        return;
+    }
+    let taps = sliding.taps();
+    y.par_chunks_mut(sliding.output_len()).zip(x.par_chunks(sliding.input_len())).for_each(|(y, x)| {
+        for (tap, (outputs, at)) in taps.iter().flat_map(|tap| tap.runs().map(move |run| (tap, run))) {
+            let met = x.get(at..).unwrap_or_default().iter().step_by(tap.step);
+            y[outputs].iter_mut().zip(met).for_each(|(y, &x)| *y = take(*y, x));
+        }
+    });
 }
 
 #[cfg(test)]

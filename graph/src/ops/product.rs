@@ -4,6 +4,7 @@ use super::OpError;
 use super::sliding::Sliding;
 use rten_gemm::{GemmExecutor, GemmInputA, GemmInputB, GemmOptions, Im2Col, PackedAMatrix};
 use rten_tensor::Matrix;
+use std::ops::Range;
 
 /// A matrix that lies in a slice.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +27,17 @@ impl<'a> View<'a> {
     pub fn transposed(self) -> Self {
         let ([rows, columns], [down, right]) = (self.extents, self.strides);
         Self { data: self.data, extents: [columns, rows], strides: [right, down] }
+    }
+
+    /// Some of the columns.
+    pub fn columns(self, range: Range<usize>) -> Self {
+        self.transposed().rows(range).transposed()
+    }
+
+    /// Some of the rows.
+    pub fn rows(self, range: Range<usize>) -> Self {
+        let data = self.data.get(range.start * self.strides[0]..).unwrap_or_default();
+        Self { data, extents: [range.len(), self.extents[1]], ..self }
     }
 
     fn matrix(self) -> Result<Matrix<'a, f32>, OpError> {

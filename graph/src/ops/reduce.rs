@@ -148,8 +148,9 @@ impl Operator for Reduce {
 
     fn infer(&self, inputs: &[&Fact]) -> Result<Vec<Fact>, OpError> {
         let [x] = OpError::exactly(inputs)?;
+        OpError::unquantized("x", x)?;
         let integer = matches!(x.dtype, DType::I8 | DType::U8 | DType::I32 | DType::I64);
-        if !x.dtype.is_float() && x.quant.is_none() && !(integer && self.function.of_integers(&[]).is_some()) {
+        if !x.dtype.is_float() && !(integer && self.function.of_integers(&[]).is_some()) {
             return Err(OpError::Type { what: "x", expected: "f32 or f16", got: x.dtype });
         }
         if let Some(axis) = self.axes.iter().find(|a| **a >= x.rank()) {

@@ -99,6 +99,10 @@ impl Operator for Reshape {
         Ok(vec![eval.inputs[0].reshape(&eval.outputs[0].shape)?])
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }

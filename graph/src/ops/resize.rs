@@ -1,11 +1,12 @@
 //! A tensor resampled to other extents, each axis by itself.
 //! <https://onnx.ai/onnx/operators/onnx__Resize.html>, <https://onnx.ai/onnx/operators/onnx__Upsample.html>
 
+use super::exact::{Line, resample};
 use super::sampling::{CoordinateMode, NearestMode, ResizeMode};
-use super::{Cost, Eval, OpError, Operator, Spec, axis, movement};
+use super::{Cost, Eval, OpError, Operator, Spec, axis, exact, movement};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
-use crate::tensor::{Dim, Shape, Tensor, row_major_strides};
+use crate::tensor::{DType, Dim, Shape, Tensor, row_major_strides};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,15 @@ impl Resize {
         (0..output).map(|x| self.coordinates.source(axis, x, input, output, scale)).collect()
     }
 
+    /// The coordinates along `axis` as a line (slope, offset): output position o reads fma(slope, o, offset). What
+    /// kernels, and INT8 everywhere, go by.
+    pub fn line(&self, axis: usize, input: usize, output: usize) -> (f32, f32) {
+        if self.keeps(axis) {
+            return (1.0, 0.0);
+        }
+        self.coordinates.line(axis, input, output, self.axes[axis].scale(input, output))
+    }
+
     /// True if `axis` stays as it is, whatever the coordinates.
     fn keeps(&self, axis: usize) -> bool {
         let whole = self.coordinates.extrapolation().is_none();
@@ -102,6 +112,23 @@ impl Resize {
         };
         let offsets: Vec<_> = (0..x.rank()).map(offsets).collect();
         movement::gather(x, &offsets, self.coordinates.extrapolation().unwrap_or(0.0))
+    }
+
+    /// The last axis first, as linear interpolation is defined in [`exact`].
+    fn exact(&self, eval: &Eval<'_>, scale: f32) -> Result<Tensor, OpError> {
+        let (input, output) = (&eval.specs[0].shape, &eval.outputs[0]);
+        let mut y = exact::reals(eval.inputs[0].as_slice()?);
+        let mut shape = input.clone();
+        for axis in (0..input.len()).rev().filter(|&a| !self.keeps(a)) {
+            let (slope, offset) = self.line(axis, input[axis], output.shape[axis]);
+            let extrapolates = self.coordinates.extrapolation().is_some();
+            let line = Line { slope, offset, extent: input[axis], positions: output.shape[axis], extrapolates };
+            let inner = shape[axis + 1..].iter().product();
+            shape[axis] = line.positions;
+            movement::volume(&shape, DType::F32)?;
+            y = resample(&y, &line, self.mode, inner);
+        }
+        exact::blended(y, scale, self.coordinates.extrapolation().unwrap_or(0.0), output)
     }
 
     /// One axis resampled: each output row is a weighted sum of input rows.
@@ -158,8 +185,10 @@ impl Operator for Resize {
         if x.rank() != self.axes.len() {
             return Err(OpError::shape("x", format!("of rank {}", self.axes.len()), &x.shape));
         }
-        if !matches!(self.mode, ResizeMode::Nearest(_)) && !x.dtype.is_float() && x.quant.is_none() {
-            return Err(OpError::Type { what: "x", expected: "f32 or f16, to be interpolated", got: x.dtype });
+        if x.quant.is_some() && !matches!(self.mode, ResizeMode::Cubic { .. }) {
+            OpError::real_or_int8("x", x)?;
+        } else if !matches!(self.mode, ResizeMode::Nearest(_)) {
+            OpError::real("x", x)?;
         }
         let dims: Result<Vec<Dim>, OpError> = self.axes.iter().zip(x.shape.iter()).map(|(a, d)| a.infer(d)).collect();
         let shape = Shape::new(dims?);
@@ -176,6 +205,9 @@ impl Operator for Resize {
         movement::volume(shape, x.dtype())?;
         if x.is_empty() {
             return Err(OpError::Tensor(format!("there is nothing in a tensor of shape {:?} to resize", x.shape())));
+        }
+        if let Some(scale) = eval.specs[0].exact_scale() {
+            return Ok(vec![self.exact(eval, scale)?]);
         }
         if let ResizeMode::Nearest(mode) = self.mode {
             return Ok(vec![self.nearest(x, shape, mode)?]);

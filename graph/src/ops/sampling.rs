@@ -119,14 +119,18 @@ pub enum NearestMode {
 impl NearestMode {
     /// The index for a coordinate, within `0..extent`.
     pub fn index(self, coordinate: f32, extent: usize) -> usize {
-        let rounded = match self {
-            NearestMode::RoundPreferFloor => (coordinate - 0.5).ceil(),
-            NearestMode::RoundPreferCeil => (coordinate + 0.5).floor(),
-            NearestMode::Floor => coordinate.floor(),
-            NearestMode::Ceil => coordinate.ceil(),
+        let below = coordinate.floor();
+        // Exact, so that a tie is one: the float below 1/2 plus 1/2 would round to 1.
+        let fraction = coordinate - below;
+        let up = match self {
+            NearestMode::RoundPreferFloor => fraction > 0.5,
+            NearestMode::RoundPreferCeil => fraction >= 0.5,
+            NearestMode::Floor => false,
+            NearestMode::Ceil => fraction > 0.0,
         };
+        let index = if up { below + 1.0 } else { below };
         // The conversion cuts negative numbers to 0.
-        (rounded as usize).min(extent.saturating_sub(1))
+        (index as usize).min(extent.saturating_sub(1))
     }
 }
 

@@ -172,6 +172,10 @@ impl Operator for Slice {
         Ok(vec![movement::gather(x, &offsets, 0.0)?])
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, _inputs: &[Spec], outputs: &[Spec]) -> Cost {
         // Only what is kept is read.
         Cost { flops: 0, bytes: 2 * Cost::traffic(&[], outputs) }

@@ -89,6 +89,10 @@ impl Operator for Split {
         Ok(pieces)
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }

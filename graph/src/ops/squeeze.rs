@@ -89,6 +89,10 @@ impl Operator for Squeeze {
         Ok(vec![eval.inputs[0].reshape(&eval.outputs[0].shape)?])
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }
@@ -119,6 +123,10 @@ impl Operator for Unsqueeze {
 
     fn reference(&self, eval: &Eval<'_>) -> Result<Vec<Tensor>, OpError> {
         Ok(vec![eval.inputs[0].reshape(&eval.outputs[0].shape)?])
+    }
+
+    fn only_moves(&self) -> bool {
+        true
     }
 
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {

@@ -62,6 +62,10 @@ impl Operator for Transpose {
         Ok(vec![Self::permute(&eval.inputs[0], &self.perm)?])
     }
 
+    fn only_moves(&self) -> bool {
+        true
+    }
+
     fn cost(&self, inputs: &[Spec], outputs: &[Spec]) -> Cost {
         Cost { flops: 0, bytes: Cost::traffic(inputs, outputs) }
     }

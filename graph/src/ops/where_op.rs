@@ -39,6 +39,8 @@ impl Operator for Where {
         if condition.dtype != DType::Bool {
             return Err(OpError::Type { what: "the condition", expected: "bool", got: condition.dtype });
         }
+        OpError::unquantized("a", a)?;
+        OpError::unquantized("b", b)?;
         if a.dtype != b.dtype && !(a.dtype.is_float() && b.dtype.is_float()) {
             return Err(OpError::Type { what: "b", expected: "a's type", got: b.dtype });
         }

@@ -128,7 +128,12 @@ pub fn run_node(
                 return Err(fail(OpError::Tensor(text)));
             }
             let rounds = tensor.dtype().is_float() && spec.dtype.is_float();
-            Ok(if rounds { tensor.cast(spec.dtype) } else { tensor })
+            let tensor = if rounds { tensor.cast(spec.dtype) } else { tensor };
+            if tensor.dtype() != spec.dtype {
+                let text = format!("made {} where the graph stores {}", tensor.dtype(), spec.dtype);
+                return Err(fail(OpError::Tensor(text)));
+            }
+            Ok(tensor)
         })
         .collect()
 }

@@ -13,7 +13,7 @@ pub struct QuantParams {
     pub zero_points: Vec<i32>,
     /// The logical axis that scales vary along.
     pub axis: Option<usize>,
-    /// `I8` or `U8`.
+    /// `I8` or `U8`; `I32` for a bias, whose scale is the product of its operands' scales.
     pub dtype: DType,
 }
 
@@ -27,6 +27,13 @@ impl QuantParams {
     pub fn per_axis(scales: Vec<f32>, axis: usize) -> Self {
         let zero_points = vec![0; scales.len()];
         Self { scales, zero_points, axis: Some(axis), dtype: DType::I8 }
+    }
+
+    /// The scale of an activation on the exact INT8 path, i8 with zero point 0 and one scale for the whole tensor;
+    /// `None` for any other quantization.
+    pub fn exact_scale(&self) -> Option<f32> {
+        let exact = self.dtype == DType::I8 && self.axis.is_none() && self.is_symmetric();
+        self.scales.first().copied().filter(|_| exact && self.scales.len() == 1)
     }
 
     /// True if every zero point is 0, as the exact INT8 path needs.

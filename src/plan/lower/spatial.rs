@@ -82,7 +82,7 @@ impl Lowering<'_> {
         let (y, y_at) = self.write_image(output)?;
         let [h, w] = [2, 3].map(|axis| {
             let (from, to) = (self.spec(input).shape[axis], self.spec(output).shape[axis]);
-            op.coordinates.line(axis, from, to, op.axes[axis].scale(from, to))
+            op.line(axis, from, to)
         });
         let site = ResizeSite {
             x,
