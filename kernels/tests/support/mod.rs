@@ -5,5 +5,6 @@ pub mod check;
 pub mod executor;
 pub mod layout;
 pub mod problem;
+pub mod quantized;
 pub mod reference;
 pub mod windows;

@@ -1,7 +1,7 @@
 //! A site with numbers in it: inputs, weights, and the answer it has to give.
 
 use super::layout::{Layout, encode};
-use super::{reference, windows};
+use super::{quantized, reference, windows};
 use limpid_graph::ir::Precision;
 use limpid_graph::tensor::{DType, Tensor, Tolerance};
 use limpid_kernels::emulator::Memory;
@@ -133,31 +133,34 @@ impl Problem {
                 let values = inputs.fill(x, &Layout::image(&site.x));
                 let want = windows::pool(site, &values);
                 let window = site.kernel[0] * site.kernel[1];
-                let tolerance = Tolerance::gemm(site.y.dtype, window as usize, 1.0);
-                Self::plain(inputs, Layout::image(&site.y), want, Some(tolerance))
+                let tolerance =
+                    (site.x.dtype != DType::I8).then(|| Tolerance::gemm(site.y.dtype, window as usize, 1.0));
+                Self::plain(inputs, Layout::image(&site.y), want, tolerance)
             }
             Site::Resize(site) => {
                 let values = inputs.fill(x, &Layout::image(&site.x));
                 let want = windows::resize(site, &values);
-                let tolerance = site.linear.then(|| Tolerance::elementwise(site.y.dtype));
+                let inexact = site.linear && site.x.dtype != DType::I8;
+                let tolerance = inexact.then(|| Tolerance::elementwise(site.y.dtype));
                 Self::plain(inputs, Layout::image(&site.y), want, tolerance)
             }
             Site::Elementwise(site) => {
                 let count = site.inputs.len();
                 let operands: Vec<_> =
                     (0..count).map(|i| inputs.fill(Role::Input(i as u8), &Layout::new(&site.inputs[i]))).collect();
-                let want = reference::elementwise(site, &operands);
-                Self::plain(inputs, Layout::new(&site.y), want, Some(Tolerance::elementwise(site.y.dtype)))
+                let exact = site.inputs.iter().chain([&site.y]).any(|view| view.dtype == DType::I8);
+                let want = if exact { quantized::elementwise } else { reference::elementwise }(site, &operands);
+                let tolerance = (!exact).then(|| Tolerance::elementwise(site.y.dtype));
+                Self::plain(inputs, Layout::new(&site.y), want, tolerance)
             }
             Site::Copy(site) => {
                 let from = Layout { view: site.x.clone(), offset: site.x_offset };
                 let values = inputs.fill(x, &from);
-                let want = values.iter().map(|&v| reference::cast(v, site.x.dtype, site.y.dtype)).collect();
+                let want = values.iter().map(|&v| quantized::copied(site, v)).collect();
                 Self::plain(inputs, Layout { view: site.y.clone(), offset: site.y_offset }, want, None)
             }
             Site::Fill(site) => {
-                let want =
-                    vec![reference::cast(f64::from(site.value), DType::F32, site.y.dtype); site.y.len() as usize];
+                let want = vec![quantized::filled(site); site.y.len() as usize];
                 Self::plain(inputs, Layout::new(&site.y), want, None)
             }
             Site::Axis(site) => Self::axis(site, inputs),
