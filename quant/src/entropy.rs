@@ -16,6 +16,12 @@
 //! - **The first bin.** Its count is replaced by its neighbour's, and zeros are not counted at all: numbers
 //!   near 0 are represented well by every scale, and after a ReLU would drown all others. NVIDIA's
 //!   `pytorch-quantization` does the same.
+//! - **Spikes.** A single value that occurs over and over, such as what a constant background becomes behind a
+//!   convolution, is represented as well by every scale, too. But Q would spread it over its level, the wider the
+//!   level the worse, and a spike of a few percent would pull the threshold down to where levels are one bin wide. So
+//!   a bin that holds more than [`SPIKE_SHARE`] of all counts and more than [`SPIKE_HEIGHT`] times the median of its
+//!   neighbours ([`SPIKE_REACH`] on either side, empty ones left out) counts as that median. Smooth distributions
+//!   have no such bins, and are treated as on the slides.
 //! - **Levels.** Bin j belongs to level ⌊128·j/i⌋, so that levels differ by at most one bin.
 //! - **Smoothing.** Where outliers fall on a last bin that was empty, Q would be 0 and the divergence infinite.
 //!   Q then holds [`SMOOTHING`] of a count there, as in Apache MXNet: unlikely, not impossible. Without it a
@@ -35,6 +41,13 @@ pub const SMOOTHING: f64 = 1e-4;
 /// Divergences that differ less, in nats, are equal: far above rounding (1e-12), far below meaning.
 pub const TIE: f64 = 1e-9;
 
+/// See "Spikes" above.
+pub const SPIKE_SHARE: f64 = 1.0 / 512.0;
+/// See "Spikes" above.
+pub const SPIKE_HEIGHT: u64 = 4;
+/// See "Spikes" above.
+pub const SPIKE_REACH: usize = 16;
+
 /// The divergence of each candidate threshold, in nats, thresholds ascending.
 ///
 /// Written out, a candidate costs a sum over all its bins. But Q is constant within a level, so running sums
@@ -50,6 +63,7 @@ pub fn curve(bins: &Bins) -> Vec<(f32, f64)> {
     if let [first, second, ..] = &mut counts[..] {
         *first = *second;
     }
+    let counts = without_spikes(&counts);
     let sums = Sums::of(&counts);
     (LEVELS..=counts.len())
         .filter_map(|kept| {
@@ -58,6 +72,24 @@ pub fn curve(bins: &Bins) -> Vec<(f32, f64)> {
             Some(((threshold as f32).min(f32::MAX), sums.divergence(&counts, kept)?))
         })
         .collect()
+}
+
+/// The counts with spikes cut down to their neighbours.
+fn without_spikes(counts: &[u64]) -> Vec<u64> {
+    let all: u64 = counts.iter().sum();
+    let cut = |(bin, &count): (usize, &u64)| {
+        if count as f64 <= all as f64 * SPIKE_SHARE {
+            return count;
+        }
+        let around = bin.saturating_sub(SPIKE_REACH)..(bin + SPIKE_REACH + 1).min(counts.len());
+        let mut neighbours: Vec<u64> = around.filter(|&j| j != bin && counts[j] > 0).map(|j| counts[j]).collect();
+        neighbours.sort_unstable();
+        match neighbours.get(neighbours.len() / 2) {
+            Some(&median) if count > SPIKE_HEIGHT * median => median,
+            _ => count,
+        }
+    };
+    counts.iter().enumerate().map(cut).collect()
 }
 
 /// Sums over the first i bins, for each i from 0 up.
@@ -128,8 +160,9 @@ mod tests {
 
     /// The definition, term by term.
     fn by_definition(counts: &[u64], kept: usize) -> Option<f64> {
-        let mut c: Vec<f64> = counts.iter().map(|&c| c as f64).collect();
-        c[0] = c[1];
+        let mut counts = counts.to_vec();
+        counts[0] = counts[1];
+        let c: Vec<f64> = without_spikes(&counts).iter().map(|&c| c as f64).collect();
         let outliers: f64 = c[kept..].iter().sum();
         let mut p = c[..kept].to_vec();
         p[kept - 1] += outliers;
@@ -163,6 +196,36 @@ mod tests {
                 (Some(a), Some(b)) => prop_assert!((a - b).abs() < 1e-10, "{a} {b}"),
                 (a, b) => prop_assert_eq!(a, b),
             }
+        }
+    }
+
+    /// A half-normal distribution over 1200 of 2048 bins, as whole counts.
+    fn smooth() -> Vec<u64> {
+        (0..1200).map(|j| (1e5 * (-0.5 * (f64::from(j) / 300.0).powi(2)).exp()) as u64).collect()
+    }
+
+    fn best(counts: Vec<u64>) -> f32 {
+        let used = counts.len();
+        let curve = curve(&Bins { width: 1.0, counts, used });
+        curve.iter().min_by(|a, b| a.1.total_cmp(&b.1)).expect("candidates").0
+    }
+
+    #[test]
+    fn a_value_that_occurs_over_and_over_does_not_move_the_threshold() {
+        let all: u64 = smooth().iter().sum();
+        let alone = best(smooth());
+        for spike in [150, 400, 800] {
+            let mut counts = smooth();
+            counts[spike] += all / 2;
+            assert_eq!(best(counts), alone, "half of all numbers in bin {spike}");
+        }
+    }
+
+    #[test]
+    fn smooth_distributions_have_no_spikes() {
+        let steep: Vec<u64> = (0..200).map(|j| (1e9 * 0.9f64.powi(j)) as u64).collect();
+        for counts in [smooth(), steep, vec![7; 300], vec![0, 0, 0, 12345, 0, 0], vec![]] {
+            assert_eq!(without_spikes(&counts), counts);
         }
     }
 
