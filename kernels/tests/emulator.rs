@@ -1,13 +1,16 @@
 //! The emulator itself: small kernels whose answers are known, and planted faults that it must name.
 
 use half::f16;
+use limpid_graph::ops::{Activation, exact};
 use limpid_kernels::emulator::{Buffer, Emulator, EmulatorError, Fault, FaultKind, Memory, Traffic};
+use limpid_kernels::epilogue::ActivationParams;
 use limpid_kernels::launch::{Arg, CompileUnit, Launch, Role};
 use limpid_kernels::target::Arch;
 use std::path::Path;
 use std::sync::LazyLock;
 
 const SOUND: &str = include_str!("emulator/sound.cu");
+const ACTIVATIONS: &str = include_str!("emulator/activations.cu");
 const PLANTED: &str = include_str!("emulator/planted.cu");
 
 /// The emulator, or `None` (said aloud) on a machine that cannot have one.
@@ -87,6 +90,39 @@ fn threads_meet_in_barriers_and_shuffles() {
     assert_eq!(traffic.buffers[&X], (400, 0));
     assert_eq!(traffic.buffers[&Y], (0, 400));
     assert_eq!(traffic.shared, (512, 512));
+}
+
+/// The kernels' activations of INT8 against their definition, for every 10007th f32: the stride walks through all
+/// exponents and signs. `ops/exact.rs` holds the same numbers to recorded fingerprints.
+#[test]
+fn exact_activations_are_their_definition() {
+    let x: Vec<f32> = (0..=u32::MAX).step_by(10_007).map(f32::from_bits).collect();
+    let functions = [
+        Activation::Relu,
+        Activation::LeakyRelu { alpha: 0.1 },
+        Activation::Clip { min: -1.5, max: 6.0 },
+        Activation::Sigmoid,
+        Activation::HardSigmoid { alpha: 0.2, beta: 0.5 },
+        Activation::HardSwish,
+        Activation::Silu,
+        Activation::Tanh,
+    ];
+    for function in functions {
+        let params = Arg::params(&ActivationParams::new(function));
+        let args = vec![Arg::Pointer(X), Arg::Pointer(Y), params, Arg::Bytes((x.len() as i32).to_le_bytes().to_vec())];
+        let unit = CompileUnit::new::<&str, u32>("tests/activations.cu", "activations", []);
+        let grid = x.len().div_ceil(256) as u32;
+        let case = Case { text: ACTIVATIONS, unit, block: 256, grid, shared_bytes: 0, args };
+        let mut memory = Memory::from([(X, input(&x)), (Y, Buffer::output(4 * x.len()))]);
+        if case.run(&mut memory).unwrap_or_else(|f| panic!("{f}")).is_none() {
+            return;
+        }
+        for (x, got) in x.iter().zip(floats(&memory, Y)) {
+            let want = exact::activate(function, *x);
+            let same = got.to_bits() == want.to_bits() || (got.is_nan() && want.is_nan());
+            assert!(same, "{function}({x:e}): got {got:e}, want {want:e}");
+        }
+    }
 }
 
 /// Small integers: products and sums are exact, so the order of additions does not matter.
