@@ -5,7 +5,7 @@ use crate::site::{EpilogueSite, Image, Scale, vector_width};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::Activation;
-use limpid_graph::ops::exact::check_scale;
+use limpid_graph::ops::exact::{MAX_TERMS, check_scale};
 use limpid_graph::tensor::DType;
 
 /// Columns one thread finishes at a time; bias and scales are zero-padded to a multiple of it.
@@ -110,6 +110,11 @@ impl EpilogueParams {
         }
     }
 
+    /// Columns written, padding included.
+    pub fn padded_columns(&self) -> u32 {
+        self.padded_columns as u32
+    }
+
     /// The same, element by element: for tensors that do not start 16-byte aligned.
     pub fn without_vectors(self) -> Self {
         Self { vectors: 0, ..self }
@@ -133,6 +138,14 @@ impl EpilogueParams {
         }
         Ok(())
     }
+}
+
+/// Why sums of `terms` products cannot be formed in a precision: those of INT8 have 31 bits.
+pub fn check_terms(precision: Precision, terms: u64) -> Result<(), String> {
+    if precision == Precision::Int8 && terms > MAX_TERMS as u64 {
+        return Err(format!("adds up to {MAX_TERMS} products in 32 bits, the site has {terms}"));
+    }
+    Ok(())
 }
 
 /// The four pointers of `EpilogueTensors`, in the order every kernel takes them: bias, scales, residual, y.

@@ -3,8 +3,8 @@
 use super::NOT_A_CONVOLUTION;
 use super::edges;
 use crate::catalog::Kernel;
-use crate::epilogue::{EpilogueParams, bias_len, epilogue_args, scales_len};
-use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
+use crate::epilogue::{EpilogueParams, bias_len, check_terms, epilogue_args, scales_len};
+use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
 use crate::site::{ConvSite, Site};
 use crate::target::{Arch, Target};
 use crate::weights::Packing;
@@ -39,8 +39,8 @@ struct DirectParams {
 }
 
 fn unit(input: DType, weight: DType, pixels: u32) -> CompileUnit {
-    let name = |dtype| if dtype == DType::F16 { "f16" } else { "float" }.to_owned();
-    let defines = [("INPUT", name(input)), ("WEIGHT", name(weight)), ("PIXELS", pixels.to_string())];
+    let [input, weight] = [input, weight].map(|dtype| cuda_type(dtype).to_owned());
+    let defines = [("INPUT", input), ("WEIGHT", weight), ("PIXELS", pixels.to_string())];
     CompileUnit::new(SOURCE, "conv_direct", defines)
 }
 
@@ -62,16 +62,19 @@ impl Kernel for Direct {
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
         let types = [DType::F16, DType::F32];
         let pairs = types.into_iter().flat_map(|input| types.map(|weight| (input, weight)));
-        pairs.flat_map(|(input, weight)| PIXELS.map(|pixels| unit(input, weight, pixels))).collect()
+        pairs
+            .chain([(DType::I8, DType::I8)])
+            .flat_map(|(input, weight)| PIXELS.map(|pixels| unit(input, weight, pixels)))
+            .collect()
     }
 }
 
 fn check(site: &ConvSite) -> Result<(), String> {
-    if site.precision == Precision::Int8 {
-        return Err("computes in floating point, the site asks for int8".to_owned());
-    }
-    if !site.x.dtype.is_float() {
-        return Err(format!("needs f16 or f32 input, got {}", site.x.dtype));
+    match (site.precision, site.x.dtype) {
+        (Precision::Int8, DType::I8) => {}
+        (Precision::Int8, other) => return Err(format!("needs i8 input for int8, got {other}")),
+        (_, dtype) if dtype.is_float() => {}
+        (precision, other) => return Err(format!("needs f16 or f32 input for {precision}, got {other}")),
     }
     if site.groups == 0 || !site.x.c.is_multiple_of(site.groups) || !site.y.c.is_multiple_of(site.groups) {
         return Err(format!("needs channels divisible by {} groups, got {} and {}", site.groups, site.x.c, site.y.c));
@@ -82,11 +85,17 @@ fn check(site: &ConvSite) -> Result<(), String> {
     if site.y.pixels() >= 1 << 30 {
         return Err(format!("takes fewer than 2^30 output pixels, got {}", site.y.pixels()));
     }
+    let taps = u64::from(site.kernel[0]) * u64::from(site.kernel[1]);
+    check_terms(site.precision, taps * u64::from(site.x.c / site.groups))?;
     EpilogueParams::check(&site.epilogue, site.y.dtype, site.y.scale)
 }
 
 fn candidate(site: &ConvSite, pixels: u32, target: &Target) -> Result<Candidate, String> {
-    let weight = if site.precision == Precision::Fp16 { DType::F16 } else { DType::F32 };
+    let weight = match site.precision {
+        Precision::Int8 => DType::I8,
+        Precision::Fp16 => DType::F16,
+        Precision::Tf32 | Precision::Fp32 => DType::F32,
+    };
     let (channels, filters) = (site.x.c / site.groups, site.y.c / site.groups);
     let filters_padded = site.y.c.next_multiple_of(8);
     let params = DirectParams {

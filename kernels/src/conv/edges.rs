@@ -1,6 +1,6 @@
 //! Convolutions at the edges of what the kernels do, each small enough to be run on the CPU.
 
-use crate::site::{ConvSite, EpilogueSite, Image, Site, vector_width};
+use crate::site::{ConvSite, EpilogueSite, Image, Scale, Site, vector_width};
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Epilogue};
 use limpid_graph::tensor::DType;
@@ -13,6 +13,7 @@ pub(super) struct EdgeKind {
 }
 
 impl EdgeKind {
+    pub const INT8: Self = Self { precision: Precision::Int8, x: DType::I8 };
     pub const FP16: Self = Self { precision: Precision::Fp16, x: DType::F16 };
     pub const TF32: Self = Self { precision: Precision::Tf32, x: DType::F32 };
     pub const FP32: Self = Self { precision: Precision::Fp32, x: DType::F32 };
@@ -71,16 +72,18 @@ impl Edge {
             let window = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
             (size + self.pad[axis] + self.pad_end[axis] - window) / self.stride[axis] + 1
         };
-        let image = |h, w, c, dtype, gap: u32| {
+        let image = |h, w, c, dtype, gap: u32, scale| {
             let dense = Image::dense(n, h, w, c, dtype);
-            Image { pitch: dense.pitch + gap * vector_width(dtype), ..dense }
+            let scale = if dtype == DType::I8 { Scale::new(scale) } else { Scale::ONE };
+            Image { pitch: dense.pitch + gap * vector_width(dtype), scale, ..dense }
         };
         let [gap_x, gap_y, gap_residual] = self.gaps;
         let (p, q) = (extent(0, h), extent(1, w));
-        let residual = self.residual.map(|dtype| image(p, q, self.filters, dtype, gap_residual));
+        let residual = self.residual.map(|dtype| image(p, q, self.filters, dtype, gap_residual, 0.013));
         Site::Conv(ConvSite {
-            x: image(h, w, c, self.kind.x, gap_x),
-            y: image(p, q, self.filters, self.y, gap_y),
+            x: image(h, w, c, self.kind.x, gap_x, 1.0 / 128.0),
+            // Sums of more than a few terms saturate now and then.
+            y: image(p, q, self.filters, self.y, gap_y, 0.02),
             kernel: self.kernel,
             stride: self.stride,
             dilation: self.dilation,
@@ -132,7 +135,7 @@ pub(super) fn implicit(kind: EdgeKind) -> Vec<Site> {
         ..Edge::new(kind, [1, 2, 4, 40 * width], 21, [1, 1])
     });
     edges.push(Edge { groups: 2, ..Edge::new(kind, [1, 3, 3, 16 * width], 16, [3, 3]) });
-    // Groups of whole vectors.
+    // Groups of whole vectors; those of 8 filters end in the middle of an s8 vector.
     edges.push(Edge { groups: 3, ..Edge::new(kind, [1, 4, 5, 3 * width], 24, [3, 3]).padded(1) });
     edges.push(Edge { groups: 2, residual: Some(kind.x), ..Edge::new(kind, [2, 4, 4, 4 * width], 80, [1, 1]) });
     edges.into_iter().map(Edge::site).collect()
@@ -141,10 +144,12 @@ pub(super) fn implicit(kind: EdgeKind) -> Vec<Site> {
 /// For the direct kernel: the common edges, groups of any size, mixtures of types.
 pub(super) fn direct() -> Vec<Site> {
     let mixed = EdgeKind { precision: Precision::Fp32, x: DType::F16 };
-    let mut edges: Vec<_> = [EdgeKind::FP32, EdgeKind::FP16, mixed].into_iter().flat_map(common).collect();
-    let kind = EdgeKind::FP16;
-    for (channels, filters, groups) in [(12, 12, 3), (5, 5, 5), (6, 15, 3), (10, 4, 2), (21, 14, 7)] {
-        edges.push(Edge { groups, ..Edge::new(kind, [2, 5, 6, channels], filters, [3, 3]).padded(1) });
+    let kinds = [EdgeKind::FP32, EdgeKind::FP16, EdgeKind::INT8, mixed];
+    let mut edges: Vec<_> = kinds.into_iter().flat_map(common).collect();
+    for kind in [EdgeKind::FP16, EdgeKind::INT8] {
+        for (channels, filters, groups) in [(12, 12, 3), (5, 5, 5), (6, 15, 3), (10, 4, 2), (21, 14, 7)] {
+            edges.push(Edge { groups, ..Edge::new(kind, [2, 5, 6, channels], filters, [3, 3]).padded(1) });
+        }
     }
     let widening = EdgeKind { precision: Precision::Fp16, x: DType::F32 };
     edges.push(Edge { y: DType::F16, ..Edge::new(widening, [1, 5, 5, 7], 9, [3, 3]) });
@@ -153,7 +158,12 @@ pub(super) fn direct() -> Vec<Site> {
 
 /// Edges of every convolution.
 fn common(kind: EdgeKind) -> Vec<Edge> {
-    let other = if kind.x == DType::F16 { DType::F32 } else { DType::F16 };
+    // What y and the residual may be besides.
+    let [other, third] = match kind.x {
+        DType::F32 => [DType::F16, DType::I8],
+        DType::F16 => [DType::F32, DType::I8],
+        _ => [DType::F16, DType::F32],
+    };
     let small = Edge::new(kind, [1, 5, 5, 6], 11, [3, 3]).padded(1);
     let mut edges = vec![
         Edge::new(kind, [1, 1, 1, 1], 1, [1, 1]),
@@ -174,6 +184,10 @@ fn common(kind: EdgeKind) -> Vec<Edge> {
         Edge { gaps: [0, 1, 2], residual: Some(other), post: Activation::Relu, ..small },
         Edge { filters: 3, y: other, residual: Some(kind.x), post: Activation::Sigmoid, ..small },
         Edge { filters: 3, residual: Some(other), ..small },
+        Edge { y: third, gaps: [0, 2, 0], ..small },
+        Edge { filters: 3, y: third, residual: Some(other), pre: Activation::Relu, ..small },
+        Edge { filters: 16, residual: Some(third), gaps: [0, 0, 1], ..small },
+        Edge { filters: 25, y: other, residual: Some(third), bias: false, post: Activation::Silu, ..small },
     ];
     for (i, post) in ACTIVATIONS.into_iter().enumerate() {
         edges.push(Edge { post, ..small });

@@ -1,6 +1,6 @@
 //! What both implicit-GEMM convolutions share: the host's side of `implicit.cuh`.
 
-use crate::epilogue::{COLUMNS_PER_THREAD, EpilogueParams, bias_len, epilogue_args, scales_len};
+use crate::epilogue::{COLUMNS_PER_THREAD, EpilogueParams, bias_len, check_terms, epilogue_args, scales_len};
 use crate::gemm::split_k::{self, SplitKParams};
 use crate::launch::{Arg, Candidate, CompileUnit, Launch, Role};
 use crate::site::{ConvSite, VECTOR_BYTES};
@@ -145,6 +145,7 @@ fn check(site: &ConvSite, build: Build) -> Result<(), String> {
     if site.groups > 1 && !filters.is_multiple_of(COLUMNS_PER_THREAD) {
         return Err(format!("needs filters per group divisible by {COLUMNS_PER_THREAD}, got {filters}"));
     }
+    check_terms(site.precision, u64::from(site.kernel[0]) * u64::from(site.kernel[1]) * u64::from(channels))?;
     if !site.x.pitch.is_multiple_of(width) || site.x.pitch < site.x.padded_channels() {
         return Err(format!("needs pixels of whole 16-byte vectors, got a pitch of {} elements", site.x.pitch));
     }

@@ -1,4 +1,4 @@
-//! `conv/mma`: implicit GEMM on tensor cores, f16 or TF32.
+//! `conv/mma`: implicit GEMM on tensor cores, INT8, f16 or TF32.
 
 use super::edges::{self, EdgeKind};
 use super::{NOT_A_CONVOLUTION, implicit};
@@ -28,13 +28,13 @@ impl Kernel for Mma {
     }
 
     fn edge_sites(&self) -> Vec<Site> {
-        [EdgeKind::FP16, EdgeKind::TF32].into_iter().flat_map(edges::implicit).collect()
+        [EdgeKind::FP16, EdgeKind::TF32, EdgeKind::INT8].into_iter().flat_map(edges::implicit).collect()
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
         let builds = Math::all_tensor_cores(arch).into_iter().map(|math| Build::vectors(arch, math));
         let mut units: Vec<_> = builds.flat_map(|build| KERNEL.units(build, MMA_TILES)).collect();
-        units.push(split_k::unit(Precision::Fp32));
+        units.extend([Precision::Fp32, Precision::Int8].map(split_k::unit));
         units
     }
 }

@@ -187,7 +187,8 @@ struct PhaseOutput {
     __device__ __forceinline__ RawRow8 residual(int row, int column) const {
         return output.residual(pixel(row), column);
     }
-    __device__ __forceinline__ void store(int row, int column, const float* sums, const RawRow8& residual) const {
+    template <typename Sum>
+    __device__ __forceinline__ void store(int row, int column, const Sum* sums, const RawRow8& residual) const {
         output.store(pixel(row), column, sums, residual);
     }
 };

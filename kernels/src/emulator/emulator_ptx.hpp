@@ -36,12 +36,18 @@ __forceinline__ void ldmatrix_x4_trans(uint32_t (&d)[4], const void* row) { emul
 __forceinline__ void mma_m16n8k8_f16(float (&d)[4], const uint32_t (&a)[2], const uint32_t (&b)[1]) {
     emulator::mma(emulator::Mma::F16_16x8x8, d, a, b);
 }
+__forceinline__ void mma_m8n8k16_s8(int (&d)[2], uint32_t a, uint32_t b) {
+    emulator::mma(emulator::Mma::S8_8x8x16, d, &a, &b);
+}
 #if __CUDA_ARCH__ >= 800
 __forceinline__ void mma_m16n8k16_f16(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     emulator::mma(emulator::Mma::F16_16x8x16, d, a, b);
 }
 __forceinline__ void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     emulator::mma(emulator::Mma::Tf32_16x8x8, d, a, b);
+}
+__forceinline__ void mma_m16n8k32_s8(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    emulator::mma(emulator::Mma::S8_16x8x32, d, a, b);
 }
 
 // ---- cp.async ------------------------------------------------------------------------------------------------

@@ -7,22 +7,44 @@ use limpid_graph::tensor::DType;
 
 /// A dense product with weights and a bias.
 fn dense(precision: Precision, m: u32, n: u32, k: u32) -> GemmSite {
-    let dtype = if precision == Precision::Fp16 { DType::F16 } else { DType::F32 };
-    GemmSite {
-        m,
-        n,
-        k,
-        batch: 1,
-        pitch_a: k,
-        pitch_y: n,
-        stride_a: u64::from(m * k),
-        stride_y: u64::from(m * n),
-        b: GemmOperand::Weights,
-        dtype_a: dtype,
-        dtype_y: dtype,
-        scale_y: Scale::ONE,
-        precision,
-        epilogue: EpilogueSite { steps: Epilogue { bias: true, ..Epilogue::default() }, residual: None },
+    let dtype = match precision {
+        Precision::Int8 => DType::I8,
+        Precision::Fp16 => DType::F16,
+        Precision::Fp32 | Precision::Tf32 => DType::F32,
+    };
+    writing(
+        dtype,
+        GemmSite {
+            m,
+            n,
+            k,
+            batch: 1,
+            pitch_a: k,
+            pitch_y: n,
+            stride_a: u64::from(m * k),
+            stride_y: u64::from(m * n),
+            b: GemmOperand::Weights,
+            dtype_a: dtype,
+            dtype_y: dtype,
+            scale_y: Scale::ONE,
+            precision,
+            epilogue: EpilogueSite { steps: Epilogue { bias: true, ..Epilogue::default() }, residual: None },
+        },
+    )
+}
+
+/// With an output of this type. Of integers it saturates now and then.
+fn writing(dtype: DType, site: GemmSite) -> GemmSite {
+    let scale_y = if dtype == DType::I8 { Scale::new(0.02) } else { Scale::ONE };
+    GemmSite { dtype_y: dtype, scale_y, ..site }
+}
+
+/// What an output and a residual may be besides an operand's type.
+fn others(dtype: DType) -> [DType; 2] {
+    match dtype {
+        DType::F32 => [DType::F16, DType::I8],
+        DType::F16 => [DType::F32, DType::I8],
+        _ => [DType::F16, DType::F32],
     }
 }
 
@@ -35,7 +57,8 @@ fn activations(precision: Precision, batch: u32, m: u32, n: u32, k: u32) -> Gemm
 
 /// With a residual of this pitch and type, and an activation on either side of it.
 fn with_residual(site: GemmSite, pitch: u32, dtype: DType, pre: Activation, post: Activation) -> GemmSite {
-    let residual = Image { n: 1, h: 1, w: site.m, c: site.n, pitch, dtype, scale: Scale::ONE };
+    let scale = if dtype == DType::I8 { Scale::new(0.013) } else { Scale::ONE };
+    let residual = Image { n: 1, h: 1, w: site.m, c: site.n, pitch, dtype, scale };
     let steps = Epilogue { pre, residual: true, post, ..site.epilogue.steps };
     GemmSite { epilogue: EpilogueSite { steps, residual: Some(residual) }, ..site }
 }
@@ -43,7 +66,7 @@ fn with_residual(site: GemmSite, pitch: u32, dtype: DType, pre: Activation, post
 /// For the tiled kernels.
 pub(super) fn tiled(precision: Precision) -> Vec<Site> {
     let dtype = dense(precision, 1, 1, 1).dtype_a;
-    let other = if dtype == DType::F16 { DType::F32 } else { DType::F16 };
+    let [other, third] = others(dtype);
     let width = vector_width(dtype);
     let product = |m, n, k| dense(precision, m, n, k);
     let mut sites = vec![product(1, 1, 1), product(2, 3, 5), product(17, 10, 2 * width + 1)];
@@ -56,8 +79,11 @@ pub(super) fn tiled(precision: Precision) -> Vec<Site> {
     // Pitches: wider than the rows, whole vectors and odd; padding lanes to be written.
     sites.push(GemmSite { pitch_a: 7 * width, pitch_y: 48, ..product(9, 37, 5 * width) });
     sites.push(GemmSite { pitch_a: 5 * width + 1, pitch_y: 41, ..product(9, 37, 5 * width) });
-    // Output and residual of either type.
-    sites.push(GemmSite { dtype_y: other, ..product(20, 24, 4 * width) });
+    // Output and residual of every type; of s8 with padding lanes, without, and with rows that are no whole vectors.
+    sites.push(writing(other, product(20, 24, 4 * width)));
+    sites.push(writing(third, product(20, 24, 4 * width)));
+    sites.push(writing(third, GemmSite { pitch_y: 48, ..product(20, 21, 4 * width) }));
+    sites.push(with_residual(product(20, 40, 4 * width), 40, third, Activation::Identity, Activation::Silu));
     let small = product(20, 21, 4 * width);
     sites.push(with_residual(small, 21, dtype, Activation::Identity, Activation::Relu));
     sites.push(with_residual(GemmSite { pitch_y: 24, ..small }, 32, other, Activation::Silu, Activation::Tanh));
@@ -65,6 +91,10 @@ pub(super) fn tiled(precision: Precision) -> Vec<Site> {
     let deep = product(5, 19, 64 * width);
     sites.push(with_residual(deep, 19, dtype, Activation::Sigmoid, Activation::HardSwish));
     sites.push(product(8, 40, 70 * width));
+    if precision == Precision::Int8 {
+        // Its right operand is weights.
+        return sites.into_iter().map(Site::Gemm).collect();
+    }
     // Activations as right operand: whole vectors, odd sizes, shared by the batch, batches apart, K split.
     let pair = |batch, m, n, k| activations(precision, batch, m, n, k);
     sites.push(pair(1, 31, 8 * width, 3 * width));
@@ -85,15 +115,16 @@ pub(super) fn tiled(precision: Precision) -> Vec<Site> {
 /// For the kernel of few rows.
 pub(super) fn few_rows() -> Vec<Site> {
     let mut sites = Vec::new();
-    for precision in [Precision::Fp16, Precision::Fp32] {
+    for precision in [Precision::Fp16, Precision::Fp32, Precision::Int8] {
         let dtype = dense(precision, 1, 1, 1).dtype_a;
-        let other = if dtype == DType::F16 { DType::F32 } else { DType::F16 };
+        let [other, third] = others(dtype);
         for (m, n, k) in
             [(1, 1, 1), (1, 10, 128), (1, 1000, 64), (2, 17, 2049), (3, 33, 520), (5, 64, 96), (8, 9, 1024)]
         {
             sites.push(dense(precision, m, n, k));
         }
-        sites.push(GemmSite { pitch_a: 80, pitch_y: 16, dtype_y: other, ..dense(precision, 4, 10, 72) });
+        sites.push(writing(other, GemmSite { pitch_a: 80, pitch_y: 16, ..dense(precision, 4, 10, 72) }));
+        sites.push(writing(third, GemmSite { pitch_a: 80, pitch_y: 32, ..dense(precision, 4, 17, 80) }));
         sites.push(GemmSite { pitch_a: 73, pitch_y: 11, ..dense(precision, 4, 10, 72) });
         let last = with_residual(dense(precision, 7, 12, 300), 12, other, Activation::Relu, Activation::Sigmoid);
         sites.push(last);

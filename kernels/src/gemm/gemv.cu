@@ -2,8 +2,8 @@
 //
 // y[i, j] = epilogue( Σ_k a[i, k] · w[j, k] ), i < m <= BATCH
 //
-// Shapes     a (M,K) with any pitch, w [n_pad][k_pad] row-major, both of type ELEMENT (f16 or float); y (M,N) and
-//            residual f16 or f32. Sums are f32.
+// Shapes     a (M,K) with any pitch, w [n_pad][k_pad] row-major, both of type ELEMENT (float, f16 or int8_t); y (M,N)
+//            and residual f32, f16 or s8. Sums are f32, of s8 s32.
 // Grid       x: ROWS rows of w for each group of WARPS_K warps; a block is 4 warps, so 4/WARPS_K groups.
 // Work       2·M·N·K operations; w is read once (the point of it), a from L1 and L2.
 // Sums       each lane takes every 32nd vector along K (every 32·WARPS_K-th); lanes are added by shuffles in a tree.
@@ -21,49 +21,88 @@ struct GemvParams {
     int whole;          // 1: rows of a start 16-byte aligned and k is in whole vectors
 };
 
-__device__ __forceinline__ void widen(uint4 vector, float (&x)[4]) {
-    x[0] = __uint_as_float(vector.x), x[1] = __uint_as_float(vector.y);
-    x[2] = __uint_as_float(vector.z), x[3] = __uint_as_float(vector.w);
-}
-__device__ __forceinline__ void widen(uint4 vector, float (&x)[8]) { unpack_f16(vector, x); }
+// A vector as it is multiplied, and the sum of its products with another.
+template <typename T>
+struct Operand {
+    typedef float Sum;
+    float x[WIDTH];
 
-// WIDTH numbers of a row of a, from column k on; zeros behind its end.
-__device__ __forceinline__ void load_a(const GemvParams& p, const ELEMENT* row, int k, float (&x)[WIDTH]) {
-    if (p.whole) {
-        widen(*reinterpret_cast<const uint4*>(row + k), x);
-    } else {
-#pragma unroll
-        for (int i = 0; i < WIDTH; ++i) x[i] = k + i < p.k ? to_f32(row[k + i]) : 0.0f;
+    __device__ __forceinline__ void unpack(uint4 vector, float (&values)[4]) {
+        values[0] = __uint_as_float(vector.x), values[1] = __uint_as_float(vector.y);
+        values[2] = __uint_as_float(vector.z), values[3] = __uint_as_float(vector.w);
     }
-}
+    __device__ __forceinline__ void unpack(uint4 vector, float (&values)[8]) { unpack_f16(vector, values); }
+
+    __device__ __forceinline__ void take(uint4 vector) { unpack(vector, x); }
+    // `count` elements one by one, zeros behind them.
+    __device__ __forceinline__ void take(const T* from, int count) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) x[i] = i < count ? to_f32(from[i]) : 0.0f;
+    }
+    __device__ __forceinline__ float add_products(float sum, const Operand& other) const {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) sum = fmaf(x[i], other.x[i], sum);
+        return sum;
+    }
+};
+
+// Four integers a word, multiplied by one instruction.
+template <>
+struct Operand<int8_t> {
+    typedef int Sum;
+    uint32_t words[4];
+
+    __device__ __forceinline__ void take(uint4 vector) {
+        words[0] = vector.x, words[1] = vector.y, words[2] = vector.z, words[3] = vector.w;
+    }
+    __device__ __forceinline__ void take(const int8_t* from, int count) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) words[i] = 0;
+#pragma unroll
+        for (int i = 0; i < 16; ++i) {
+            if (i < count) words[i / 4] |= static_cast<uint32_t>(static_cast<uint8_t>(from[i])) << (i % 4 * 8);
+        }
+    }
+    __device__ __forceinline__ int add_products(int sum, const Operand& other) const {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            sum = __dp4a(static_cast<int>(words[i]), static_cast<int>(other.words[i]), sum);
+        }
+        return sum;
+    }
+};
+
+typedef Operand<ELEMENT>::Sum Sum;
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
 gemv(const ELEMENT* __restrict__ a, const uint4* __restrict__ w, const float* __restrict__ bias,
      const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y, const GemvParams p,
      const EpilogueParams epilogue) {
-    __shared__ float shares[WARPS][BATCH * ROWS];
+    __shared__ Sum shares[WARPS][BATCH * ROWS];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int column = (blockIdx.x * (WARPS / WARPS_K) + warp / WARPS_K) * ROWS;
 
-    float sums[BATCH][ROWS] = {};
+    Sum sums[BATCH][ROWS] = {};
 #pragma unroll 2
     for (int v = warp % WARPS_K * 32 + lane; v < p.depth_vectors; v += 32 * WARPS_K) {
-        float weights[ROWS][WIDTH];
+        Operand<ELEMENT> weights[ROWS];
 #pragma unroll
         for (int j = 0; j < ROWS; ++j) {
             const bool inside = column + j < p.n_padded;
-            widen(inside ? w[static_cast<int64_t>(column + j) * p.depth_vectors + v] : zero_vector(), weights[j]);
+            weights[j].take(inside ? w[static_cast<int64_t>(column + j) * p.depth_vectors + v] : zero_vector());
         }
 #pragma unroll
         for (int i = 0; i < BATCH; ++i) {
             if (i < p.m) {
-                float x[WIDTH];
-                load_a(p, a + static_cast<int64_t>(i) * p.pitch_a, v * WIDTH, x);
-#pragma unroll
-                for (int j = 0; j < ROWS; ++j) {
-#pragma unroll
-                    for (int e = 0; e < WIDTH; ++e) sums[i][j] += x[e] * weights[j][e];
+                const ELEMENT* const from = a + static_cast<int64_t>(i) * p.pitch_a + v * WIDTH;
+                Operand<ELEMENT> x;
+                if (p.whole) {
+                    x.take(*reinterpret_cast<const uint4*>(from));
+                } else {
+                    x.take(from, p.k - v * WIDTH);
                 }
+#pragma unroll
+                for (int j = 0; j < ROWS; ++j) sums[i][j] = x.add_products(sums[i][j], weights[j]);
             }
         }
     }
@@ -83,7 +122,7 @@ gemv(const ELEMENT* __restrict__ a, const uint4* __restrict__ w, const float* __
 
     // One lane finishes one number.
     if (warp % WARPS_K == 0 && lane < BATCH * ROWS && lane / ROWS < p.m) {
-        float sum = 0.0f;
+        Sum sum = 0;
 #pragma unroll
         for (int s = 0; s < WARPS_K; ++s) sum += shares[warp + s][lane];
         epilogue_1(epilogue, {bias, scales, residual, y}, lane / ROWS, column + lane % ROWS, sum);

@@ -3,7 +3,7 @@
 use super::{NOT_A_PRODUCT, check, edges, epilogue};
 use crate::catalog::Kernel;
 use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, epilogue_args, scales_len};
-use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
+use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
 use crate::site::{GemmOperand, GemmSite, Site, vector_width};
 use crate::target::{Arch, Target};
 use crate::weights::Packing;
@@ -36,9 +36,8 @@ struct GemvParams {
 }
 
 fn unit(dtype: DType, batch: u32, rows: u32, warps_k: u32) -> CompileUnit {
-    let element = if dtype == DType::F16 { "f16" } else { "float" };
     let defines = [
-        ("ELEMENT", element.to_owned()),
+        ("ELEMENT", cuda_type(dtype).to_owned()),
         ("BATCH", batch.to_string()),
         ("ROWS", rows.to_string()),
         ("WARPS_K", warps_k.to_string()),
@@ -60,10 +59,10 @@ impl Kernel for Gemv {
             return Err("needs constant weights and a single product".to_owned());
         }
         let dtype = match site.precision {
+            Precision::Int8 => DType::I8,
             Precision::Fp16 => DType::F16,
             // Plain f32 here is bound by memory, so TF32 has nothing to offer.
             Precision::Fp32 | Precision::Tf32 => DType::F32,
-            Precision::Int8 => return Err("computes in floating point, the site asks for int8".to_owned()),
         };
         if site.dtype_a != dtype {
             return Err(format!("needs {dtype} operands for {}, got {}", site.precision, site.dtype_a));
@@ -76,7 +75,7 @@ impl Kernel for Gemv {
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        let types = [DType::F16, DType::F32].into_iter();
+        let types = [DType::I8, DType::F16, DType::F32].into_iter();
         let batches = types.flat_map(|dtype| BATCHES.map(|batch| (dtype, batch)));
         batches.flat_map(|(dtype, batch)| SHAPES.map(|(rows, warps_k)| unit(dtype, batch, rows, warps_k))).collect()
     }
@@ -96,9 +95,10 @@ fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32)
     let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
     args.extend(epilogue_args(&site.epilogue, site.precision));
     args.push(Arg::params(&params));
-    args.push(Arg::params(&epilogue(site)));
-    // Padding lanes of y are columns too; the weights' rows are padded as far.
-    let blocks = n_pad.div_ceil(rows * WARPS / warps_k);
+    let epilogue = epilogue(site);
+    args.push(Arg::params(&epilogue));
+    // Padding lanes of y are columns too, of weights that are not there.
+    let blocks = n_pad.max(epilogue.padded_columns()).div_ceil(rows * WARPS / warps_k);
     let (m, n, k) = (u64::from(site.m), u64::from(site.n), u64::from(site.k));
     let residual = site.epilogue.residual.map_or(0, |r| r.bytes());
     Candidate {

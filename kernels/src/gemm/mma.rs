@@ -1,4 +1,4 @@
-//! `gemm/mma`: tiled products on tensor cores, f16 or TF32.
+//! `gemm/mma`: tiled products on tensor cores, INT8, f16 or TF32.
 
 use super::NOT_A_PRODUCT;
 use super::edges;
@@ -27,7 +27,7 @@ impl Kernel for Mma {
     }
 
     fn edge_sites(&self) -> Vec<Site> {
-        [Precision::Fp16, Precision::Tf32].into_iter().flat_map(edges::tiled).collect()
+        [Precision::Fp16, Precision::Tf32, Precision::Int8].into_iter().flat_map(edges::tiled).collect()
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {

@@ -12,7 +12,7 @@ pub use gemv::Gemv;
 pub use mma::Mma;
 pub use simt::Simt;
 
-use crate::epilogue::EpilogueParams;
+use crate::epilogue::{EpilogueParams, check_terms};
 use crate::site::{GemmSite, vector_width};
 
 /// What a kernel of this room says of any other site.
@@ -43,5 +43,6 @@ fn check(site: &GemmSite) -> Result<(), String> {
             site.k, site.n, site.pitch_a, site.pitch_y
         ));
     }
+    check_terms(site.precision, site.k.into())?;
     EpilogueParams::check(&site.epilogue, site.dtype_y, site.scale_y)
 }

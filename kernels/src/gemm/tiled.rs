@@ -45,8 +45,12 @@ impl Tiled {
     /// Everything it may ask to compile.
     pub fn units(self, arch: Arch, maths: &[Math]) -> Vec<CompileUnit> {
         let mut units = vec![split_k::unit(Precision::Fp32)];
+        if maths.contains(&Math::Int8) {
+            units.push(split_k::unit(Precision::Int8));
+        }
         for &math in maths {
-            for (aligned, k_by_n) in [(true, false), (true, true), (false, false), (false, true)] {
+            let ways = [(true, false), (true, true), (false, false), (false, true)];
+            for (aligned, k_by_n) in ways.into_iter().filter(|(_, k_by_n)| math.takes_k_by_n() || !k_by_n) {
                 let build = Build { arch, math, aligned, k_by_n };
                 units.extend(self.menu(aligned).map(|tile| tile.unit(self.source, self.entry, build)));
             }
@@ -62,6 +66,9 @@ impl Tiled {
             return Err(format!("needs {dtype} operands for {}, got {}", site.precision, site.dtype_a));
         }
         let k_by_n = site.b != GemmOperand::Weights;
+        if k_by_n && !math.takes_k_by_n() {
+            return Err(format!("needs constant weights for {}, got activations", site.precision));
+        }
         let build = Build { arch: target.arch, math, aligned: aligned(site, width), k_by_n };
         let (n_pad, k_pad) = (site.n.next_multiple_of(COLUMNS_PER_THREAD), site.k.next_multiple_of(width));
         let (b, pitch_b, stride_b, columns_b, weights) = match site.b {

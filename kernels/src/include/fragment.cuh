@@ -1,13 +1,14 @@
 // A warp's share of a block tile, multiplied on tensor cores.
 //
 // A warp multiplies WARP_M x WARP_N sums in pieces of 16x8. Fragments come from shared memory by ldmatrix, in
-// units of 32 bytes along K: 16 numbers of f16, 8 of tf32. Because ldmatrix only sees 8 rows of 16 bytes, both
-// precisions read their fragments the same way:
+// units of 32 bytes along K: 32 numbers of s8, 16 of f16, 8 of tf32. Because ldmatrix only sees 8 rows of 16 bytes,
+// all precisions read their fragments the same way:
 //
 //      a[0] = (rows 0-7,  vector 0)   a[2] = (rows 0-7,  vector 1)        b[0] = (columns 0-7, vector 0)
 //      a[1] = (rows 8-15, vector 0)   a[3] = (rows 8-15, vector 1)        b[1] = (columns 0-7, vector 1)
 //
-// which for 32-bit numbers gives lane (g = lane/4, t = lane%4) number t of row g: the layout of m16n8k8 tf32.
+// which gives lane (g = lane/4, t = lane%4) bytes 4t to 4t+3 of row g: of 32-bit numbers number t, the layout of
+// m16n8k8 tf32; of s8 the four from 4t on, that of m16n8k32.
 #pragma once
 #include "include/tile.cuh"
 
@@ -43,6 +44,27 @@ struct Tf32 {
 };
 #endif
 
+// s8 products, s32 sums: exact, in whatever order. Without sm_80's instruction, four of 8x8 sums over half the depth.
+struct Int8 {
+    typedef int8_t Element;
+    typedef int Sum;
+    static constexpr int WIDTH = 16;
+
+    static __device__ __forceinline__ uint32_t operand(uint32_t x) { return x; }
+    static __device__ __forceinline__ void multiply(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+#if __CUDA_ARCH__ >= 800
+        mma_m16n8k32_s8(d, a, b);
+#else
+        int upper[2] = {d[0], d[1]}, lower[2] = {d[2], d[3]};
+        mma_m8n8k16_s8(upper, a[0], b[0]);
+        mma_m8n8k16_s8(lower, a[1], b[0]);
+        mma_m8n8k16_s8(upper, a[2], b[1]);
+        mma_m8n8k16_s8(lower, a[3], b[1]);
+        d[0] = upper[0], d[1] = upper[1], d[2] = lower[0], d[3] = lower[1];
+#endif
+    }
+};
+
 // A's tile is [BLOCK_M][BLOCK_K]. B's is [BLOCK_N][BLOCK_K], or [BLOCK_K][BLOCK_N] if B_IS_K_BY_N.
 template <class Math, bool B_IS_K_BY_N>
 struct MmaWarp {
@@ -53,6 +75,7 @@ struct MmaWarp {
 
     static constexpr int STEPS = VECTORS / 2;
     static constexpr int TILES_M = WARP_M / 16, TILES_N = WARP_N / 8;
+    static_assert(!B_IS_K_BY_N || sizeof(typename Math::Element) > 1, "nothing transposes single bytes");
     static_assert(TILES_M >= 1 && TILES_N % 2 == 0 && STEPS >= 1, "a warp needs 16x16 sums and 32 bytes of K");
 
     // Rows of a slab on the way out; the pitch spreads the eight rows g of a store over the banks.

@@ -59,4 +59,7 @@ struct MatrixSource {
     static __device__ __forceinline__ void put(uint32_t (&words)[4], int i, f16 x) {
         words[i / 2] |= static_cast<uint32_t>(x.bits) << (i % 2 * 16);
     }
+    static __device__ __forceinline__ void put(uint32_t (&words)[4], int i, int8_t x) {
+        words[i / 4] |= static_cast<uint32_t>(static_cast<uint8_t>(x)) << (i % 4 * 8);
+    }
 };

@@ -127,7 +127,7 @@ __device__ __forceinline__ void ldmatrix_x4_trans(uint32_t (&d)[4], const void* 
 
 // ---- mma (PTX ISA: "Warp-level matrix instructions: mma") ----------------------------------------------------
 //
-// d += a·b with a 16xK row-major, b Kx8 column-major, d 16x8 of f32. With g = lane/4 and t = lane%4, lane holds
+// d += a·b with a 16xK row-major, b Kx8 column-major, d 16x8 of f32 or s32. With g = lane/4 and t = lane%4, lane holds
 //   d[0], d[1]: row g, columns 2t, 2t+1;   d[2], d[3]: row g+8, the same columns.
 
 // a[0]: (g, 2t..2t+1), a[1]: (g+8, 2t..), a[2]: (g, 2t+8..), a[3]: (g+8, 2t+8..);
@@ -156,6 +156,24 @@ __device__ __forceinline__ void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (
         "{%0, %1, %2, %3};"
         : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+// Four s8 a register, the lowest index in the lowest byte; sums of s32 wrap around.
+// a[0]: (g, 4t..4t+3), a[1]: (g+8, 4t..), a[2]: (g, 4t+16..), a[3]: (g+8, 4t+16..);
+// b[0]: rows 4t..4t+3 of column g, b[1]: rows 4t+16... sm_80 on.
+__device__ __forceinline__ void mma_m16n8k32_s8(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+    asm(
+        "mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+// Eight rows only: a: (g, 4t..4t+3), b: rows 4t..4t+3 of column g, d[0], d[1]: row g, columns 2t, 2t+1. sm_75 on.
+__device__ __forceinline__ void mma_m8n8k16_s8(int (&d)[2], uint32_t a, uint32_t b) {
+    asm("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%0, %1};"
+        : "+r"(d[0]), "+r"(d[1])
+        : "r"(a), "r"(b));
 }
 
 #if __CUDA_ARCH__ >= 800

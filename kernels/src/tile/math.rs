@@ -7,6 +7,8 @@ use limpid_graph::tensor::DType;
 /// A way to form products: the `PRECISION` of the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Math {
+    /// s8 on tensor cores, summed up in s32.
+    Int8,
     /// f16 on tensor cores.
     Fp16,
     /// f32 rounded to TF32 on tensor cores.
@@ -19,6 +21,7 @@ impl Math {
     /// The type in `fragment.cuh` or `simt.cuh`.
     pub const fn name(self) -> &'static str {
         match self {
+            Math::Int8 => "Int8",
             Math::Fp16 => "Fp16",
             Math::Tf32 => "Tf32",
             Math::Fp32 => "Fp32",
@@ -28,6 +31,7 @@ impl Math {
     /// What its operands are stored as.
     pub const fn dtype(self) -> DType {
         match self {
+            Math::Int8 => DType::I8,
             Math::Fp16 => DType::F16,
             Math::Tf32 | Math::Fp32 => DType::F32,
         }
@@ -38,13 +42,19 @@ impl Math {
         crate::site::vector_width(self.dtype())
     }
 
+    /// Whether the right operand may have K along its rows: `ldmatrix` transposes pairs of bytes, not single ones.
+    pub const fn takes_k_by_n(self) -> bool {
+        !matches!(self, Math::Int8)
+    }
+
     /// The tensor-core way for a precision, or why there is none.
     pub fn tensor_cores(precision: Precision, arch: Arch) -> Result<Self, String> {
         match precision {
+            Precision::Int8 => Ok(Math::Int8),
             Precision::Fp16 => Ok(Math::Fp16),
             Precision::Tf32 if arch.has_async_copy() => Ok(Math::Tf32),
             Precision::Tf32 => Err(format!("needs sm_80 for TF32, the target is {arch}")),
-            other => Err(format!("multiplies fp16 or tf32, the site asks for {other}")),
+            Precision::Fp32 => Err("multiplies int8, fp16 or tf32, the site asks for fp32".to_owned()),
         }
     }
 
@@ -60,7 +70,8 @@ impl Math {
 
     /// The tensor-core ways an architecture has.
     pub fn all_tensor_cores(arch: Arch) -> Vec<Self> {
-        [Precision::Fp16, Precision::Tf32].into_iter().filter_map(|p| Self::tensor_cores(p, arch).ok()).collect()
+        let precisions = [Precision::Int8, Precision::Fp16, Precision::Tf32];
+        precisions.into_iter().filter_map(|p| Self::tensor_cores(p, arch).ok()).collect()
     }
 }
 

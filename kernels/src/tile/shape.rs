@@ -80,7 +80,7 @@ impl Tile {
         let warp_n = self.block_n / self.warps_n;
         let slab = match build.math {
             Math::Fp32 => 8 * (warp_n + 4),
-            Math::Fp16 | Math::Tf32 => 16 * (warp_n + 8),
+            Math::Int8 | Math::Fp16 | Math::Tf32 => 16 * (warp_n + 8),
         };
         stages.max(self.warps_m * self.warps_n * slab * 4)
     }
@@ -128,7 +128,7 @@ impl Tile {
                 let reuse = (m / 8.0) * (n / 4.0) / (m / 8.0 + n / 4.0);
                 0.9 * reuse / (reuse + 1.0)
             }
-            Math::Fp16 | Math::Tf32 => {
+            Math::Int8 | Math::Fp16 | Math::Tf32 => {
                 let reuse = m * n / (m + n);
                 // From Hopper on the peak is wgmma's; mma.sync reaches about 0.62 of it.
                 let ceiling = if (90..120).contains(&build.arch.0) { 0.62 } else { 0.9 };
@@ -176,7 +176,8 @@ pub(super) mod tests {
         for arch in Arch::TESTED {
             let maths = Math::all_tensor_cores(arch).into_iter().map(|math| (math, MMA_TILES));
             for (math, menu) in maths.chain([(Math::Fp32, FMA_TILES)]) {
-                for (aligned, k_by_n) in [(true, false), (true, true), (false, false), (false, true)] {
+                let ways = [(true, false), (true, true), (false, false), (false, true)];
+                for (aligned, k_by_n) in ways.into_iter().filter(|(_, k_by_n)| math.takes_k_by_n() || !k_by_n) {
                     all.extend(menu.iter().map(|tile| (*tile, Build { arch, math, aligned, k_by_n })));
                 }
             }

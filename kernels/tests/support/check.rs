@@ -63,7 +63,14 @@ fn memory_for(candidate: &Candidate, problem: &Problem) -> Result<Memory, String
         if candidate.bias_len < problem.bias.len() {
             return Err(format!("bias_len is {}, the site has {} channels", candidate.bias_len, problem.bias.len()));
         }
-        memory.insert(Role::Bias, Buffer::input(problem.bias_bytes(candidate.bias_len)));
+        memory.insert(Role::Bias, Buffer::input(Problem::padded(&problem.bias, candidate.bias_len)));
+    }
+    if !problem.scales.is_empty() {
+        let (len, channels) = (candidate.scales_len, problem.scales.len());
+        if len < channels {
+            return Err(format!("scales_len is {len}, the site has {channels} channels"));
+        }
+        memory.insert(Role::Scales, Buffer::input(Problem::padded(&problem.scales, len)));
     }
     if candidate.workspace > 0 {
         memory.insert(Role::Workspace, Buffer::output(candidate.workspace));
@@ -98,7 +105,8 @@ fn check_values(problem: &Problem, output: &Buffer, knows_written: bool) -> Resu
             check.map_err(|mismatch| format!("{}: {mismatch}", describe(mismatch.index)))?;
         }
         None => {
-            let wrong = |i: usize| got[i] != problem.want[i] && !(got[i].is_nan() && problem.want[i].is_nan());
+            let same = |a: f64, b: f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+            let wrong = |i: usize| !same(got[i], problem.want[i]);
             if let Some(index) = (0..got.len()).find(|&i| wrong(i)) {
                 let count = (0..got.len()).filter(|&i| wrong(i)).count();
                 return Err(format!(

@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod check;
 pub mod executor;
+pub mod finish;
 pub mod layout;
 pub mod problem;
 pub mod reference;

@@ -1,5 +1,6 @@
 //! A site with numbers in it: inputs, weights, and the answer it has to give.
 
+use super::finish::Finish;
 use super::layout::{Layout, encode};
 use super::{reference, windows};
 use limpid_graph::ir::Precision;
@@ -18,6 +19,8 @@ pub struct Problem {
     pub weights: Option<Tensor>,
     /// One value an output channel; empty if the site has none.
     pub bias: Vec<f32>,
+    /// One value an output channel, of products of integers; else empty.
+    pub scales: Vec<f32>,
     /// Where the answer must lie.
     pub output: Layout,
     /// The answer, row-major.
@@ -38,13 +41,14 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number that `dtype` holds exactly: floats in [-1, 1), integers small.
+    /// A number that `dtype` holds exactly: floats in [-1, 1), all of i8, other integers small.
     fn number(&mut self, dtype: DType) -> f64 {
         let unit = (self.next() >> 40) as f64 / f64::from(1 << 23) - 1.0;
         match dtype {
             DType::F32 => unit,
             DType::F16 => half::f16::from_f64(unit).to_f64(),
-            DType::I8 | DType::I32 | DType::I64 => (unit * 100.0).trunc(),
+            DType::I8 => (unit * 128.0).floor(),
+            DType::I32 | DType::I64 => (unit * 100.0).trunc(),
             DType::U8 => ((unit + 1.0) * 100.0).trunc(),
             DType::Bool => f64::from(u8::from(unit > 0.0)),
         }
@@ -72,19 +76,35 @@ impl Inputs {
         values
     }
 
+    /// Weights: of i8 they are -127 at least.
     fn tensor(&mut self, shape: &[u32], dtype: DType) -> Tensor {
         let shape: Vec<usize> = shape.iter().map(|&d| d as usize).collect();
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| self.random.number(dtype) as f32).collect();
+        let number = |random: &mut Random| (random.number(dtype) as f32).max(-127.0);
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| number(&mut self.random)).collect();
         Tensor::new(&shape, values).expect("as many values as the shape has")
     }
 
-    /// Bias of `channels` values and the residual's logical values, both empty where the site has none.
-    fn epilogue(&mut self, site: &EpilogueSite, channels: u32, batch: u32) -> (Vec<f32>, Vec<f64>) {
+    /// The epilogue of a product of `channels` columns that writes `y`. Integers of its input stand for `scale_x` each,
+    /// those of its weights for about 1/127.
+    fn finish(
+        &mut self,
+        site: &EpilogueSite,
+        precision: Precision,
+        (channels, batch): (u32, u32),
+        scale_x: Scale,
+        y: (DType, Scale),
+    ) -> Finish {
         let count = if site.steps.bias { channels } else { 0 };
         let bias = (0..count).map(|_| self.random.number(DType::F32) as f32).collect();
         let rows = site.residual.map(|image| Image { w: image.w * batch, ..image });
         let residual = rows.map(|image| self.fill(Role::Residual, &Layout::image(&image)));
-        (bias, residual.unwrap_or_default())
+        let finish = Finish::new(*site, bias, residual.unwrap_or_default(), y);
+        if precision != Precision::Int8 {
+            return finish;
+        }
+        let scale = |random: &mut Random| (0.75 + 0.25 * random.number(DType::F32) as f32) / 127.0;
+        let scales: Vec<f32> = (0..channels).map(|_| scale(&mut self.random)).collect();
+        finish.exact(scale_x, &scales)
     }
 }
 
@@ -95,11 +115,6 @@ fn operand_dtype(precision: Precision) -> DType {
         Precision::Int8 => DType::I8,
         Precision::Fp32 | Precision::Tf32 => DType::F32,
     }
-}
-
-/// A sum of `k` products of numbers uniform in [-1, 1), whose size is √k/3.
-fn product_tolerance(dtype: DType, k: u32) -> Option<Tolerance> {
-    Some(Tolerance::gemm(dtype, k as usize, (k as f32).sqrt() / 3.0 + 1.0))
 }
 
 impl Problem {
@@ -113,20 +128,23 @@ impl Problem {
                 let per_group = site.x.c / site.groups;
                 let dtype = operand_dtype(site.precision);
                 let weights = inputs.tensor(&[site.y.c, per_group, site.kernel[0], site.kernel[1]], dtype);
-                let (bias, residual) = inputs.epilogue(&site.epilogue, site.y.c, 1);
-                let want = windows::conv(site, &values, &weights.to_f32(), &bias, &residual);
-                let tolerance = product_tolerance(site.y.dtype, per_group * site.kernel[0] * site.kernel[1]);
-                Self::product(inputs, weights, bias, Layout::image(&site.y), want, tolerance)
+                let y = (site.y.dtype, site.y.scale);
+                let finish = inputs.finish(&site.epilogue, site.precision, (site.y.c, 1), site.x.scale, y);
+                let want = windows::conv(site, &values, &weights.to_f32(), &finish);
+                let tolerance = finish.tolerance(site.precision, per_group * site.kernel[0] * site.kernel[1]);
+                Self::product(inputs, Some(weights), finish, Layout::image(&site.y), want, tolerance)
             }
             Site::ConvTranspose(site) => {
                 let values = inputs.fill(x, &Layout::image(&site.x));
                 let dtype = operand_dtype(site.precision);
                 let shape = [site.x.c, site.y.c / site.groups, site.kernel[0], site.kernel[1]];
                 let weights = inputs.tensor(&shape, dtype);
-                let (bias, residual) = inputs.epilogue(&site.epilogue, site.y.c, 1);
-                let want = windows::conv_transpose(site, &values, &weights.to_f32(), &bias, &residual);
-                let k = site.x.c / site.groups * site.kernel[0] * site.kernel[1];
-                Self::product(inputs, weights, bias, Layout::image(&site.y), want, product_tolerance(site.y.dtype, k))
+                let y = (site.y.dtype, site.y.scale);
+                let finish = inputs.finish(&site.epilogue, site.precision, (site.y.c, 1), site.x.scale, y);
+                let want = windows::conv_transpose(site, &values, &weights.to_f32(), &finish);
+                let per_group = site.x.c / site.groups;
+                let tolerance = finish.tolerance(site.precision, per_group * site.kernel[0] * site.kernel[1]);
+                Self::product(inputs, Some(weights), finish, Layout::image(&site.y), want, tolerance)
             }
             Site::Gemm(site) => Self::gemm(site, inputs),
             Site::Pool(site) => {
@@ -166,18 +184,20 @@ impl Problem {
     }
 
     fn plain(inputs: Inputs, output: Layout, want: Vec<f64>, tolerance: Option<Tolerance>) -> Self {
-        Self { memory: inputs.memory, weights: None, bias: Vec::new(), output, want, tolerance }
+        let (bias, scales) = (Vec::new(), Vec::new());
+        Self { memory: inputs.memory, weights: None, bias, scales, output, want, tolerance }
     }
 
     fn product(
         inputs: Inputs,
-        weights: Tensor,
-        bias: Vec<f32>,
+        weights: Option<Tensor>,
+        finish: Finish,
         output: Layout,
         want: Vec<f64>,
         tolerance: Option<Tolerance>,
     ) -> Self {
-        Self { memory: inputs.memory, weights: Some(weights), bias, output, want, tolerance }
+        let scales = finish.scales();
+        Self { memory: inputs.memory, weights, bias: finish.bias, scales, output, want, tolerance }
     }
 
     fn gemm(site: &GemmSite, mut inputs: Inputs) -> Self {
@@ -201,11 +221,13 @@ impl Problem {
                 (None, inputs.fill(Role::Input(1), &layout), true)
             }
         };
-        let (bias, residual) = inputs.epilogue(&site.epilogue, site.n, site.batch);
-        let want = reference::gemm(site, &a, &b, b_is_k_by_n, &bias, &residual);
+        let (channels, y) = ((site.n, site.batch), (site.dtype_y, site.scale_y));
+        let scale_a = if site.dtype_a == DType::I8 { Scale::new(1.0 / 128.0) } else { Scale::ONE };
+        let finish = inputs.finish(&site.epilogue, site.precision, channels, scale_a, y);
+        let want = reference::gemm(site, &a, &b, b_is_k_by_n, &finish);
         let output = matrix(site.m, site.n, site.pitch_y, site.stride_y, site.dtype_y);
-        let tolerance = product_tolerance(site.dtype_y, site.k);
-        Self { memory: inputs.memory, weights, bias, output, want, tolerance }
+        let tolerance = finish.tolerance(site.precision, site.k);
+        Self::product(inputs, weights, finish, output, want, tolerance)
     }
 
     fn axis(site: &AxisSite, mut inputs: Inputs) -> Self {
@@ -237,10 +259,9 @@ impl Problem {
         Self::plain(inputs, Layout::new(&y), want, None)
     }
 
-    /// The bias as a candidate wants it: zero-padded f32.
-    pub fn bias_bytes(&self, len: usize) -> Vec<u8> {
-        let mut bias = self.bias.clone();
-        bias.resize(len.max(bias.len()), 0.0);
-        bias.iter().flat_map(|&b| encode(DType::F32, f64::from(b))).collect()
+    /// A bias or scales as a candidate wants them: zero-padded f32.
+    pub fn padded(values: &[f32], len: usize) -> Vec<u8> {
+        let zeros = std::iter::repeat_n(&0.0, len.saturating_sub(values.len()));
+        values.iter().chain(zeros).flat_map(|&value| encode(DType::F32, f64::from(value))).collect()
     }
 }

@@ -1,9 +1,10 @@
 //! What each site computes, as plain loops over logical coordinates in f64. Written from the definitions in
 //! `site.rs` and ONNX's operator pages, with no look at the kernels. Windows over pictures are in `windows.rs`.
 
+use super::finish::Finish;
 use limpid_graph::ir::Precision;
 use limpid_graph::tensor::DType;
-use limpid_kernels::site::{AxisOp, AxisSite, ElementwiseOp, ElementwiseSite, EpilogueSite, GatherSite, GemmSite};
+use limpid_kernels::site::{AxisOp, AxisSite, ElementwiseOp, ElementwiseSite, GatherSite, GemmSite};
 use rayon::prelude::*;
 
 /// A number as a product of this precision takes it. TF32 keeps 10 bits, to nearest, ties away from zero.
@@ -17,15 +18,8 @@ pub fn operand(precision: Precision, x: f64) -> f64 {
     }
 }
 
-/// `post(pre(sum + bias) + residual)`, the order that `limpid_graph::ops::Epilogue` defines.
-pub fn finish(site: &EpilogueSite, sum: f64, bias: &[f32], channel: usize, residual: &[f64], index: usize) -> f64 {
-    let bias = bias.get(channel).copied().unwrap_or(0.0);
-    let residual = residual.get(index).copied().unwrap_or(0.0);
-    f64::from(site.steps.apply(sum as f32, bias, residual as f32))
-}
-
 /// a: (batch, m, k); b: (batch, k, n) or (batch, n, k).
-pub fn gemm(site: &GemmSite, a: &[f64], b: &[f64], b_is_k_by_n: bool, bias: &[f32], residual: &[f64]) -> Vec<f64> {
+pub fn gemm(site: &GemmSite, a: &[f64], b: &[f64], b_is_k_by_n: bool, finish: &Finish) -> Vec<f64> {
     let (m, n, k) = (site.m as usize, site.n as usize, site.k as usize);
     let a: Vec<f64> = a.iter().map(|&x| operand(site.precision, x)).collect();
     let b: Vec<f64> = b.iter().map(|&x| operand(site.precision, x)).collect();
@@ -35,7 +29,7 @@ pub fn gemm(site: &GemmSite, a: &[f64], b: &[f64], b_is_k_by_n: bool, bias: &[f3
             let at = if b_is_k_by_n { i * n + column } else { column * k + i };
             a[(batch * m + row) * k + i] * b[batch * k * n + at]
         };
-        finish(&site.epilogue, (0..k).map(product).sum(), bias, column, residual, index)
+        finish.of((0..k).map(product).sum(), column, index)
     };
     (0..site.batch as usize * m * n).into_par_iter().map(element).collect()
 }

@@ -1,6 +1,7 @@
 //! Convolutions, pools and interpolation: what slides over a picture. Plain loops over logical coordinates in f64.
 
-use super::reference::{finish, operand};
+use super::finish::Finish;
+use super::reference::operand;
 use limpid_kernels::site::{ConvSite, ConvTransposeSite, Image, NearestMode, PoolKind, PoolSite, ResizeSite};
 use rayon::prelude::*;
 
@@ -44,7 +45,7 @@ fn tap_at(at: Place, (r, s): (i64, i64), stride: [u32; 2], dilation: [u32; 2], p
 }
 
 /// w: (K, C/groups, R, S). <https://onnx.ai/onnx/operators/onnx__Conv.html>
-pub fn conv(site: &ConvSite, x: &[f64], w: &[f32], bias: &[f32], residual: &[f64]) -> Vec<f64> {
+pub fn conv(site: &ConvSite, x: &[f64], w: &[f32], finish: &Finish) -> Vec<f64> {
     let channels = (site.x.c / site.groups) as usize;
     let filters = (site.y.c / site.groups) as usize;
     every_element(&site.y, |i, at| {
@@ -59,13 +60,13 @@ pub fn conv(site: &ConvSite, x: &[f64], w: &[f32], bias: &[f32], residual: &[f64
                 sum += operand(site.precision, x[from]) * operand(site.precision, weight);
             }
         }
-        finish(&site.epilogue, sum, bias, at.c, residual, i)
+        finish.of(sum, at.c, i)
     })
 }
 
 /// w: (C, K/groups, R, S); every input element spreads over a window of the output, here gathered by asking each
 /// output which inputs reach it. <https://onnx.ai/onnx/operators/onnx__ConvTranspose.html>
-pub fn conv_transpose(site: &ConvTransposeSite, x: &[f64], w: &[f32], bias: &[f32], residual: &[f64]) -> Vec<f64> {
+pub fn conv_transpose(site: &ConvTransposeSite, x: &[f64], w: &[f32], finish: &Finish) -> Vec<f64> {
     let channels = (site.x.c / site.groups) as usize;
     let filters = (site.y.c / site.groups) as usize;
     // The input coordinate whose tap falls on this output coordinate, if there is one.
@@ -85,7 +86,7 @@ pub fn conv_transpose(site: &ConvTransposeSite, x: &[f64], w: &[f32], bias: &[f3
                 sum += operand(site.precision, x[from]) * operand(site.precision, weight);
             }
         }
-        finish(&site.epilogue, sum, bias, at.c, residual, i)
+        finish.of(sum, at.c, i)
     })
 }
 
