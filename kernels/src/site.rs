@@ -22,13 +22,18 @@ pub const fn vector_width(dtype: DType) -> u32 {
 
 /// What a tensor's integers stand for: `real = scale · q`. 1 for tensors of reals, whose numbers are themselves.
 ///
+/// [`Scale::ONE`] is the scale of whatever was never quantized, plain integers included; it is not the same as
+/// `Scale::new(1.0)`, under which quantized integers happen to stand for themselves. The two mean the same number and
+/// differ in how reals become i8: plain integers by ONNX's Cast, toward zero; quantized ones to the nearest, ties to
+/// even.
+///
 /// Kept as bits, so that sites can be compared and hashed. A kernel gets it as a parameter, never compiled in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scale(u32);
 
 impl Scale {
-    /// Of tensors of reals.
-    pub const ONE: Self = Self::new(1.0);
+    /// Of numbers that stand for themselves. Its bits are those of 0, which no scale has.
+    pub const ONE: Self = Self(0);
 
     /// Of integers that are multiplied by this, a positive normal number.
     pub const fn new(scale: f32) -> Self {
@@ -37,12 +42,17 @@ impl Scale {
 
     /// The factor.
     pub const fn get(self) -> f32 {
-        f32::from_bits(self.0)
+        if self.0 == 0 { 1.0 } else { f32::from_bits(self.0) }
     }
 
     /// `1 / scale`, rounded once: what reals are multiplied by to be integers.
     pub const fn inverse(self) -> f32 {
         1.0 / self.get()
+    }
+
+    /// True of quantized integers, false of reals and plain integers.
+    pub const fn is_quantized(self) -> bool {
+        self.0 != 0
     }
 }
 
@@ -287,6 +297,11 @@ pub struct ElementwiseSite {
 
 /// Moves elements: layout change, transpose, slice, pad, concat into a larger tensor, cast.
 /// `x` and `y` have the same dims; the element type may change.
+///
+/// Where scales differ, a number becomes one that stands for the same real: it is multiplied by
+/// `x.scale / y.scale`, rounded once, the product rounded once and then, in i8, to the nearest integer, ties to even,
+/// saturated (`limpid_graph::ops::exact`). So real -> i8 quantizes, i8 -> real dequantizes, i8 -> i8 requantizes.
+/// Where they are equal, the types decide: the same type is moved as it is, another is ONNX's Cast.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct CopySite {
@@ -298,7 +313,7 @@ pub struct CopySite {
     pub y_offset: i64,
 }
 
-/// Fills a view with one value.
+/// Fills a view with one value, a real: i8 with a scale gets the integer that stands for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs)]
 pub struct FillSite {

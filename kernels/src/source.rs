@@ -35,6 +35,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/tile.cuh", include_str!("include/tile.cuh")),
     ("include/vector.cuh", include_str!("include/vector.cuh")),
     ("layout/cast.cu", include_str!("layout/cast.cu")),
+    ("layout/convert.cuh", include_str!("layout/convert.cuh")),
     ("layout/copy.cu", include_str!("layout/copy.cu")),
     ("layout/fill.cu", include_str!("layout/fill.cu")),
     ("layout/strided.cuh", include_str!("layout/strided.cuh")),

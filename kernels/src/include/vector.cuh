@@ -1,6 +1,6 @@
 // Vectors of elements: several neighbours moved by one memory access, worked on as floats.
 //
-// A vector of 16 bytes (8 f16, 4 f32) is what one thread can move at once; wider ones are moved in 16-byte
+// A vector of 16 bytes (16 s8, 8 f16, 4 f32) is what one thread can move at once; wider ones are moved in 16-byte
 // pieces. The address must be a multiple of the vector's size or of 16, whichever is less.
 #pragma once
 
@@ -31,7 +31,14 @@ __device__ __forceinline__ void load(float (&x)[N], const T* from) {
     widen(x, load_vector<N>(from));
 }
 
-// The N elements at `to` = x, each rounded once.
+// x·factor, one rounding each: from integers to what they stand for, or back before they are rounded.
+template <int N>
+__device__ __forceinline__ void scale_by(float (&x)[N], float factor) {
+#pragma unroll
+    for (int i = 0; i < N; ++i) x[i] = __fmul_rn(x[i], factor);
+}
+
+// The N elements at `to` = x, each rounded once; s8 to the nearest integer, ties to even, and saturated.
 template <typename T, int N>
 __device__ __forceinline__ void store(T* to, const float (&x)[N]) {
     Vector<T, N> v;
@@ -51,6 +58,23 @@ __device__ __forceinline__ void store(f16* to, const float (&x)[N]) {
     } else {
 #pragma unroll
         for (int i = 0; i < N; ++i) to[i] = from_f32<f16>(x[i]);
+    }
+}
+
+// Four s8 are saturated and packed by two instructions.
+template <int N>
+__device__ __forceinline__ void store(int8_t* to, const float (&x)[N]) {
+    if constexpr (N % 4 == 0) {
+        Vector<uint32_t, N / 4> v;
+#pragma unroll
+        for (int i = 0; i < N / 4; ++i) {
+            const uint32_t above = cvt_pack_sat_s8_s32(__float2int_rn(x[4 * i + 3]), __float2int_rn(x[4 * i + 2]), 0);
+            v.lane[i] = cvt_pack_sat_s8_s32(__float2int_rn(x[4 * i + 1]), __float2int_rn(x[4 * i + 0]), above);
+        }
+        *reinterpret_cast<Vector<uint32_t, N / 4>*>(to) = v;
+    } else {
+#pragma unroll
+        for (int i = 0; i < N; ++i) to[i] = from_f32<int8_t>(x[i]);
     }
 }
 

@@ -1,4 +1,5 @@
-// y = x with another layout, and another type if asked: slice, pad, concat into a larger tensor, cast.
+// y = x with another layout, and another type or scale if asked: slice, pad, concat into a larger tensor, cast,
+// quantize, dequantize, requantize.
 //
 // Shapes     up to 6 dims, the last varies fastest; x and y have the same extents and strides of their own.
 //            Lanes [lanes, padded) after the last dim of y are written as zeros.
@@ -6,12 +7,14 @@
 // Access     dense, aligned rows move in vectors. Rows of x that are scattered are read lane by lane: when a few
 //            planes become a picture's channels (NCHW to NHWC with a small C), neighbouring threads then read
 //            neighbouring elements of each plane, and every access is full.
+//            A picture of f32 planes becomes one of s8, an INT8 network's input, by one store of 16 bytes a pixel.
 // Traffic    x once, y once.
 //
-// Parameters VECTOR          elements of a thread, 16 bytes' worth if nothing is cast; 1 for scattered rows of y
+// Parameters VECTOR          elements of a thread: 16 bytes' worth of y, or 8
 //            X_TYPE, Y_TYPE  element types; a copy without a cast uses any type of the right size
+//            SCALED          1: numbers are scaled on the way; see layout/convert.cuh
 
-#include "include/cast.cuh"
+#include "layout/convert.cuh"
 #include "layout/strided.cuh"
 
 extern "C" __global__ void __launch_bounds__(512, 1)
@@ -32,16 +35,12 @@ extern "C" __global__ void __launch_bounds__(512, 1)
         }
     }
 
-    Vector<Y_TYPE, VECTOR> out;
-#pragma unroll
-    for (int i = 0; i < VECTOR; ++i) out.lane[i] = Cast<Y_TYPE, X_TYPE>::of(in.lane[i]);
-
     if (p.y_whole && written >= VECTOR) {
-        *reinterpret_cast<Vector<Y_TYPE, VECTOR>*>(y + at.y) = out;
+        store_converted(y + at.y, in, p.factor);
         return;
     }
 #pragma unroll
     for (int i = 0; i < VECTOR; ++i) {
-        if (i < written) y[at.y + i * p.y_strides[last]] = out.lane[i];
+        if (i < written) y[at.y + i * p.y_strides[last]] = converted<Y_TYPE>(in.lane[i], p.factor);
     }
 }

@@ -1,8 +1,10 @@
 //! When and how `copy.cu` runs: y's rows are dense and aligned, so that whole vectors are written.
 
-use super::strided::{StridedPair, cost, image, planes, walk};
+use super::conversion::{CASTS, Conversion, SCALED, Types};
+use super::strided::{StridedPair, cost, image, planes, scaled, walk};
 use crate::catalog::Kernel;
-use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
+use crate::index::Walk;
+use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
 use crate::site::{CopySite, Site, View};
 use crate::target::{Arch, Target};
 use limpid_graph::tensor::DType;
@@ -13,50 +15,49 @@ pub struct Copy;
 /// Blocks offered.
 const THREADS: [u32; 2] = [128, 256];
 
-/// The casts it has vectors for; layout/cast has all others.
-const CASTS: [(DType, DType); 6] = [
-    (DType::F32, DType::F16),
-    (DType::F16, DType::F32),
-    (DType::U8, DType::F16),
-    (DType::U8, DType::F32),
-    (DType::I8, DType::F16),
-    (DType::I8, DType::F32),
-];
-
-/// One type for all of a size: a copy moves bits.
-pub(super) const fn of_size(dtype: DType) -> DType {
-    match dtype.size() {
-        1 => DType::I8,
-        2 => DType::F16,
-        4 => DType::I32,
-        _ => DType::I64,
+/// Elements a thread moves: 16 bytes' worth, or 8 if the type changes. Reals to i8: as many as one store of 16 bytes
+/// takes, which makes a whole pixel of few channels, or half of that, which reads dense rows in fuller lines.
+const fn vectors(types: Types) -> &'static [u32] {
+    match (types.x.size(), types.y.size()) {
+        (1, 1) => &[16],
+        (_, 1) => &[16, 8],
+        (2, 2) => &[8],
+        (4, 4) => &[4],
+        (8, 8) => &[2],
+        _ => &[8],
     }
 }
 
-/// Elements a thread moves: 16 bytes' worth, or 8 if the type changes.
-const fn vector(x: DType, y: DType) -> u32 {
-    if x.size() == y.size() { 16 / x.size() as u32 } else { 8 }
+fn unit(types: Types, vector: u32) -> CompileUnit {
+    types.unit("layout/copy.cu", "copy", &[("VECTOR", vector)])
 }
 
-fn unit(x: DType, y: DType) -> CompileUnit {
-    let defines = [
-        ("X_TYPE", cuda_type(x).to_owned()),
-        ("Y_TYPE", cuda_type(y).to_owned()),
-        ("VECTOR", vector(x, y).to_string()),
-    ];
-    CompileUnit::new("layout/copy.cu", "copy", defines)
-}
-
-/// The types it is compiled for, or why it is not.
-pub(super) fn types(site: &CopySite) -> Result<(DType, DType), String> {
-    let pair = (site.x.dtype, site.y.dtype);
-    if pair.0 == pair.1 {
-        Ok((of_size(pair.0), of_size(pair.1)))
-    } else if CASTS.contains(&pair) {
-        Ok(pair)
-    } else {
-        Err(format!("has no vectors for a cast from {} to {}", pair.0, pair.1))
+/// One way to copy: `vector` elements a thread, `threads` a block.
+fn candidate(
+    site: &CopySite,
+    (walk, conversion): (&Walk, Conversion),
+    vector: u32,
+    threads: u32,
+) -> Result<Candidate, String> {
+    let (count, pair) = StridedPair::new(site, walk, conversion, vector);
+    if pair.y_whole == 0 {
+        return Err(format!(
+            "needs dense rows of y that are multiples of {vector} elements apart, got strides {:?}",
+            site.y.strides
+        ));
     }
+    let args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&pair)];
+    let launch = Launch::linear(unit(conversion.types(site), vector), count, threads, args)?;
+    // Gathered lanes are full accesses only while a row of y has few of them.
+    let efficiency = match pair.x_whole {
+        1 if vector as usize * site.x.dtype.size() > 32 => 0.8,
+        1 => 0.9,
+        _ if walk.inner() <= vector => 0.7,
+        _ => 0.15,
+    };
+    let cost = CandidateCost { blocks_per_multiprocessor: 1536 / threads, ..cost(site, launch.blocks(), efficiency) };
+    let tactic = Tactic::new("layout/copy", &[("vector", vector), ("threads", threads)]);
+    Ok(Candidate::plain(tactic, launch, cost))
 }
 
 impl Kernel for Copy {
@@ -66,31 +67,17 @@ impl Kernel for Copy {
 
     fn candidates(&self, site: &Site, _target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::Copy(site) = site else { return Err("is for copies".to_owned()) };
-        let (x, y) = types(site)?;
+        let conversion = Conversion::of(site)?;
+        let types = conversion.types(site).vectored()?;
         let walk = walk(site)?;
-        let vector = vector(x, y);
-        let (count, pair) = StridedPair::new(site, &walk, vector);
-        if pair.y_whole == 0 {
-            return Err(format!(
-                "needs dense rows of y that are multiples of {vector} elements apart, got strides {:?}",
-                site.y.strides
-            ));
+        let ways = vectors(types).iter().flat_map(|&vector| THREADS.map(|threads| (vector, threads)));
+        // Rows too close together for the widest vectors may do for the others.
+        let candidates: Vec<Result<Candidate, String>> =
+            ways.map(|(vector, threads)| candidate(site, (&walk, conversion), vector, threads)).collect();
+        if candidates.iter().any(Result::is_ok) {
+            return Ok(candidates.into_iter().flatten().collect());
         }
-        let args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&pair)];
-        // Gathered lanes are full accesses only while a row of y has few of them.
-        let efficiency = match pair.x_whole {
-            1 => 0.9,
-            _ if walk.inner() <= vector => 0.7,
-            _ => 0.15,
-        };
-        let candidate = |threads: u32| {
-            let launch = Launch::linear(unit(x, y), count, threads, args.clone())?;
-            let cost =
-                CandidateCost { blocks_per_multiprocessor: 1536 / threads, ..cost(site, launch.blocks(), efficiency) };
-            let tactic = Tactic::new("layout/copy", &[("vector", vector), ("threads", threads)]);
-            Ok(Candidate::plain(tactic, launch, cost))
-        };
-        THREADS.map(candidate).into_iter().collect()
+        candidates.into_iter().collect()
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -113,6 +100,19 @@ impl Kernel for Copy {
             push(planes(2, 3, 5, c, DType::F32), 0, image(2, 3, 5, c, pitch, DType::F16), 0);
             push(planes(2, 3, 5, c, DType::F16), 0, image(2, 3, 5, c, pitch, DType::F16), 0);
         }
+        // Quantized, dequantized, moved to another scale; at and around a vector, and from planes with saturation.
+        for (x, y) in SCALED {
+            let quantized = |view: View, scale: f32| if view.dtype == DType::I8 { scaled(&view, scale) } else { view };
+            let mut push = |x: View, y: View| push(quantized(x, 0.02), 0, quantized(y, 0.006), 0);
+            for length in [1, 15, 16, 17, 1025] {
+                push(View::dense(&[length], x), View::dense(&[length], y));
+            }
+            push(image(2, 3, 5, 19, 48, x), image(2, 3, 5, 19, 32, y));
+            push(image(2, 3, 5, 8, 16, x), image(2, 3, 5, 8, 32, y));
+            for (c, pitch) in [(1, 16), (3, 16), (16, 16), (19, 32)] {
+                push(planes(2, 3, 5, c, x), image(2, 3, 5, c, pitch, y));
+            }
+        }
         // Into the second part of a concatenation, and out of it again.
         let (alone, within) = (image(2, 3, 3, 16, 16, DType::F16), image(2, 3, 3, 16, 40, DType::F16));
         push(alone.clone(), 0, within.clone(), 24);
@@ -125,7 +125,7 @@ impl Kernel for Copy {
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        let same = [DType::I8, DType::F16, DType::I32, DType::I64].map(|d| (d, d));
-        same.iter().chain(&CASTS).map(|&(x, y)| unit(x, y)).collect()
+        let ways = |types: Types| vectors(types).iter().map(move |&vector| unit(types, vector));
+        Types::all_vectored().into_iter().flat_map(ways).collect()
     }
 }

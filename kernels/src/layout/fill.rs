@@ -7,7 +7,7 @@ use crate::site::{FillSite, Scale, Site, View};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use half::f16;
-use limpid_graph::ops::Cost;
+use limpid_graph::ops::{Cost, exact};
 use limpid_graph::tensor::DType;
 
 /// One value everywhere.
@@ -41,9 +41,10 @@ fn unit(size: usize, vector: u32) -> CompileUnit {
     CompileUnit::new("layout/fill.cu", "fill_view", [("Y_TYPE", name.to_owned()), ("VECTOR", vector.to_string())])
 }
 
-/// The value as it is stored, cast as ONNX's Cast does.
-fn bits(value: f32, dtype: DType) -> u64 {
+/// The value as it is stored: quantized if it has a scale, else cast as ONNX's Cast does.
+fn bits(value: f32, dtype: DType, scale: Scale) -> u64 {
     match dtype {
+        DType::I8 if scale.is_quantized() => u64::from(exact::quantize(value, scale.inverse()) as u8),
         DType::F32 => u64::from(value.to_bits()),
         DType::F16 => u64::from(f16::from_f32(value).to_bits()),
         DType::I8 => u64::from(value as i8 as u8),
@@ -61,6 +62,9 @@ impl Kernel for Fill {
 
     fn candidates(&self, site: &Site, _target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::Fill(FillSite { y, value }) = site else { return Err("is for fills".to_owned()) };
+        if y.scale.is_quantized() && y.dtype != DType::I8 {
+            return Err(format!("quantizes to i8 only, got {} with scale {:?}", y.dtype, y.scale));
+        }
         let walk = Walk::of(&[y], y.zero_lanes > 0)?;
         let size = y.dtype.size();
         let wide = 16 / size as u32;
@@ -70,7 +74,7 @@ impl Kernel for Fill {
         let count = walk.rows() * u64::from(padded.div_ceil(vector));
         let params = Params {
             strides: walk.strides_of(0),
-            bits: bits(*value, y.dtype),
+            bits: bits(*value, y.dtype, y.scale),
             extents: walk.divisors(padded, vector),
             rank: walk.rank() as u32,
             vectors: count as u32,
@@ -105,6 +109,11 @@ impl Kernel for Fill {
             let rows = View { dims: vec![3, 4, 5], strides: vec![64, 16, 1], dtype, zero_lanes: 2, scale: Scale::ONE };
             sites.push(Site::Fill(FillSite { y: rows.clone(), value }));
             sites.push(Site::Fill(FillSite { y: View { strides: vec![57, 14, 2], zero_lanes: 0, ..rows }, value }));
+        }
+        // Integers that stand for a real, one of them out of range.
+        for value in [0.3, -2.0] {
+            let y = View { scale: Scale::new(0.013), ..View::dense(&[3, 19], DType::I8) };
+            sites.push(Site::Fill(FillSite { y, value }));
         }
         sites
     }

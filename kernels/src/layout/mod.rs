@@ -1,6 +1,7 @@
 //! Moving elements: copies between layouts and types, transposes, fills.
 
 mod cast;
+mod conversion;
 mod copy;
 mod fill;
 mod strided;

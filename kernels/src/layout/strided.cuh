@@ -17,6 +17,8 @@ struct StridedPair {
     uint32_t padded;   // lanes of y to write, zeros from `lanes` on
     uint32_t x_whole;  // nonzero: rows of x lie dense and aligned
     uint32_t y_whole;
+    float factor;  // of `converted`
+    uint32_t reserved;
 };
 
 // Where one thread works.

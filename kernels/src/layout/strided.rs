@@ -1,5 +1,6 @@
 //! What `copy.cu` and `cast.cu` share: a source and a target walked together, and what moving them costs.
 
+use super::conversion::Conversion;
 use crate::index::{Divisor, Walk, distinct};
 use crate::launch::CandidateCost;
 use crate::site::{CopySite, Scale, View};
@@ -22,6 +23,8 @@ pub(super) struct StridedPair {
     padded: u32,
     pub(super) x_whole: u32,
     pub(super) y_whole: u32,
+    factor: f32,
+    reserved: u32,
 }
 
 /// x and y of a site walked together; the last dim is kept if zeros follow it.
@@ -31,7 +34,7 @@ pub(super) fn walk(site: &CopySite) -> Result<Walk, String> {
 
 impl StridedPair {
     /// Threads that move `vector` elements each, and their arguments.
-    pub(super) fn new(site: &CopySite, walk: &Walk, vector: u32) -> (u64, Self) {
+    pub(super) fn new(site: &CopySite, walk: &Walk, conversion: Conversion, vector: u32) -> (u64, Self) {
         let padded = walk.inner() + site.y.zero_lanes;
         let vectors = walk.rows() * u64::from(padded.div_ceil(vector));
         let whole =
@@ -48,6 +51,8 @@ impl StridedPair {
             padded,
             x_whole: whole(0, site.x_offset, site.x.dtype),
             y_whole: whole(1, site.y_offset, site.y.dtype),
+            factor: conversion.factor(),
+            reserved: 0,
         };
         (vectors, pair)
     }
@@ -72,6 +77,11 @@ pub(super) fn image(n: u32, h: u32, w: u32, c: u32, pitch: u32, dtype: DType) ->
         zero_lanes,
         scale: Scale::ONE,
     }
+}
+
+/// The same view of integers with a scale.
+pub(super) fn scaled(view: &View, scale: f32) -> View {
+    View { scale: Scale::new(scale), ..view.clone() }
 }
 
 /// The planes of a dense NCHW tensor, its dims in the order of [`image`].

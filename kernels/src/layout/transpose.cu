@@ -1,4 +1,5 @@
-// y = x where x and y disagree on which dim varies fastest, NCHW to NHWC and back above all; casts on the way.
+// y = x where x and y disagree on which dim varies fastest, NCHW to NHWC and back above all; casts, quantizes
+// or dequantizes on the way.
 //
 // Shapes     batch dims (up to 4, merged by the caller), `rows` along which x is contiguous, `columns` along which
 //            y is contiguous. x[b, column, row] lies at x_batch + column·x_pitch + row, y[b, row, column] at
@@ -13,11 +14,11 @@
 //
 // Parameters TILE            rows and columns of a tile
 //            X_TYPE, Y_TYPE  element types
+//            SCALED          1: numbers are scaled on the way; see layout/convert.cuh
 //            THREADS         of a block
 
-#include "include/cast.cuh"
 #include "include/index.cuh"
-#include "include/vector.cuh"
+#include "layout/convert.cuh"
 
 constexpr int VECTOR_X = 16 / sizeof(X_TYPE);
 constexpr int VECTOR_Y = 16 / sizeof(Y_TYPE);
@@ -37,6 +38,8 @@ struct TransposeParams {
     uint32_t padded;
     uint32_t x_whole;  // nonzero: vectors of x are aligned
     uint32_t y_whole;
+    float factor;  // of `converted`
+    uint32_t reserved;
 };
 
 // Where element (row, column) of the tile lies.
@@ -65,7 +68,7 @@ __device__ __forceinline__ void read_tile(Y_TYPE* tile, const X_TYPE* x, int row
         }
 #pragma unroll
         for (int j = 0; j < VECTOR_X; ++j) {
-            tile[swizzled(row + j, column)] = Cast<Y_TYPE, X_TYPE>::of(v.lane[j]);
+            tile[swizzled(row + j, column)] = converted<Y_TYPE>(v.lane[j], p.factor);
         }
     }
 }

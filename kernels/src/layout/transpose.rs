@@ -1,10 +1,10 @@
 //! When and how `transpose.cu` runs: x and y are contiguous along different dims.
 
-use super::copy::types;
-use super::strided::{cost, image, planes, walk};
+use super::conversion::{Conversion, SCALED, Types};
+use super::strided::{cost, image, planes, scaled, walk};
 use crate::catalog::Kernel;
 use crate::index::{Divisor, Walk};
-use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
+use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
 use crate::site::{CopySite, Scale, Site, View};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
@@ -30,6 +30,8 @@ struct Params {
     padded: u32,
     x_whole: u32,
     y_whole: u32,
+    factor: f32,
+    reserved: u32,
 }
 
 /// Threads of a block.
@@ -38,22 +40,16 @@ const THREADS: u32 = 256;
 const MAX_GRID_Z: u32 = 65_535;
 
 /// Tiles of at most 16 KiB whose rows are at least four vectors of either type.
-fn tiles(x: DType, y: DType) -> &'static [u32] {
-    match (x.size(), y.size()) {
+fn tiles(types: Types) -> &'static [u32] {
+    match (types.x.size(), types.y.size()) {
         (1, 1) => &[64, 128],
-        (1, _) => &[64],
+        (1, _) | (_, 1) => &[64],
         _ => &[32, 64],
     }
 }
 
-fn unit(x: DType, y: DType, tile: u32) -> CompileUnit {
-    let defines = [
-        ("X_TYPE", cuda_type(x).to_owned()),
-        ("Y_TYPE", cuda_type(y).to_owned()),
-        ("TILE", tile.to_string()),
-        ("THREADS", THREADS.to_string()),
-    ];
-    CompileUnit::new("layout/transpose.cu", "transpose", defines)
+fn unit(types: Types, tile: u32) -> CompileUnit {
+    types.unit("layout/transpose.cu", "transpose", &[("TILE", tile), ("THREADS", THREADS)])
 }
 
 /// The dim along which x is contiguous: of those with stride 1 the longest, but not y's own.
@@ -61,7 +57,7 @@ fn row_dim(walk: &Walk) -> Option<usize> {
     (0..walk.rank() - 1).filter(|&d| walk.strides[0][d] == 1).max_by_key(|&d| walk.dims[d])
 }
 
-fn params(site: &CopySite, walk: &Walk, rows: usize) -> Params {
+fn params(site: &CopySite, walk: &Walk, conversion: Conversion, rows: usize) -> Params {
     let last = walk.rank() - 1;
     let batch: Vec<usize> = (0..last).filter(|&d| d != rows).collect();
     let strides = |view: usize| std::array::from_fn(|i| batch.get(i).map_or(0, |&d| walk.strides[view][d]));
@@ -85,6 +81,8 @@ fn params(site: &CopySite, walk: &Walk, rows: usize) -> Params {
         padded: walk.dims[last] + site.y.zero_lanes,
         x_whole: whole(0, rows, site.x_offset, site.x.dtype),
         y_whole: whole(1, last, site.y_offset, site.y.dtype),
+        factor: conversion.factor(),
+        reserved: 0,
     }
 }
 
@@ -95,8 +93,9 @@ impl Kernel for Transpose {
 
     fn candidates(&self, site: &Site, _target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::Copy(site) = site else { return Err("is for copies".to_owned()) };
-        let (x, y) = types(site)?;
-        if x.size() == 8 {
+        let conversion = Conversion::of(site)?;
+        let types = conversion.types(site).vectored()?;
+        if types.x.size() == 8 {
             return Err("takes elements of up to 4 bytes, got i64".to_owned());
         }
         let walk = walk(site)?;
@@ -115,14 +114,14 @@ impl Kernel for Transpose {
         if batches >= 1 << 31 {
             return Err(format!("takes fewer than 2^31 matrices, got {batches}"));
         }
-        let params = params(site, &walk, rows);
+        let params = params(site, &walk, conversion, rows);
         let candidate = |tile: u32| {
             let tiles = [params.rows.div_ceil(tile), params.padded.div_ceil(tile)];
             if tiles[1] > 65_535 {
                 return Err(format!("takes up to {} columns, got {}", 65_535 * tile, params.padded));
             }
             let launch = Launch {
-                unit: unit(x, y, tile),
+                unit: unit(types, tile),
                 grid: [tiles[0], tiles[1], params.batches.min(MAX_GRID_Z)],
                 block: [THREADS, 1, 1],
                 shared_bytes: 0,
@@ -139,27 +138,29 @@ impl Kernel for Transpose {
             let tactic = Tactic::new("layout/transpose", &[("tile", tile)]);
             Ok(Candidate::plain(tactic, launch, cost))
         };
-        tiles(x, y).iter().map(|&tile| candidate(tile)).collect()
+        tiles(types).iter().map(|&tile| candidate(tile)).collect()
     }
 
     fn edge_sites(&self) -> Vec<Site> {
         let mut sites = Vec::new();
         let mut push = |x: View, y: View| sites.push(Site::Copy(CopySite { x, x_offset: 0, y, y_offset: 0 }));
         let (half, single) = (DType::F16, DType::F32);
-        for (x, y) in
-            [(single, half), (half, half), (single, single), (half, single), (DType::I8, DType::I8), (DType::U8, half)]
-        {
+        let unscaled =
+            [(single, half), (half, half), (single, single), (half, single), (DType::I8, DType::I8), (DType::U8, half)];
+        let pairs = unscaled.map(|pair| (pair, false)).into_iter().chain(SCALED.map(|pair| (pair, true)));
+        for ((x, y), quantized) in pairs {
+            let with = |scale: f32, view: View| {
+                if quantized && view.dtype == DType::I8 { scaled(&view, scale) } else { view }
+            };
             // Aligned and unaligned planes, fewer and more channels than a tile.
             for (h, w, c) in [(8, 8, 64u32), (3, 3, 5), (7, 7, 33), (5, 13, 130)] {
                 let pitch = c.next_multiple_of(16);
-                push(planes(2, h, w, c, x), image(2, h, w, c, pitch, y));
+                push(with(0.02, planes(2, h, w, c, x)), with(0.006, image(2, h, w, c, pitch, y)));
                 // And back: y's dims in the order N, C, H, W.
                 let from = image(2, h, w, c, pitch, x);
                 let strides = [0, 3, 1, 2].map(|d| from.strides[d]).to_vec();
-                push(
-                    View { dims: vec![2, c, h, w], strides, dtype: x, zero_lanes: 0, scale: Scale::ONE },
-                    View::dense(&[2, c, h, w], y),
-                );
+                let from = View { dims: vec![2, c, h, w], strides, dtype: x, zero_lanes: 0, scale: Scale::ONE };
+                push(with(0.02, from), with(0.006, View::dense(&[2, c, h, w], y)));
             }
         }
         // A transpose of a middle pair with outer and inner batches.
@@ -169,18 +170,7 @@ impl Kernel for Transpose {
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        let (half, single) = (DType::F16, DType::F32);
-        let pairs = [
-            (DType::I8, DType::I8),
-            (half, half),
-            (DType::I32, DType::I32),
-            (single, half),
-            (half, single),
-            (DType::U8, half),
-            (DType::U8, single),
-            (DType::I8, half),
-            (DType::I8, single),
-        ];
-        pairs.iter().flat_map(|&(x, y)| tiles(x, y).iter().map(move |&tile| unit(x, y, tile))).collect()
+        let types = Types::all_vectored().into_iter().filter(|types| types.x.size() < 8);
+        types.flat_map(|types| tiles(types).iter().map(move |&tile| unit(types, tile))).collect()
     }
 }

@@ -6,5 +6,6 @@ pub mod executor;
 pub mod finish;
 pub mod layout;
 pub mod problem;
+pub mod quantized;
 pub mod reference;
 pub mod windows;

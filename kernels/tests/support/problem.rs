@@ -2,7 +2,7 @@
 
 use super::finish::Finish;
 use super::layout::{Layout, encode};
-use super::{reference, windows};
+use super::{quantized, reference, windows};
 use limpid_graph::ir::Precision;
 use limpid_graph::tensor::{DType, Tensor, Tolerance};
 use limpid_kernels::emulator::Memory;
@@ -170,12 +170,11 @@ impl Problem {
             Site::Copy(site) => {
                 let from = Layout { view: site.x.clone(), offset: site.x_offset };
                 let values = inputs.fill(x, &from);
-                let want = values.iter().map(|&v| reference::cast(v, site.x.dtype, site.y.dtype)).collect();
+                let want = values.iter().map(|&v| quantized::copied(site, v)).collect();
                 Self::plain(inputs, Layout { view: site.y.clone(), offset: site.y_offset }, want, None)
             }
             Site::Fill(site) => {
-                let want =
-                    vec![reference::cast(f64::from(site.value), DType::F32, site.y.dtype); site.y.len() as usize];
+                let want = vec![quantized::filled(site); site.y.len() as usize];
                 Self::plain(inputs, Layout::new(&site.y), want, None)
             }
             Site::Axis(site) => Self::axis(site, inputs),
