@@ -24,6 +24,7 @@ pub mod gemm;
 pub mod index;
 pub mod launch;
 pub mod layout;
+mod picture;
 pub mod pool;
 pub mod reduce;
 pub mod resize;

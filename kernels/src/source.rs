@@ -40,6 +40,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("layout/fill.cu", include_str!("layout/fill.cu")),
     ("layout/strided.cuh", include_str!("layout/strided.cuh")),
     ("layout/transpose.cu", include_str!("layout/transpose.cu")),
+    ("pool/fold.cuh", include_str!("pool/fold.cuh")),
     ("pool/global.cu", include_str!("pool/global.cu")),
     ("pool/window.cu", include_str!("pool/window.cu")),
     ("reduce/columns.cu", include_str!("reduce/columns.cu")),

@@ -12,6 +12,10 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Vector {
     T lane[N];
 };
 
+// Elements of which the wider of two types fills 16 bytes: what a thread takes where X becomes Y.
+template <typename X, typename Y>
+constexpr int PAIR_WIDTH = 16 / (sizeof(X) > sizeof(Y) ? sizeof(X) : sizeof(Y));
+
 // The vector at `from`, as it is.
 template <int N, typename T>
 __device__ __forceinline__ Vector<T, N> load_vector(const T* from) {

@@ -1,19 +1,17 @@
 // Global pooling: y[n,c] = the mean or the largest of x[n,:,:,c].
 //
-// Shapes     x NHWC, y one pixel a picture, both of TYPE.
-// Grid       x: slabs of SLAB vectors of channels, y: pictures. A block's threads form SLAB columns (a vector of
-//            16 bytes each) by THREADS / SLAB slices of the pixels; the slices meet in shared memory.
-// Traffic    x and y once. Every access of a warp reads SLAB·16 neighbouring bytes of each of its pixels.
+// Shapes     x NHWC, y one pixel a picture, of the same floats, or x of s8 and y of anything.
+// Grid       x: slabs of SLAB vectors of channels, y: pictures. A block's threads form SLAB columns (a vector
+//            each) by THREADS / SLAB slices of the pixels; the slices meet in shared memory.
+// Traffic    x and y once. Every access of a warp reads SLAB neighbouring vectors of each of its pixels.
 //
-// Parameters TYPE     f16 or float
-//            AVERAGE  1: the mean, summed in f32; 0: the largest, NaN above all
-//            SLAB     vectors of channels a block takes; small where there are few pictures and channels
-//            THREADS  of a block
+// Parameters X_TYPE, Y_TYPE  f16 or float; int8_t
+//            AVERAGE         1: the mean; 0: the largest; see pool/fold.cuh
+//            SLAB            vectors of channels a block takes; small where there are few pictures and channels
+//            THREADS         of a block
 
-#include "include/reduce.cuh"
-#include "include/vector.cuh"
+#include "pool/fold.cuh"
 
-constexpr int VECTOR = 16 / sizeof(TYPE);
 constexpr int SLICES = THREADS / SLAB;
 
 struct GlobalPoolParams {
@@ -23,51 +21,41 @@ struct GlobalPoolParams {
     int32_t channels;         // lanes from here on are zero
     int32_t channel_vectors;  // of a pixel
     int32_t pictures;
+    PoolScales scales;
 };
 
-__device__ __forceinline__ void combine(float (&a)[VECTOR], const float (&b)[VECTOR]) {
-#pragma unroll
-    for (int i = 0; i < VECTOR; ++i) a[i] = AVERAGE ? a[i] + b[i] : larger(a[i], b[i]);
-}
-
 // This thread's slice: every SLICES-th pixel from `slice` on. Four reads are under way at a time.
-__device__ __forceinline__ void reduce_slice(float (&result)[VECTOR], const TYPE* x, int slice,
-                                             const GlobalPoolParams& p) {
+__device__ __forceinline__ void reduce_slice(Fold& fold, const X_TYPE* x, int slice, const GlobalPoolParams& p) {
 #pragma unroll 4
     for (int pixel = slice; pixel < p.pixels; pixel += SLICES) {
-        float v[VECTOR];
-        load(v, x + pixel * p.x_pitch);
-        combine(result, v);
+        join(fold, load_vector<VECTOR>(x + pixel * p.x_pitch));
     }
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    global_pool(const TYPE* __restrict__ x, TYPE* __restrict__ y, const GlobalPoolParams p) {
-    __align__(16) __shared__ float partial[SLICES][SLAB][VECTOR];
+    global_pool(const X_TYPE* __restrict__ x, Y_TYPE* __restrict__ y, const GlobalPoolParams p) {
+    __shared__ Fold partial[SLICES][SLAB];
     const int column = threadIdx.x % SLAB;
     const int slice = threadIdx.x / SLAB;
     const int vector = static_cast<int>(blockIdx.x) * SLAB + column;
     for (int picture = blockIdx.y; picture < p.pictures; picture += gridDim.y) {
-        float result[VECTOR];
-        splat(result, AVERAGE ? 0.0f : minus_infinity());
+        Fold fold = nothing();
         if (vector < p.channel_vectors) {
-            reduce_slice(result, x + static_cast<int64_t>(picture) * p.pixels * p.x_pitch + vector * VECTOR, slice, p);
+            reduce_slice(fold, x + static_cast<int64_t>(picture) * p.pixels * p.x_pitch + vector * VECTOR, slice, p);
         }
-        store(partial[slice][column], result);
+        partial[slice][column] = fold;
         __syncthreads();
         // Halves the number of slices each round, always in the same order.
         for (int half = SLICES / 2; half > 0; half /= 2) {
             if (slice < half) {
-                float other[VECTOR];
-                load(other, partial[slice + half][column]);
-                combine(result, other);
-                store(partial[slice][column], result);
+                join(fold, partial[slice + half][column]);
+                partial[slice][column] = fold;
             }
             __syncthreads();
         }
         if (slice == 0 && vector < p.channel_vectors) {
-#pragma unroll
-            for (int i = 0; i < VECTOR; ++i) result[i] = AVERAGE ? result[i] / p.pixels : result[i];
+            float result[VECTOR];
+            finish(result, fold, static_cast<float>(p.pixels), p.scales);
             clear_from(result, p.channels - vector * VECTOR);
             store(y + picture * p.y_pitch + vector * VECTOR, result);
         }

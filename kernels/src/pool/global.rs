@@ -1,9 +1,10 @@
 //! When and how `global.cu` runs: the window is the whole picture and meets no padding.
 
-use super::{average, check, cost};
+use super::{Scales, average, check, cost, defines};
 use crate::catalog::Kernel;
-use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{Image, PoolKind, PoolSite, Scale, Site, vector_width};
+use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
+use crate::picture::{TYPES, edge_image, pair_width};
+use crate::site::{Image, PoolKind, PoolSite, Scale, Site};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::tensor::DType;
@@ -21,6 +22,7 @@ struct Params {
     channels: i32,
     channel_vectors: i32,
     pictures: i32,
+    scales: Scales,
 }
 
 /// Threads of a block.
@@ -30,14 +32,9 @@ const SLABS: [u32; 2] = [8, 2];
 /// Blocks the second dim of a grid may have.
 const MAX_GRID_Y: u32 = 65_535;
 
-fn unit(dtype: DType, average: u32, slab: u32) -> CompileUnit {
-    let defines = [
-        ("TYPE", cuda_type(dtype).to_owned()),
-        ("AVERAGE", average.to_string()),
-        ("SLAB", slab.to_string()),
-        ("THREADS", THREADS.to_string()),
-    ];
-    CompileUnit::new("pool/global.cu", "global_pool", defines)
+fn unit(x: DType, y: DType, average: u32, slab: u32) -> CompileUnit {
+    let shape = [("SLAB", slab.to_string()), ("THREADS", THREADS.to_string())];
+    CompileUnit::new("pool/global.cu", "global_pool", defines(x, y, average).into_iter().chain(shape))
 }
 
 impl Kernel for Global {
@@ -60,7 +57,7 @@ impl Kernel for Global {
         }
         let pixels =
             i32::try_from(u64::from(x.h) * u64::from(x.w)).map_err(|_| "takes fewer than 2^31 pixels a picture")?;
-        let vectors = y.padded_channels() / vector_width(y.dtype);
+        let vectors = y.padded_channels() / pair_width(x, y);
         let params = Params {
             x_pitch: i64::from(x.pitch),
             y_pitch: i64::from(y.pitch),
@@ -68,10 +65,11 @@ impl Kernel for Global {
             channels: y.c as i32,
             channel_vectors: vectors as i32,
             pictures: x.n as i32,
+            scales: Scales::of(site),
         };
         let candidate = |slab: u32| {
             let launch = Launch {
-                unit: unit(x.dtype, average(site.kind), slab),
+                unit: unit(x.dtype, y.dtype, average(site.kind), slab),
                 grid: [vectors.div_ceil(slab), x.n.min(MAX_GRID_Y), 1],
                 block: [THREADS, 1, 1],
                 shared_bytes: 0,
@@ -91,11 +89,11 @@ impl Kernel for Global {
         let mut sites = Vec::new();
         for (n, h, w, c, pitch) in [(1, 1, 1, 1, 8), (2, 7, 7, 64, 64), (3, 3, 43, 13, 24), (1, 16, 17, 72, 72)] {
             for kind in [PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad] {
-                for dtype in [DType::F16, DType::F32] {
+                for (from, to) in TYPES {
                     sites.push(Site::Pool(PoolSite {
                         kind,
-                        x: Image { n, h, w, c, pitch, dtype, scale: Scale::ONE },
-                        y: Image::dense(n, 1, 1, c, dtype),
+                        x: edge_image(Image { n, h, w, c, pitch, dtype: from, scale: Scale::ONE }, 0.02),
+                        y: edge_image(Image::dense(n, 1, 1, c, to), 0.015),
                         kernel: [h, w],
                         stride: [1, 1],
                         dilation: [1, 1],
@@ -110,9 +108,9 @@ impl Kernel for Global {
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
         let mut units = Vec::new();
-        for dtype in [DType::F16, DType::F32] {
+        for (x, y) in TYPES {
             for average in [0, 1] {
-                units.extend(SLABS.map(|slab| unit(dtype, average, slab)));
+                units.extend(SLABS.map(|slab| unit(x, y, average, slab)));
             }
         }
         units

@@ -1,19 +1,16 @@
 // Max and average pooling: y[n,p,q,c] = reduce over the window of x[n, p·s_h + r·d_h - pad_h, …, c].
 //
-// Shapes     x and y NHWC of TYPE. The average divides by the elements inside the input, or, if padding counts, by
+// Shapes     x and y NHWC, of the same floats, or x of s8 and y of anything. The average divides by the elements inside the input, or, if padding counts, by
 //            those inside the padded input (what ceil_mode adds beyond it never counts).
-// Grid       one thread per vector of 16 bytes of one output pixel, channels fastest; fewer than 2^31 threads.
+// Grid       one thread per vector of one output pixel, channels fastest; fewer than 2^31 threads.
 // Traffic    x and y once (overlapping windows meet in L1 and L2); R·S operations an output.
 //
-// Parameters TYPE     f16 or float
-//            AVERAGE  1: the mean, summed in f32; 0: the largest, NaN above all
+// Parameters X_TYPE, Y_TYPE  f16 or float; int8_t
+//            AVERAGE         1: the mean; 0: the largest; see pool/fold.cuh
 // Source     https://onnx.ai/onnx/operators/onnx__MaxPool.html, onnx__AveragePool.html
 
 #include "include/index.cuh"
-#include "include/reduce.cuh"
-#include "include/vector.cuh"
-
-constexpr int VECTOR = 16 / sizeof(TYPE);
+#include "pool/fold.cuh"
 
 struct PoolParams {
     int64_t x_pitch;
@@ -30,6 +27,7 @@ struct PoolParams {
     Divisor channel_vectors;
     Divisor columns;  // of y
     Divisor rows;
+    PoolScales scales;
 };
 
 // How many of the window's elements from `start` on lie below `end`, which is past the input or its padding.
@@ -51,7 +49,7 @@ __device__ __forceinline__ float divisor(int h0, int w0, const PoolParams& p) {
 }
 
 extern "C" __global__ void __launch_bounds__(512, 1)
-    pool(const TYPE* __restrict__ x, TYPE* __restrict__ y, const PoolParams p) {
+    pool(const X_TYPE* __restrict__ x, Y_TYPE* __restrict__ y, const PoolParams p) {
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const int channel = static_cast<int>(take_index(n, p.channel_vectors)) * VECTOR;
@@ -59,26 +57,19 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     const int w0 = static_cast<int>(take_index(n, p.columns)) * p.stride_w - p.pad_w;
     const int h0 = static_cast<int>(take_index(n, p.rows)) * p.stride_h - p.pad_h;
 
-    float result[VECTOR];
-    splat(result, AVERAGE ? 0.0f : minus_infinity());
+    Fold fold = nothing();
     for (int r = 0; r < p.kernel_h; ++r) {
         const int h = h0 + r * p.dilation_h;
         if (h < 0 || h >= p.x_h) continue;
-        const TYPE* line = x + (static_cast<int64_t>(n) * p.x_h + h) * p.x_w * p.x_pitch + channel;
+        const X_TYPE* line = x + (static_cast<int64_t>(n) * p.x_h + h) * p.x_w * p.x_pitch + channel;
         for (int s = 0; s < p.kernel_w; ++s) {
             const int w = w0 + s * p.dilation_w;
             if (w < 0 || w >= p.x_w) continue;
-            float v[VECTOR];
-            load(v, line + w * p.x_pitch);
-#pragma unroll
-            for (int i = 0; i < VECTOR; ++i) result[i] = AVERAGE ? result[i] + v[i] : larger(result[i], v[i]);
+            join(fold, load_vector<VECTOR>(line + w * p.x_pitch));
         }
     }
-    if (AVERAGE) {
-        const float count = divisor(h0, w0, p);
-#pragma unroll
-        for (int i = 0; i < VECTOR; ++i) result[i] /= count;
-    }
+    float result[VECTOR];
+    finish(result, fold, AVERAGE ? divisor(h0, w0, p) : 1.0f, p.scales);
     clear_from(result, p.channels - channel);
     store(y + pixel * p.y_pitch + channel, result);
 }

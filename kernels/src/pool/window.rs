@@ -1,10 +1,11 @@
-//! When and how `window.cu` runs: any pool of f16 or f32 images.
+//! When and how `window.cu` runs: any pool of f16, f32 or i8 images.
 
-use super::{average, check, cost};
+use super::{Scales, average, check, cost, defines};
 use crate::catalog::Kernel;
 use crate::index::Divisor;
-use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{Image, PoolKind, PoolSite, Scale, Site, vector_width};
+use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
+use crate::picture::{TYPES, edge_image, pair_width};
+use crate::site::{Image, PoolKind, PoolSite, Scale, Site};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::tensor::DType;
@@ -30,14 +31,14 @@ struct Params {
     channel_vectors: Divisor,
     columns: Divisor,
     rows: Divisor,
+    scales: Scales,
 }
 
 /// Blocks offered.
 const THREADS: [u32; 2] = [128, 256];
 
-fn unit(dtype: DType, average: u32) -> CompileUnit {
-    let defines = [("TYPE", cuda_type(dtype).to_owned()), ("AVERAGE", average.to_string())];
-    CompileUnit::new("pool/window.cu", "pool", defines)
+fn unit(x: DType, y: DType, average: u32) -> CompileUnit {
+    CompileUnit::new("pool/window.cu", "pool", defines(x, y, average))
 }
 
 impl Kernel for Window {
@@ -49,7 +50,7 @@ impl Kernel for Window {
         let Site::Pool(site) = site else { return Err("is for pools".to_owned()) };
         check(site)?;
         let (x, y) = (&site.x, &site.y);
-        let vectors = y.padded_channels() / vector_width(y.dtype);
+        let vectors = y.padded_channels() / pair_width(x, y);
         let count = y.pixels() * u64::from(vectors);
         let signed = |pair: [u32; 2]| pair.map(|v| v as i32);
         let params = Params {
@@ -67,10 +68,11 @@ impl Kernel for Window {
             channel_vectors: Divisor::new(vectors),
             columns: Divisor::new(y.w),
             rows: Divisor::new(y.h),
+            scales: Scales::of(site),
         };
         let candidate = |threads: u32| {
             let args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)];
-            let launch = Launch::linear(unit(x.dtype, average(site.kind)), count, threads, args)?;
+            let launch = Launch::linear(unit(x.dtype, y.dtype, average(site.kind)), count, threads, args)?;
             // A thread walks its window alone: a large one leaves the chip waiting for the last.
             let window = f64::from(site.kernel[0]) * f64::from(site.kernel[1]);
             let efficiency = (0.85 / (1.0 + window / 200.0)) as f32;
@@ -100,10 +102,10 @@ impl Kernel for Window {
                 1 + if i == 4 { u32::div_ceil(span, stride[axis]) } else { span / stride[axis] }
             };
             for kind in [PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad] {
-                for dtype in [DType::F16, DType::F32] {
+                for (from, to) in TYPES {
                     let [h, w] = extent;
-                    let x = Image { n: 2, h, w, c, pitch, dtype, scale: Scale::ONE };
-                    let y = Image { h: out(0), w: out(1), ..Image::dense(2, 1, 1, c, dtype) };
+                    let x = edge_image(Image { n: 2, h, w, c, pitch, dtype: from, scale: Scale::ONE }, 0.02);
+                    let y = edge_image(Image::dense(2, out(0), out(1), c, to), 0.015);
                     sites.push(Site::Pool(PoolSite { kind, x, y, kernel, stride, dilation, pad, pad_end }));
                 }
             }
@@ -112,6 +114,6 @@ impl Kernel for Window {
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        [DType::F16, DType::F32].into_iter().flat_map(|dtype| [0, 1].map(|average| unit(dtype, average))).collect()
+        TYPES.iter().flat_map(|&(x, y)| [0, 1].map(|average| unit(x, y, average))).collect()
     }
 }

@@ -1,18 +1,22 @@
 // Resize: y[n,p,q,c] = x[n,:,:,c] at (a_h·p + b_h, a_w·q + b_w), by the nearest pixel or linear in each axis.
 //
-// Shapes     x and y NHWC of TYPE. Neighbours beyond the border are the border's pixel; with `extrapolate`, points
-//            outside the input take a given value instead. Interpolated in f32, rounded once.
-// Grid       one thread per vector of 16 bytes of one output pixel, channels fastest; fewer than 2^31 threads.
+// Shapes     x and y NHWC, of the same floats, or x of s8 and y of anything. Coordinates beyond the border are the
+//            border's; with `extrapolate`, points outside the input take a given value instead.
+// Numbers    v is interpolated in f32, first along w, then along h: a + (b - a)·share, the difference rounded once
+//            and the product and sum together once. From s8, v is of integers; y = v · factor, with
+//            factor = scale_x / scale_y, rounded once and then as y is stored. So s8 gives the same bits everywhere.
+// Grid       one thread per vector of one output pixel, channels fastest; fewer than 2^31 threads.
 // Traffic    x and y once (neighbours share pixels through L1 and L2).
 //
-// Parameters TYPE    f16 or float
-//            LINEAR  1: linear; 0: nearest
+// Parameters X_TYPE, Y_TYPE  f16 or float; int8_t
+//            LINEAR          1: linear; 0: nearest
 // Source     https://onnx.ai/onnx/operators/onnx__Resize.html
 
 #include "include/index.cuh"
 #include "include/vector.cuh"
 
-constexpr int VECTOR = 16 / sizeof(TYPE);
+// Channels of a thread.
+constexpr int VECTOR = PAIR_WIDTH<X_TYPE, Y_TYPE>;
 
 enum Nearest { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, FLOOR, CEIL };
 
@@ -24,12 +28,14 @@ struct ResizeParams {
     float b_h, b_w;
     int32_t nearest;
     int32_t extrapolate;
-    float extrapolation;
+    float extrapolation;  // as y's number
+    float factor;         // scale_x / scale_y; 1 between floats
     int32_t channels;  // lanes from here on are zero
     uint32_t threads;
     Divisor channel_vectors;
     Divisor columns;  // of y
     Divisor rows;
+    uint32_t reserved;
 };
 
 __device__ __forceinline__ int inside(int at, int extent) { return min(max(at, 0), extent - 1); }
@@ -44,45 +50,59 @@ __device__ __forceinline__ int nearest(float at, int mode) {
     return static_cast<int>(below) + up;
 }
 
-// a + (b - a)·share for all lanes.
-__device__ __forceinline__ void blend(float (&a)[VECTOR], const float (&b)[VECTOR], float share) {
-#pragma unroll
-    for (int i = 0; i < VECTOR; ++i) a[i] = a[i] * (1.0f - share) + b[i] * share;
+// The two neighbours of a coordinate along one axis, and how far it lies from the first to the second.
+struct Between {
+    int first, second;
+    float share;
+};
+
+__device__ __forceinline__ Between between(float at, int extent) {
+    at = fminf(fmaxf(at, 0.0f), static_cast<float>(extent - 1));
+    const float below = floorf(at);
+    const int first = static_cast<int>(below);
+    return {first, min(first + 1, extent - 1), __fsub_rn(at, below)};
 }
 
-// One row of the picture at column `w`.
-__device__ __forceinline__ void linear_in_row(float (&v)[VECTOR], const TYPE* row, float w, const ResizeParams& p) {
-    const float left = floorf(w);
-    float other[VECTOR];
-    load(v, row + inside(static_cast<int>(left), p.x_w) * p.x_pitch);
-    load(other, row + inside(static_cast<int>(left) + 1, p.x_w) * p.x_pitch);
-    blend(v, other, w - left);
-}
+__device__ __forceinline__ float blend(float a, float b, float share) { return __fmaf_rn(share, __fsub_rn(b, a), a); }
 
-__device__ __forceinline__ void sample(float (&v)[VECTOR], const TYPE* picture, float h, float w,
+// The four neighbours are fetched before the first of them is waited for.
+__device__ __forceinline__ void linear(float (&v)[VECTOR], const X_TYPE* picture, float h, float w,
                                        const ResizeParams& p) {
+    const Between row = between(h, p.x_h), column = between(w, p.x_w);
     const int64_t line = p.x_w * p.x_pitch;
-    if (LINEAR) {
-        const float top = floorf(h);
-        float other[VECTOR];
-        linear_in_row(v, picture + inside(static_cast<int>(top), p.x_h) * line, w, p);
-        linear_in_row(other, picture + inside(static_cast<int>(top) + 1, p.x_h) * line, w, p);
-        blend(v, other, h - top);
-    } else {
-        const int row = inside(nearest(h, p.nearest), p.x_h);
-        const int column = inside(nearest(w, p.nearest), p.x_w);
-        load(v, picture + row * line + column * p.x_pitch);
+    const X_TYPE *const left = picture + column.first * p.x_pitch, *const right = picture + column.second * p.x_pitch;
+    const Vector<X_TYPE, VECTOR> top_left = load_vector<VECTOR>(left + row.first * line),
+                                 top_right = load_vector<VECTOR>(right + row.first * line),
+                                 bottom_left = load_vector<VECTOR>(left + row.second * line),
+                                 bottom_right = load_vector<VECTOR>(right + row.second * line);
+#pragma unroll
+    for (int i = 0; i < VECTOR; ++i) {
+        const float top = blend(to_f32(top_left.lane[i]), to_f32(top_right.lane[i]), column.share);
+        const float bottom = blend(to_f32(bottom_left.lane[i]), to_f32(bottom_right.lane[i]), column.share);
+        v[i] = blend(top, bottom, row.share);
     }
 }
 
+__device__ __forceinline__ void sample(float (&v)[VECTOR], const X_TYPE* picture, float h, float w,
+                                       const ResizeParams& p) {
+    if (LINEAR) {
+        linear(v, picture, h, w, p);
+    } else {
+        const int row = inside(nearest(h, p.nearest), p.x_h);
+        const int column = inside(nearest(w, p.nearest), p.x_w);
+        load(v, picture + (static_cast<int64_t>(row) * p.x_w + column) * p.x_pitch);
+    }
+    if (sizeof(X_TYPE) == 1) scale_by(v, p.factor);
+}
+
 extern "C" __global__ void __launch_bounds__(512, 1)
-    resize(const TYPE* __restrict__ x, TYPE* __restrict__ y, const ResizeParams p) {
+    resize(const X_TYPE* __restrict__ x, Y_TYPE* __restrict__ y, const ResizeParams p) {
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const int channel = static_cast<int>(take_index(n, p.channel_vectors)) * VECTOR;
     const int64_t pixel = n;
-    const float w = fmaf(p.a_w, static_cast<float>(take_index(n, p.columns)), p.b_w);
-    const float h = fmaf(p.a_h, static_cast<float>(take_index(n, p.rows)), p.b_h);
+    const float w = __fmaf_rn(p.a_w, static_cast<float>(take_index(n, p.columns)), p.b_w);
+    const float h = __fmaf_rn(p.a_h, static_cast<float>(take_index(n, p.rows)), p.b_h);
 
     float v[VECTOR];
     const bool outside = h < 0.0f || h > static_cast<float>(p.x_h - 1) || w < 0.0f || w > static_cast<float>(p.x_w - 1);

@@ -1,12 +1,13 @@
-//! When and how `nhwc.cu` runs: any resize of f16 or f32 images.
+//! When and how `nhwc.cu` runs: any resize of f16, f32 or i8 images.
 
 use crate::catalog::Kernel;
 use crate::index::Divisor;
-use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{Image, NearestMode, ResizeSite, Scale, Site, vector_width};
+use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
+use crate::picture::{TYPES, bytes, check, edge_image, pair_width, type_defines};
+use crate::site::{Image, NearestMode, ResizeSite, Scale, Site};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
-use limpid_graph::ops::Cost;
+use limpid_graph::ops::{Cost, exact};
 use limpid_graph::tensor::DType;
 
 /// One thread per vector of channels of an output pixel.
@@ -24,34 +25,27 @@ struct Params {
     nearest: i32,
     extrapolate: i32,
     extrapolation: f32,
+    factor: f32,
     channels: i32,
     threads: u32,
     channel_vectors: Divisor,
     columns: Divisor,
     rows: Divisor,
+    reserved: u32,
 }
 
 /// Blocks offered.
 const THREADS: [u32; 2] = [128, 256];
 
-fn unit(dtype: DType, linear: bool) -> CompileUnit {
-    let defines = [("TYPE", cuda_type(dtype).to_owned()), ("LINEAR", u32::from(linear).to_string())];
-    CompileUnit::new("resize/nhwc.cu", "resize", defines)
+fn unit(x: DType, y: DType, linear: bool) -> CompileUnit {
+    let linear = [("LINEAR", u32::from(linear).to_string())];
+    CompileUnit::new("resize/nhwc.cu", "resize", type_defines(x, y).into_iter().chain(linear))
 }
 
-fn check(site: &ResizeSite) -> Result<(), String> {
-    let (x, y) = (&site.x, &site.y);
-    if !x.dtype.is_float() || x.dtype != y.dtype {
-        return Err(format!("needs x and y both f16 or both f32, got {} and {}", x.dtype, y.dtype));
-    }
-    if x.n != y.n || x.c != y.c {
-        return Err(format!("resizes h and w only, got {}x{} pictures and channels of {}x{}", y.n, y.c, x.n, x.c));
-    }
-    let width = vector_width(x.dtype);
-    if x.pitch % width != 0 || y.pitch % width != 0 {
-        return Err(format!("needs pitches divisible by {width}, got {} and {}", x.pitch, y.pitch));
-    }
-    Ok(())
+/// The value of points outside the input, as y's number.
+fn extrapolation(site: &ResizeSite) -> f32 {
+    let value = site.extrapolation.unwrap_or(0.0);
+    if site.y.dtype == DType::I8 { f32::from(exact::quantize(value, site.y.scale.inverse())) } else { value }
 }
 
 impl Kernel for Nhwc {
@@ -61,9 +55,9 @@ impl Kernel for Nhwc {
 
     fn candidates(&self, site: &Site, _target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::Resize(site) = site else { return Err("is for resizes".to_owned()) };
-        check(site)?;
         let (x, y) = (&site.x, &site.y);
-        let vectors = y.padded_channels() / vector_width(y.dtype);
+        check(x, y)?;
+        let vectors = y.padded_channels() / pair_width(x, y);
         let count = y.pixels() * u64::from(vectors);
         let params = Params {
             x_pitch: i64::from(x.pitch),
@@ -73,19 +67,20 @@ impl Kernel for Nhwc {
             b: site.b,
             nearest: site.nearest as i32,
             extrapolate: i32::from(site.extrapolation.is_some()),
-            extrapolation: site.extrapolation.unwrap_or(0.0),
+            extrapolation: extrapolation(site),
+            factor: exact::rescale(x.scale.get(), y.scale.get()),
             channels: y.c as i32,
             threads: count as u32,
             channel_vectors: Divisor::new(vectors),
             columns: Divisor::new(y.w),
             rows: Divisor::new(y.h),
+            reserved: 0,
         };
-        let elements = (x.pixels() + y.pixels()) * u64::from(y.padded_channels());
         let flops = y.pixels() * u64::from(y.c) * if site.linear { 9 } else { 0 };
-        let least = Cost { flops, bytes: elements * y.dtype.size() as u64 };
+        let least = Cost { flops, bytes: bytes(x, y) };
         let candidate = |threads: u32| {
             let args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)];
-            let launch = Launch::linear(unit(x.dtype, site.linear), count, threads, args)?;
+            let launch = Launch::linear(unit(x.dtype, y.dtype, site.linear), count, threads, args)?;
             let cost = CandidateCost {
                 blocks_per_multiprocessor: 1536 / threads,
                 ..CandidateCost::of(least, launch.blocks(), 0.75)
@@ -113,9 +108,10 @@ impl Kernel for Nhwc {
         let modes =
             [NearestMode::RoundPreferFloor, NearestMode::RoundPreferCeil, NearestMode::Floor, NearestMode::Ceil];
         for (from, to, c, pitch, a, b) in geometries {
-            for dtype in [DType::F16, DType::F32] {
-                let x = Image { n: 2, h: from[0], w: from[1], c, pitch, dtype, scale: Scale::ONE };
-                let y = Image::dense(2, to[0], to[1], c, dtype);
+            for (x, y) in TYPES {
+                let scale = Scale::ONE;
+                let x = edge_image(Image { n: 2, h: from[0], w: from[1], c, pitch, dtype: x, scale }, 0.02);
+                let y = edge_image(Image::dense(2, to[0], to[1], c, y), 0.015);
                 let linear = ResizeSite { x, y, linear: true, a, b, nearest: modes[0], extrapolation: None };
                 sites.push(Site::Resize(linear));
                 sites.push(Site::Resize(ResizeSite { extrapolation: Some(-2.0), ..linear }));
@@ -126,6 +122,6 @@ impl Kernel for Nhwc {
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        [DType::F16, DType::F32].into_iter().flat_map(|dtype| [false, true].map(|linear| unit(dtype, linear))).collect()
+        TYPES.iter().flat_map(|&(x, y)| [false, true].map(|linear| unit(x, y, linear))).collect()
     }
 }

@@ -151,13 +151,15 @@ impl Problem {
                 let values = inputs.fill(x, &Layout::image(&site.x));
                 let want = windows::pool(site, &values);
                 let window = site.kernel[0] * site.kernel[1];
-                let tolerance = Tolerance::gemm(site.y.dtype, window as usize, 1.0);
-                Self::plain(inputs, Layout::image(&site.y), want, Some(tolerance))
+                let tolerance =
+                    (site.x.dtype != DType::I8).then(|| Tolerance::gemm(site.y.dtype, window as usize, 1.0));
+                Self::plain(inputs, Layout::image(&site.y), want, tolerance)
             }
             Site::Resize(site) => {
                 let values = inputs.fill(x, &Layout::image(&site.x));
                 let want = windows::resize(site, &values);
-                let tolerance = site.linear.then(|| Tolerance::elementwise(site.y.dtype));
+                let inexact = site.linear && site.x.dtype != DType::I8;
+                let tolerance = inexact.then(|| Tolerance::elementwise(site.y.dtype));
                 Self::plain(inputs, Layout::image(&site.y), want, tolerance)
             }
             Site::Elementwise(site) => {

@@ -5,10 +5,10 @@
 use super::reference;
 use limpid_graph::ops::exact;
 use limpid_graph::tensor::DType;
-use limpid_kernels::site::{CopySite, FillSite, Scale};
+use limpid_kernels::site::{CopySite, FillSite, Image, PoolKind, PoolSite, ResizeSite, Scale};
 
 /// A real as it is stored: quantized, rounded to f16, or as it is.
-fn stored(real: f32, dtype: DType, scale: Scale) -> f64 {
+pub fn stored(real: f32, dtype: DType, scale: Scale) -> f64 {
     match dtype {
         DType::I8 => f64::from(exact::quantize(real, scale.inverse())),
         DType::F16 => half::f16::from_f32(real).to_f64(),
@@ -40,5 +40,36 @@ pub fn filled(site: &FillSite) -> f64 {
         stored(site.value, y.dtype, y.scale)
     } else {
         reference::cast(f64::from(site.value), DType::F32, y.dtype)
+    }
+}
+
+/// An integer of x as y's number.
+pub fn moved(x: &Image, y: &Image, q: f64) -> f64 {
+    match y.dtype {
+        DType::I8 => f64::from(exact::requantize(q as i8, exact::rescale(x.scale.get(), y.scale.get()))),
+        dtype => stored(q as f32 * x.scale.get(), dtype, y.scale),
+    }
+}
+
+/// The largest of a window, or its sum, which an average divides by `count`.
+pub fn pooled(site: &PoolSite, folded: f64, count: i32) -> f64 {
+    match site.kind {
+        PoolKind::Max => moved(&site.x, &site.y, folded),
+        _ => stored(folded as f32 * (site.x.scale.get() / count as f32), site.y.dtype, site.y.scale),
+    }
+}
+
+/// One point between four pixels, its coordinates (h, w) not yet clamped.
+pub fn interpolated(site: &ResizeSite, at: [f32; 2], pixel: impl Fn(f32, f32) -> f32) -> f64 {
+    let extents = [site.x.h as f32, site.x.w as f32];
+    let clamped: [f32; 2] = std::array::from_fn(|axis| at[axis].clamp(0.0, extents[axis] - 1.0));
+    let [top, left] = clamped.map(f32::floor);
+    let [bottom, right] = [(top + 1.0).min(extents[0] - 1.0), (left + 1.0).min(extents[1] - 1.0)];
+    let [down, along] = [clamped[0] - top, clamped[1] - left];
+    let row = |h: f32| along.mul_add(pixel(h, right) - pixel(h, left), pixel(h, left));
+    let v = down.mul_add(row(bottom) - row(top), row(top));
+    match site.y.dtype {
+        DType::I8 => f64::from(exact::quantize(v, exact::rescale(site.x.scale.get(), site.y.scale.get()))),
+        dtype => stored(v * site.x.scale.get(), dtype, site.y.scale),
     }
 }

@@ -1,7 +1,9 @@
 //! Convolutions, pools and interpolation: what slides over a picture. Plain loops over logical coordinates in f64.
 
 use super::finish::Finish;
+use super::quantized;
 use super::reference::operand;
+use limpid_graph::tensor::DType;
 use limpid_kernels::site::{ConvSite, ConvTransposeSite, Image, NearestMode, PoolKind, PoolSite, ResizeSite};
 use rayon::prelude::*;
 
@@ -104,11 +106,12 @@ pub fn pool(site: &PoolSite, x: &[f64]) -> Vec<f64> {
             sum += x[from];
             inside += 1;
         }
-        match site.kind {
-            PoolKind::Max => max,
-            PoolKind::Average => sum / f64::from(inside),
-            PoolKind::AverageIncludePad => sum / f64::from(with_pad),
-        }
+        let (folded, count) = match site.kind {
+            PoolKind::Max => (max, 1),
+            PoolKind::Average => (sum, inside),
+            PoolKind::AverageIncludePad => (sum, with_pad),
+        };
+        if site.x.dtype == DType::I8 { quantized::pooled(site, folded, count) } else { folded / f64::from(count) }
     })
 }
 
@@ -121,14 +124,18 @@ pub fn resize(site: &ResizeSite, x: &[f64]) -> Vec<f64> {
         let at_input = [coordinate(0, at.h), coordinate(1, at.w)];
         let outside = (0..2).any(|axis| at_input[axis] < 0.0 || at_input[axis] > extents[axis] as f32 - 1.0);
         if let (true, Some(value)) = (outside, site.extrapolation) {
-            return f64::from(value);
+            return quantized::stored(value, site.y.dtype, site.y.scale);
         }
         let pixel = |h: i64, w: i64| {
             let (h, w) = (h.clamp(0, i64::from(site.x.h) - 1), w.clamp(0, i64::from(site.x.w) - 1));
             index(&site.x, at.n, h, w, at.c).map_or(0.0, |from| x[from])
         };
         if !site.linear {
-            return pixel(nearest(site.nearest, at_input[0]), nearest(site.nearest, at_input[1]));
+            let moved = pixel(nearest(site.nearest, at_input[0]), nearest(site.nearest, at_input[1]));
+            return if site.x.dtype == DType::I8 { quantized::moved(&site.x, &site.y, moved) } else { moved };
+        }
+        if site.x.dtype == DType::I8 {
+            return quantized::interpolated(site, at_input, |h, w| pixel(h as i64, w as i64) as f32);
         }
         let [h, w] = at_input.map(|c| c.floor() as i64);
         let [down, right] = at_input.map(|c| f64::from(c) - f64::from(c.floor()));
