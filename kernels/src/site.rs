@@ -29,20 +29,23 @@ pub const fn vector_width(dtype: DType) -> u32 {
 ///
 /// Kept as bits, so that sites can be compared and hashed. A kernel gets it as a parameter, never compiled in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Scale(u32);
+pub struct Scale(Option<u32>);
 
 impl Scale {
-    /// Of numbers that stand for themselves. Its bits are those of 0, which no scale has.
-    pub const ONE: Self = Self(0);
+    /// Of numbers that stand for themselves.
+    pub const ONE: Self = Self(None);
 
     /// Of integers that are multiplied by this, a positive normal number.
     pub const fn new(scale: f32) -> Self {
-        Self(scale.to_bits())
+        Self(Some(scale.to_bits()))
     }
 
     /// The factor.
     pub const fn get(self) -> f32 {
-        if self.0 == 0 { 1.0 } else { f32::from_bits(self.0) }
+        match self.0 {
+            Some(bits) => f32::from_bits(bits),
+            None => 1.0,
+        }
     }
 
     /// `1 / scale`, rounded once: what reals are multiplied by to be integers.
@@ -52,7 +55,7 @@ impl Scale {
 
     /// True of quantized integers, false of reals and plain integers.
     pub const fn is_quantized(self) -> bool {
-        self.0 != 0
+        self.0.is_some()
     }
 }
 

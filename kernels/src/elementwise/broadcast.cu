@@ -3,17 +3,21 @@
 // Shapes     up to 6 dims, the last varies fastest. Every operand has y's extents and its own strides, 0 where it
 //            is broadcast: a scalar, a value per channel, or another tensor. Lanes [lanes, padded) after the last
 //            dim of y are written as zeros.
-// Types      f16 or f32 each.
+// Types      f16, f32 or s8 each, in any mix. s8 stands for scale·q: an operand becomes real by one product, rounded
+//            once (in sums it is one rounding with the sum), y by a product with 1 / scale_y that is rounded to the
+//            nearest integer, ties to even, and saturated. Where an operand is s8, every step is one rounding and the
+//            activation `Exact`, so that the bits are those of `limpid_graph::ops::exact`.
 // Grid       one thread per VECTOR neighbouring elements of y; fewer than 2^31 threads.
 // Access     an operand whose rows lie dense and aligned moves in vectors of 16 bytes; one that is constant along
 //            the last dim is read once; any other is read lane by lane.
 // Traffic    each operand once. One operation (and an activation) an element: memory speed decides.
 //
-// Parameters VECTOR            elements of a thread: 8 where an operand is f16, else 4; 1 for scattered rows
+// Parameters VECTOR            elements of a thread: 16 bytes of the narrowest operand, unless that were more than 32
+//                              of the widest; 1 for scattered rows
 //            INPUTS            1, 2 or 3
-//            A_TYPE … Y_TYPE   f16 or float; those of operands that are not there are float
+//            A_TYPE … Y_TYPE   f16, float or int8_t; those of operands that are not there are float
 
-#include "include/epilogue.cuh"
+#include "include/activation.cuh"
 #include "include/index.cuh"
 #include "include/vector.cuh"
 
@@ -34,6 +38,19 @@ struct ElementwiseParams {
     uint32_t padded;   // lanes to write
     uint32_t op;
     ActivationParams activation;
+    float scales[3];  // of a, b, c; 1 for reals
+    float inverse_y;  // 1 / scale of y
+};
+
+constexpr bool INTEGERS = sizeof(A_TYPE) == 1 || sizeof(B_TYPE) == 1 || sizeof(C_TYPE) == 1 || sizeof(Y_TYPE) == 1;
+
+template <bool EXACT>
+struct WayOf {
+    typedef Fast Type;
+};
+template <>
+struct WayOf<true> {
+    typedef Exact Type;
 };
 
 // The `count` elements an operand has for this vector, zeros after them. They stay as they are in memory so that
@@ -55,13 +72,19 @@ __device__ __forceinline__ Vector<T, VECTOR> fetch(const T* from, uint32_t acces
     return v;
 }
 
-__device__ __forceinline__ float apply(uint32_t op, float a, float b, float c) {
-    switch (op) {
-        case ADD: return a + b;
-        case SUB: return a - b;
-        case MUL: return a * b;
-        case DIV: return a / b;
-        case MUL_ADD: return fmaf(a, b, c);
+// What a stored number stands for.
+__device__ __forceinline__ float real(int8_t q, float scale) { return __fmul_rn(to_f32(q), scale); }
+__device__ __forceinline__ float real(f16 x, float) { return to_f32(x); }
+__device__ __forceinline__ float real(float x, float) { return x; }
+
+__device__ __forceinline__ float apply(const ElementwiseParams& p, A_TYPE raw_a, B_TYPE raw_b, C_TYPE raw_c) {
+    const float a = real(raw_a, p.scales[A]);
+    switch (p.op) {
+        case ADD: return __fmaf_rn(to_f32(raw_b), p.scales[B], a);
+        case SUB: return __fmaf_rn(to_f32(raw_b), -p.scales[B], a);
+        case MUL: return __fmul_rn(a, real(raw_b, p.scales[B]));
+        case DIV: return __fdiv_rn(a, real(raw_b, p.scales[B]));
+        case MUL_ADD: return __fmaf_rn(a, real(raw_b, p.scales[B]), real(raw_c, p.scales[C]));
         default: return a;
     }
 }
@@ -91,9 +114,10 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     float result[VECTOR];
 #pragma unroll
     for (int i = 0; i < VECTOR; ++i) {
-        result[i] = apply(p.op, to_f32(raw_a.lane[i]), to_f32(raw_b.lane[i]), to_f32(raw_c.lane[i]));
+        result[i] = apply(p, raw_a.lane[i], raw_b.lane[i], raw_c.lane[i]);
     }
-    activate(p.activation, result);
+    activate<WayOf<INTEGERS>::Type>(p.activation, result);
+    if (sizeof(Y_TYPE) == 1) scale_by(result, p.inverse_y);
     clear_from(result, count);
 
     const int written = static_cast<int>(p.padded) - first;

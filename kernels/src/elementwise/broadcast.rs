@@ -1,13 +1,14 @@
-//! When and how `broadcast.cu` runs: any elementwise site of f16 and f32 operands.
+//! When and how `broadcast.cu` runs: any elementwise site of f16, f32 and i8 operands.
 
+use super::edges;
 use crate::catalog::Kernel;
 use crate::epilogue::ActivationParams;
 use crate::index::{Divisor, Walk, distinct};
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
-use crate::site::{ElementwiseOp, ElementwiseSite, Scale, Site, View};
+use crate::site::{ElementwiseOp, ElementwiseSite, Site, View};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
-use limpid_graph::ops::{Activation, Cost};
+use limpid_graph::ops::Cost;
 use limpid_graph::tensor::DType;
 
 /// `y = activation(op(a, b, c))`.
@@ -26,6 +27,8 @@ struct Params {
     padded: u32,
     op: u32,
     activation: ActivationParams,
+    scales: [f32; 3],
+    inverse_y: f32,
 }
 
 /// How an operand's rows are moved; `Access` of broadcast.cu.
@@ -41,6 +44,9 @@ const Y: usize = 3;
 
 /// Blocks offered.
 const THREADS: [u32; 2] = [128, 256];
+
+/// What an operand may be.
+const TYPES: [DType; 3] = [DType::F16, DType::F32, DType::I8];
 
 const fn operands(op: ElementwiseOp) -> usize {
     match op {
@@ -66,13 +72,28 @@ fn unit(inputs: &[DType], y: DType, vector: u32) -> CompileUnit {
     )
 }
 
+/// Elements a thread takes: 16 bytes of the narrowest operand, unless that were more than 32 of the widest.
+fn wide(types: impl Iterator<Item = DType> + Clone) -> u32 {
+    let sizes = types.map(|dtype| dtype.size() as u32);
+    let (narrowest, widest) = (sizes.clone().min().unwrap_or(4), sizes.max().unwrap_or(4));
+    (16 / narrowest).min(32 / widest)
+}
+
 fn check(site: &ElementwiseSite) -> Result<(), String> {
     let wanted = operands(site.op);
     if site.inputs.len() != wanted {
         return Err(format!("{:?} takes {wanted} operands, got {}", site.op, site.inputs.len()));
     }
-    match site.inputs.iter().chain([&site.y]).find(|view| !view.dtype.is_float()) {
-        Some(view) => Err(format!("needs f16 or f32 operands, got {}", view.dtype)),
+    for view in site.inputs.iter().chain([&site.y]) {
+        if !TYPES.contains(&view.dtype) {
+            return Err(format!("needs f16, f32 or i8 operands, got {}", view.dtype));
+        }
+        if view.scale.is_quantized() && view.dtype != DType::I8 {
+            return Err(format!("scales are for i8, got {} with scale {:?}", view.dtype, view.scale));
+        }
+    }
+    match site.inputs.iter().skip(1).find(|view| site.op == ElementwiseOp::MulAdd && view.dtype == DType::I8) {
+        Some(_) => Err("an affine function's factors and terms must be f16 or f32, got i8".to_owned()),
         None => Ok(()),
     }
 }
@@ -92,6 +113,9 @@ fn params(site: &ElementwiseSite, walk: &Walk, vector: u32) -> Params {
             Access::Lanes
         } as u32;
     }
+    for (scale, view) in params.scales.iter_mut().zip(&site.inputs) {
+        *scale = view.scale.get();
+    }
     let padded = walk.inner() + site.y.zero_lanes;
     Params {
         extents: walk.divisors(padded, vector),
@@ -101,6 +125,7 @@ fn params(site: &ElementwiseSite, walk: &Walk, vector: u32) -> Params {
         padded,
         op: site.op as u32,
         activation: ActivationParams::new(site.activation),
+        inverse_y: site.y.scale.inverse(),
         ..params
     }
 }
@@ -137,7 +162,7 @@ impl Kernel for Broadcast {
         check(site)?;
         let views: Vec<&View> = site.inputs.iter().chain([&site.y]).collect();
         let walk = Walk::of(&views, site.y.zero_lanes > 0)?;
-        let wide = if views.iter().any(|view| view.dtype == DType::F16) { 8 } else { 4 };
+        let wide = wide(views.iter().map(|view| view.dtype));
         let access = params(site, &walk, wide).access;
         let y_whole = access[Y] == Access::Whole as u32;
         let scattered = access[..site.inputs.len()].contains(&(Access::Lanes as u32));
@@ -153,79 +178,19 @@ impl Kernel for Broadcast {
     }
 
     fn edge_sites(&self) -> Vec<Site> {
-        let mut sites = Vec::new();
-        let image = |c: u32, pitch: u32, dtype: DType| {
-            let width = 16 / dtype.size() as u32;
-            let strides = vec![i64::from(5 * 3 * pitch), i64::from(3 * pitch), i64::from(pitch), 1];
-            View {
-                dims: vec![2, 5, 3, c],
-                strides,
-                dtype,
-                zero_lanes: c.next_multiple_of(width) - c,
-                scale: Scale::ONE,
-            }
-        };
-        let broadcast = |view: &View, kept: &[usize], dtype: DType| {
-            let mut strides = vec![0; view.dims.len()];
-            let mut stride = 1;
-            for &d in kept.iter().rev() {
-                strides[d] = stride;
-                stride *= i64::from(view.dims[d]);
-            }
-            View { dims: view.dims.clone(), strides, dtype, zero_lanes: 0, scale: Scale::ONE }
-        };
-        let mut push = |op, inputs: Vec<View>, y: View, activation| {
-            sites.push(Site::Elementwise(ElementwiseSite { op, inputs, y, activation }));
-        };
-        let (half, single) = (DType::F16, DType::F32);
-        // Same layout, at and around a vector and a block.
-        for length in [1, 7, 8, 9, 1023, 1025] {
-            let (a, y) = (View::dense(&[length], half), View::dense(&[length], half));
-            push(ElementwiseOp::Add, vec![a.clone(), a], y, Activation::Relu);
-        }
-        // Images with padding lanes: a value per channel, a picture's scale per channel, a scalar, a mix of types.
-        for (c, pitch, dtype) in
-            [(1, 8, half), (3, 8, half), (13, 24, half), (16, 16, half), (3, 4, single), (5, 12, single)]
-        {
-            let y = image(c, pitch, dtype);
-            let (per_channel, per_picture) = (broadcast(&y, &[3], single), broadcast(&y, &[0, 3], dtype));
-            push(
-                ElementwiseOp::MulAdd,
-                vec![y.clone(), per_channel.clone(), per_channel.clone()],
-                y.clone(),
-                Activation::Identity,
-            );
-            push(ElementwiseOp::Mul, vec![y.clone(), per_picture], y.clone(), Activation::HardSwish);
-            push(ElementwiseOp::Sub, vec![broadcast(&y, &[], single), y.clone()], y.clone(), Activation::Sigmoid);
-            push(ElementwiseOp::Identity, vec![y.clone()], image(c, c.next_multiple_of(8), half), Activation::Tanh);
-        }
-        // A transposed operand, and more dims than merge.
-        let y = View::dense(&[3, 4, 9], single);
-        let transposed = View { strides: vec![1, 27, 3], ..y.clone() };
-        push(ElementwiseOp::Div, vec![y.clone(), transposed.clone()], y, Activation::LeakyRelu { alpha: 0.1 });
-        let y = View::dense(&[2, 3, 2, 3, 2, 8], half);
-        let a = broadcast(&y, &[0, 2, 4, 5], half);
-        push(
-            ElementwiseOp::Add,
-            vec![a, broadcast(&y, &[1, 3, 5], single)],
-            y,
-            Activation::Clip { min: -1.0, max: 1.0 },
-        );
-        // Rows of y that are not whole.
-        let y = View { strides: vec![9, 1], ..View::dense(&[3, 7], half) };
-        push(ElementwiseOp::Mul, vec![View::dense(&[3, 7], half), broadcast(&y, &[1], half)], y, Activation::Silu);
-        sites
+        edges::sites()
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        const FLOATS: [DType; 2] = [DType::F16, DType::F32];
+        // Three operands are an affine function's, of which the last two are reals.
+        let reals = |list: &[DType]| list.len() < 3 || !list[1..].contains(&DType::I8);
         let mut lists: Vec<Vec<DType>> = vec![Vec::new()];
         let mut units = Vec::new();
         for _ in 1..=3 {
-            lists = lists.iter().flat_map(|list| FLOATS.map(|d| [list.as_slice(), &[d]].concat())).collect();
-            for list in &lists {
-                for y in FLOATS {
-                    let wide = if list.contains(&DType::F16) || y == DType::F16 { 8 } else { 4 };
+            lists = lists.iter().flat_map(|list| TYPES.map(|d| [list.as_slice(), &[d]].concat())).collect();
+            for list in lists.iter().filter(|list| reals(list)) {
+                for y in TYPES {
+                    let wide = wide(list.iter().copied().chain([y]));
                     units.extend([wide, 1].map(|vector| unit(list, y, vector)));
                 }
             }

@@ -166,8 +166,10 @@ impl Problem {
                 let count = site.inputs.len();
                 let operands: Vec<_> =
                     (0..count).map(|i| inputs.fill(Role::Input(i as u8), &Layout::new(&site.inputs[i]))).collect();
-                let want = reference::elementwise(site, &operands);
-                Self::plain(inputs, Layout::new(&site.y), want, Some(Tolerance::elementwise(site.y.dtype)))
+                let exact = site.inputs.iter().chain([&site.y]).any(|view| view.dtype == DType::I8);
+                let want = if exact { quantized::elementwise } else { reference::elementwise }(site, &operands);
+                let tolerance = (!exact).then(|| Tolerance::elementwise(site.y.dtype));
+                Self::plain(inputs, Layout::new(&site.y), want, tolerance)
             }
             Site::Copy(site) => {
                 let from = Layout { view: site.x.clone(), offset: site.x_offset };

@@ -5,7 +5,9 @@
 use super::reference;
 use limpid_graph::ops::exact;
 use limpid_graph::tensor::DType;
-use limpid_kernels::site::{CopySite, FillSite, Image, PoolKind, PoolSite, ResizeSite, Scale};
+use limpid_kernels::site::{
+    CopySite, ElementwiseOp, ElementwiseSite, FillSite, Image, PoolKind, PoolSite, ResizeSite, Scale,
+};
 
 /// A real as it is stored: quantized, rounded to f16, or as it is.
 pub fn stored(real: f32, dtype: DType, scale: Scale) -> f64 {
@@ -72,4 +74,23 @@ pub fn interpolated(site: &ResizeSite, at: [f32; 2], pixel: impl Fn(f32, f32) ->
         DType::I8 => f64::from(exact::quantize(v, exact::rescale(site.x.scale.get(), site.y.scale.get()))),
         dtype => stored(v * site.x.scale.get(), dtype, site.y.scale),
     }
+}
+
+/// Inputs have the output's dims.
+pub fn elementwise(site: &ElementwiseSite, inputs: &[Vec<f64>]) -> Vec<f64> {
+    let value = |index: usize| {
+        let number = |i: usize| inputs[i][index] as f32;
+        let scale = |i: usize| site.inputs[i].scale.get();
+        let real = |i: usize| number(i) * scale(i);
+        let x = match site.op {
+            ElementwiseOp::Identity => real(0),
+            ElementwiseOp::Add => number(1).mul_add(scale(1), real(0)),
+            ElementwiseOp::Sub => number(1).mul_add(-scale(1), real(0)),
+            ElementwiseOp::Mul => real(0) * real(1),
+            ElementwiseOp::Div => real(0) / real(1),
+            ElementwiseOp::MulAdd => real(0).mul_add(real(1), real(2)),
+        };
+        stored(exact::activate(site.activation, x), site.y.dtype, site.y.scale)
+    };
+    (0..site.y.len() as usize).map(value).collect()
 }
