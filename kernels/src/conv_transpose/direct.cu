@@ -41,24 +41,25 @@ __device__ __forceinline__ bool tap_meets(int o, int r, int stride, int dilation
     return i * stride == distance && i < extent;
 }
 
-// sum + Σ_i x[i]·w[i] of one vector of reals.
-template <typename X, typename W>
+// sum + Σ_i x[i]·w[i] of N reals.
+template <int N, typename X, typename W>
 __device__ __forceinline__ float multiply_add(float sum, const X* x, const W* w) {
-    float a[VECTOR], b[VECTOR];
+    float a[N], b[N];
     load(a, x);
     load(b, w);
 #pragma unroll
-    for (int i = 0; i < VECTOR; ++i) sum = fmaf(a[i], b[i], sum);
+    for (int i = 0; i < N; ++i) sum = fmaf(a[i], b[i], sum);
     return sum;
 }
 
 // Of integers, four products an instruction.
+template <int N>
 __device__ __forceinline__ int32_t multiply_add(int32_t sum, const int8_t* x, const int8_t* w) {
-    if constexpr (VECTOR % 4 == 0) {
-        const auto a = load_vector<VECTOR / 4>(reinterpret_cast<const int32_t*>(x));
-        const auto b = load_vector<VECTOR / 4>(reinterpret_cast<const int32_t*>(w));
+    if constexpr (N % 4 == 0) {
+        const auto a = load_vector<N / 4>(reinterpret_cast<const int32_t*>(x));
+        const auto b = load_vector<N / 4>(reinterpret_cast<const int32_t*>(w));
 #pragma unroll
-        for (int i = 0; i < VECTOR / 4; ++i) sum = __dp4a(a.lane[i], b.lane[i], sum);
+        for (int i = 0; i < N / 4; ++i) sum = __dp4a(a.lane[i], b.lane[i], sum);
         return sum;
     } else {
         return sum + *x * *w;
@@ -68,7 +69,7 @@ __device__ __forceinline__ int32_t multiply_add(int32_t sum, const int8_t* x, co
 // Σ_c x[c]·w[c].
 __device__ __forceinline__ Sum dot(Sum sum, const X_TYPE* x, const W_TYPE* w, int channels) {
 #pragma unroll 2
-    for (int c = 0; c < channels; c += VECTOR) sum = multiply_add(sum, x + c, w + c);
+    for (int c = 0; c < channels; c += VECTOR) sum = multiply_add<VECTOR>(sum, x + c, w + c);
     return sum;
 }
 

@@ -1,6 +1,6 @@
 //! What the three kernels share: `TransposedParams` of conv_transpose/transposed.cuh, phases, costs, test sites.
 
-use crate::epilogue::EpilogueParams;
+use crate::epilogue::{EpilogueParams, check_terms};
 use crate::launch::CandidateCost;
 use crate::site::{ConvTransposeSite, EpilogueSite, Image, Scale, Site, vector_width};
 use limpid_graph::ir::Precision;
@@ -37,6 +37,8 @@ pub(super) fn site_of(site: &Site) -> Result<&ConvTransposeSite, String> {
     if x.pixels() >= 1 << 31 || y.pixels() >= 1 << 31 {
         return Err(format!("takes fewer than 2^31 pixels, got {} and {}", x.pixels(), y.pixels()));
     }
+    let taps = u64::from(site.kernel[0]) * u64::from(site.kernel[1]);
+    check_terms(site.precision, taps * u64::from(x.c / groups))?;
     EpilogueParams::check(&site.epilogue, y.dtype, y.scale)?;
     Ok(site)
 }
