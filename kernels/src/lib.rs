@@ -28,6 +28,7 @@ mod picture;
 pub mod pool;
 pub mod reduce;
 pub mod resize;
+mod scale;
 pub mod site;
 pub mod softmax;
 pub mod source;

@@ -10,7 +10,8 @@ use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Epilogue};
 use limpid_graph::tensor::DType;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+
+pub use crate::scale::Scale;
 
 /// Bytes of one vector access; channel pitches and buffer offsets are multiples of it.
 pub const VECTOR_BYTES: u32 = 16;
@@ -18,51 +19,6 @@ pub const VECTOR_BYTES: u32 = 16;
 /// Elements of one vector access: 8 for f16, 4 for f32, 16 for i8.
 pub const fn vector_width(dtype: DType) -> u32 {
     VECTOR_BYTES / dtype.size() as u32
-}
-
-/// What a tensor's integers stand for: `real = scale · q`. 1 for tensors of reals, whose numbers are themselves.
-///
-/// [`Scale::ONE`] is the scale of whatever was never quantized, plain integers included; it is not the same as
-/// `Scale::new(1.0)`, under which quantized integers happen to stand for themselves. The two mean the same number and
-/// differ in how reals become i8: plain integers by ONNX's Cast, toward zero; quantized ones to the nearest, ties to
-/// even.
-///
-/// Kept as bits, so that sites can be compared and hashed. A kernel gets it as a parameter, never compiled in.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Scale(Option<u32>);
-
-impl Scale {
-    /// Of numbers that stand for themselves.
-    pub const ONE: Self = Self(None);
-
-    /// Of integers that are multiplied by this, a positive normal number.
-    pub const fn new(scale: f32) -> Self {
-        Self(Some(scale.to_bits()))
-    }
-
-    /// The factor.
-    pub const fn get(self) -> f32 {
-        match self.0 {
-            Some(bits) => f32::from_bits(bits),
-            None => 1.0,
-        }
-    }
-
-    /// `1 / scale`, rounded once: what reals are multiplied by to be integers.
-    pub const fn inverse(self) -> f32 {
-        1.0 / self.get()
-    }
-
-    /// True of quantized integers, false of reals and plain integers.
-    pub const fn is_quantized(self) -> bool {
-        self.0.is_some()
-    }
-}
-
-impl fmt::Debug for Scale {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:e}", self.get())
-    }
 }
 
 /// An NHWC tensor.
@@ -381,15 +337,16 @@ pub enum Site {
 impl Site {
     /// The same work with every scale 1: scales are parameters that no time depends on.
     pub fn unscaled(&self) -> Self {
-        let image = |image: &mut Image| image.scale = Scale::ONE;
-        let view = |view: &mut View| view.scale = Scale::ONE;
+        let one = |scale: Scale| if scale.is_quantized() { Scale::new(1.0) } else { scale };
+        let image = |image: &mut Image| image.scale = one(image.scale);
+        let view = |view: &mut View| view.scale = one(view.scale);
         let mut site = self.clone();
         match &mut site {
             Self::Conv(s) | Self::ConvTranspose(s) => {
                 [&mut s.x, &mut s.y].into_iter().chain(&mut s.epilogue.residual).for_each(image);
             }
             Self::Gemm(s) => {
-                s.scale_y = Scale::ONE;
+                s.scale_y = one(s.scale_y);
                 s.epilogue.residual.iter_mut().for_each(image);
             }
             Self::Pool(s) => [&mut s.x, &mut s.y].into_iter().for_each(image),

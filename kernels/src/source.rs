@@ -13,6 +13,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("conv_transpose/phase.cuh", include_str!("conv_transpose/phase.cuh")),
     ("conv_transpose/simt.cu", include_str!("conv_transpose/simt.cu")),
     ("depthwise/direct.cu", include_str!("depthwise/direct.cu")),
+    ("depthwise/finish.cuh", include_str!("depthwise/finish.cuh")),
     ("depthwise/tiled.cu", include_str!("depthwise/tiled.cu")),
     ("elementwise/broadcast.cu", include_str!("elementwise/broadcast.cu")),
     ("gather/rows.cu", include_str!("gather/rows.cu")),

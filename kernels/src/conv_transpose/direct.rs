@@ -39,7 +39,8 @@ struct Params {
 const THREADS: u32 = 128;
 
 /// X_TYPE and W_TYPE.
-const TYPES: [(DType, DType); 3] = [(DType::F16, DType::F16), (DType::F16, DType::F32), (DType::F32, DType::F32)];
+const TYPES: [(DType, DType); 4] =
+    [(DType::F16, DType::F16), (DType::F16, DType::F32), (DType::F32, DType::F32), (DType::I8, DType::I8)];
 
 fn unit(x: DType, weights: DType, vector: u32) -> CompileUnit {
     let defines = [
@@ -106,12 +107,16 @@ impl Kernel for Direct {
 
     fn edge_sites(&self) -> Vec<Site> {
         let mut sites = Vec::new();
-        for (c, filters, groups) in [(3, 5, 1), (16, 8, 2), (6, 6, 6), (4, 6, 2)] {
+        for (c, filters, groups) in [(3, 5, 1), (16, 8, 2), (6, 6, 6), (4, 6, 2), (32, 34, 2)] {
             for edge in Edge::windows(c, filters, groups) {
                 sites.push(edge.site(Precision::Fp16, DType::F16, true));
                 sites.push(edge.site(Precision::Fp32, DType::F32, true));
+                sites.push(edge.site(Precision::Int8, DType::I8, true));
             }
         }
+        sites.push(Edge::doubling([1, 3, 3, 16], 7).site(Precision::Int8, DType::F16, true));
+        sites.push(Edge::doubling([1, 3, 3, 9], 7).site(Precision::Int8, DType::F32, false));
+        sites.push(Edge::doubling([1, 3, 3, 9], 7).site(Precision::Fp16, DType::I8, true));
         sites.push(Edge::doubling([1, 3, 3, 9], 7).site(Precision::Fp16, DType::F32, false));
         sites.push(Edge::doubling([1, 3, 3, 9], 7).site(Precision::Fp32, DType::F16, false));
         sites

@@ -1,8 +1,8 @@
 //! What the three kernels share: `TransposedParams` of conv_transpose/transposed.cuh, phases, costs, test sites.
 
-use crate::epilogue::EpilogueParams;
+use crate::epilogue::{EpilogueParams, check_terms};
 use crate::launch::CandidateCost;
-use crate::site::{ConvTransposeSite, EpilogueSite, Image, Site, vector_width};
+use crate::site::{ConvTransposeSite, EpilogueSite, Image, Scale, Site, vector_width};
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Cost, Epilogue};
 use limpid_graph::tensor::DType;
@@ -24,11 +24,11 @@ pub(super) fn site_of(site: &Site) -> Result<&ConvTransposeSite, String> {
     if groups == 0 || !x.c.is_multiple_of(groups) || !y.c.is_multiple_of(groups) {
         return Err(format!("needs channels that divide into {groups} groups, got {} and {}", x.c, y.c));
     }
-    if site.precision == Precision::Int8 {
-        return Err("computes in floating point, the site asks for int8".to_owned());
-    }
-    if !x.dtype.is_float() {
-        return Err(format!("needs an f16 or f32 input, got {}", x.dtype));
+    match (site.precision, x.dtype) {
+        (Precision::Int8, DType::I8) => {}
+        (Precision::Int8, other) => return Err(format!("needs an i8 input for int8, got {other}")),
+        (_, dtype) if dtype.is_float() => {}
+        (precision, other) => return Err(format!("needs an f16 or f32 input for {precision}, got {other}")),
     }
     let width = vector_width(x.dtype);
     if !x.pitch.is_multiple_of(width) {
@@ -37,13 +37,18 @@ pub(super) fn site_of(site: &Site) -> Result<&ConvTransposeSite, String> {
     if x.pixels() >= 1 << 31 || y.pixels() >= 1 << 31 {
         return Err(format!("takes fewer than 2^31 pixels, got {} and {}", x.pixels(), y.pixels()));
     }
+    let taps = u64::from(site.kernel[0]) * u64::from(site.kernel[1]);
+    check_terms(site.precision, taps * u64::from(x.c / groups))?;
     EpilogueParams::check(&site.epilogue, y.dtype, y.scale)?;
     Ok(site)
 }
 
-/// What weights are stored as: f16 only where both factors are meant to be.
+/// What weights are stored as: f16 or i8 only where both factors are meant to be.
 pub(super) fn weight_dtype(site: &ConvTransposeSite) -> DType {
-    if site.precision == Precision::Fp16 { site.x.dtype } else { DType::F32 }
+    match site.precision {
+        Precision::Fp16 | Precision::Int8 => site.x.dtype,
+        Precision::Fp32 | Precision::Tf32 => DType::F32,
+    }
 }
 
 /// x, y, the residual and the weights once; one multiplication a tap, input pixel, channel and filter.
@@ -77,17 +82,26 @@ impl Edge {
     /// The site, with or without everything an epilogue has.
     pub(super) fn site(&self, precision: Precision, y_dtype: DType, full: bool) -> Site {
         let [n, h, w, c] = self.x;
-        let dtype = if precision == Precision::Fp16 { DType::F16 } else { DType::F32 };
+        let dtype = match precision {
+            Precision::Int8 => DType::I8,
+            Precision::Fp16 => DType::F16,
+            Precision::Fp32 | Precision::Tf32 => DType::F32,
+        };
+        let quantized = |image: Image, scale: f32| {
+            let scale = if image.dtype == DType::I8 { Scale::new(scale) } else { Scale::ONE };
+            Image { scale, ..image }
+        };
+        let gap = |image: Image| Image { pitch: image.pitch + vector_width(image.dtype), ..image };
         let out = |i: usize, extent: u32| {
             let reach = (self.kernel[i] - 1) * self.dilation[i] + 1;
             (extent - 1) * self.stride[i] + reach + self.more[i] - 2 * self.pad[i]
         };
-        let y = Image::dense(n, out(0, h), out(1, w), self.filters, y_dtype);
+        let y = quantized(Image::dense(n, out(0, h), out(1, w), self.filters, y_dtype), 0.02);
         let pre = if full { Activation::Relu } else { Activation::Identity };
         let steps = Epilogue { bias: full, pre, residual: full, post: Activation::Identity };
-        let residual = full.then_some(Image { pitch: y.pitch + 8, ..y });
+        let residual = full.then(|| quantized(gap(y), 0.013));
         Site::ConvTranspose(ConvTransposeSite {
-            x: Image { pitch: c.next_multiple_of(8) + 8, ..Image::dense(n, h, w, c, dtype) },
+            x: quantized(gap(Image::dense(n, h, w, c, dtype)), 1.0 / 128.0),
             y,
             kernel: self.kernel,
             stride: self.stride,

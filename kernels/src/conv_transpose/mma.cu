@@ -2,9 +2,9 @@
 //
 // y[n,o,k] = epilogue( Σ over taps r that meet o, Σ_c x[n,i,c] · w[c,k,r] ),   o = stride·i + r·dilation - pad
 //
-// Shapes     x (N,H,W,C) f16 for PRECISION=Fp16, f32 for Tf32; w [groups][R·S][K/groups][c_pad] of the same type,
-//            c_pad whole vectors; y (N,P,Q,K) and residual f16 or f32. Sums are f32.
-// Requires   sm_75 for Fp16, sm_80 for Tf32; 16-byte aligned pixels; where there are several groups, channels of a
+// Shapes     x (N,H,W,C) s8 for PRECISION=Int8, f16 for Fp16, f32 for Tf32; w [groups][R·S][K/groups][c_pad] of the
+//            same type, c_pad whole vectors; y (N,P,Q,K) and residual f32, f16 or s8. Sums are f32, of s8 s32.
+// Requires   sm_75 for Int8 and Fp16, sm_80 for Tf32; 16-byte aligned pixels; where there are several groups, channels of a
 //            group in whole vectors and filters of a group a multiple of 8.
 // Grid       x: column tiles of filters (fastest), row tiles of a phase's pixels, groups, phases.
 // Block      32·WARPS_M·WARPS_N threads.

@@ -1,4 +1,4 @@
-//! `conv_transpose/mma`: transposed convolution on tensor cores, f16 or TF32.
+//! `conv_transpose/mma`: transposed convolution on tensor cores, INT8, f16 or TF32.
 
 use super::geometry::Edge;
 use super::phase::Phased;
@@ -39,6 +39,7 @@ impl Kernel for Mma {
     fn edge_sites(&self) -> Vec<Site> {
         let mut sites = Edge::tiled(Precision::Fp16, DType::F16);
         sites.extend(Edge::tiled(Precision::Tf32, DType::F32));
+        sites.extend(Edge::tiled(Precision::Int8, DType::I8));
         sites
     }
 

@@ -1,18 +1,16 @@
 // Depthwise convolution of any window: y[n,p,q,k] = epilogue( Σ_r,s x[n, p·s_h + r·d_h - pad_h, …, k / M] · w[r,s,k] ),
 // M filters a channel (the channel multiplier).
 //
-// Shapes     x NHWC of X_TYPE, w [R·S][k_pad] of W_TYPE, y NHWC of f16 or f32. Sums in f32.
+// Shapes     x NHWC of X_TYPE, w [R·S][k_pad] of W_TYPE, y NHWC of f16, f32 or s8. Sums in f32, those of s8 exact.
 // Grid       one thread per 8 channels of one output pixel, channels fastest; fewer than 2^31 threads.
 // Traffic    x, y and the residual once (overlapping windows meet in L1 and L2); 2·R·S operations an output.
 //
 // Parameters MULTIPLIER      1: one filter a channel, x moves in vectors; 0: any number, x is read lane by lane
-//            X_TYPE, W_TYPE  f16 or float; f16 weights want f16 inputs
+//            X_TYPE, W_TYPE  f16 or float, f16 weights wanting f16 inputs; or both int8_t
 
-#include "include/epilogue.cuh"
+#include "depthwise/finish.cuh"
 #include "include/index.cuh"
 #include "include/vector.cuh"
-
-constexpr int CHANNELS = 8;
 
 struct DirectParams {
     int64_t x_pitch;
@@ -37,7 +35,7 @@ __device__ __forceinline__ void load_inputs(float (&v)[CHANNELS], const X_TYPE* 
                                             const DirectParams& p) {
     if (MULTIPLIER == 1) {
         // An f32 image may end after four of the eight lanes.
-        constexpr int VECTOR = 16 / sizeof(X_TYPE);
+        constexpr int VECTOR = sizeof(X_TYPE) == 4 ? 4 : CHANNELS;
 #pragma unroll
         for (int i = 0; i < CHANNELS; i += VECTOR) {
             Vector<X_TYPE, VECTOR> part = {};
@@ -79,5 +77,5 @@ extern "C" __global__ void __launch_bounds__(256, 1)
             for (int i = 0; i < CHANNELS; ++i) sum[i] = fmaf(v[i], f[i], sum[i]);
         }
     }
-    epilogue_8(p.epilogue, {bias, scales, residual, y}, pixel, filter, sum);
+    finish(p.epilogue, {bias, scales, residual, y}, pixel, filter, sum);
 }

@@ -39,7 +39,8 @@ struct Params {
 const THREADS: u32 = 128;
 
 /// X_TYPE and W_TYPE.
-const TYPES: [(DType, DType); 3] = [(DType::F16, DType::F16), (DType::F16, DType::F32), (DType::F32, DType::F32)];
+const TYPES: [(DType, DType); 4] =
+    [(DType::F16, DType::F16), (DType::F16, DType::F32), (DType::F32, DType::F32), (DType::I8, DType::I8)];
 
 fn unit(x: DType, weights: DType, one_filter: bool) -> CompileUnit {
     let defines = [
@@ -115,6 +116,10 @@ impl Kernel for Direct {
                 edge.site(DType::F32, DType::F32, true),
                 edge.site(DType::F32, DType::F16, false),
                 edge.site(DType::F16, DType::F32, false),
+                edge.site(DType::I8, DType::I8, true),
+                edge.site(DType::I8, DType::F16, true),
+                edge.site(DType::I8, DType::F32, false),
+                edge.site(DType::F16, DType::I8, true),
             ]
         };
         edges.map(edge).into_iter().flat_map(sites).collect()

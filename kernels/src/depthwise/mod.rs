@@ -8,13 +8,16 @@ pub use tiled::Tiled;
 
 use crate::epilogue::EpilogueParams;
 use crate::launch::CandidateCost;
-use crate::site::{ConvSite, EpilogueSite, Image, Site, vector_width};
+use crate::site::{ConvSite, EpilogueSite, Image, Scale, Site, vector_width};
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Cost, Epilogue};
 use limpid_graph::tensor::DType;
 
 /// Channels of a thread in both kernels.
 const CHANNELS: u32 = 8;
+
+/// Products of two i8 whose sum is below 2^24, so that f32 holds it and every part of it.
+const MAX_TAPS: u64 = (1 << 24) / (128 * 127);
 
 /// A depthwise site, or why it is none.
 fn site_of(site: &Site) -> Result<&ConvSite, String> {
@@ -26,11 +29,15 @@ fn site_of(site: &Site) -> Result<&ConvSite, String> {
     if x.c == 0 || !y.c.is_multiple_of(x.c) {
         return Err(format!("needs a multiple of {} filters, got {}", x.c, y.c));
     }
-    if site.precision == Precision::Int8 {
-        return Err("computes in floating point, the site asks for int8".to_owned());
-    }
-    if !x.dtype.is_float() {
-        return Err(format!("needs an f16 or f32 input, got {}", x.dtype));
+    let taps = u64::from(site.kernel[0]) * u64::from(site.kernel[1]);
+    match (site.precision, x.dtype) {
+        (Precision::Int8, DType::I8) if taps <= MAX_TAPS => {}
+        (Precision::Int8, DType::I8) => {
+            return Err(format!("sums up to {MAX_TAPS} products of integers in f32, got windows of {taps}"));
+        }
+        (Precision::Int8, other) => return Err(format!("needs an i8 input for int8, got {other}")),
+        (_, dtype) if dtype.is_float() => {}
+        (precision, other) => return Err(format!("needs an f16 or f32 input for {precision}, got {other}")),
     }
     let width = vector_width(x.dtype);
     if !x.pitch.is_multiple_of(width) {
@@ -40,14 +47,17 @@ fn site_of(site: &Site) -> Result<&ConvSite, String> {
     Ok(site)
 }
 
-/// What weights are stored as: f16 only where both factors are meant to be.
+/// What weights are stored as: f16 or i8 only where both factors are meant to be.
 fn weight_dtype(site: &ConvSite) -> DType {
-    if site.precision == Precision::Fp16 { site.x.dtype } else { DType::F32 }
+    match site.precision {
+        Precision::Fp16 | Precision::Int8 => site.x.dtype,
+        Precision::Fp32 | Precision::Tf32 => DType::F32,
+    }
 }
 
-/// Channels of y as the kernels divide them.
+/// Channels of y as the kernels divide them. The last of a pixel writes its padding too.
 fn channel_vectors(site: &ConvSite) -> u32 {
-    site.y.padded_channels().div_ceil(CHANNELS)
+    site.y.c.div_ceil(CHANNELS)
 }
 
 /// x, y, the residual and the weights once.
@@ -71,25 +81,34 @@ struct Edge {
 }
 
 impl Edge {
-    /// The site in f16 or f32, with or without everything an epilogue has.
+    /// The site in f16, f32 or i8, with or without everything an epilogue has.
     fn site(&self, dtype: DType, y_dtype: DType, full: bool) -> Site {
         let [n, h, w, c] = self.x;
         let out = |axis: usize, extent: u32| {
             let reach = (self.kernel[axis] - 1) * self.dilation[axis] + 1;
             (extent + 2 * self.pad[axis] - reach) / self.stride[axis] + 1
         };
-        let y = Image::dense(n, out(0, h), out(1, w), c * self.multiplier, y_dtype);
+        let quantized = |image: Image, scale: f32| {
+            let scale = if image.dtype == DType::I8 { Scale::new(scale) } else { Scale::ONE };
+            Image { scale, ..image }
+        };
+        let gap = |image: Image| Image { pitch: image.pitch + vector_width(image.dtype), ..image };
+        let y = quantized(Image::dense(n, out(0, h), out(1, w), c * self.multiplier, y_dtype), 0.02);
         let steps = Epilogue { bias: full, pre: Activation::Identity, residual: full, post: Activation::Relu };
-        let residual = full.then_some(Image { pitch: y.pitch + 8, ..y });
+        let residual = full.then(|| quantized(gap(y), 0.013));
         Site::Conv(ConvSite {
-            x: Image { pitch: c.next_multiple_of(8) + 8, ..Image::dense(n, h, w, c, dtype) },
+            x: quantized(gap(Image::dense(n, h, w, c, dtype)), 1.0 / 128.0),
             y,
             kernel: self.kernel,
             stride: self.stride,
             dilation: self.dilation,
             pad: self.pad,
             groups: c,
-            precision: if dtype == DType::F16 { Precision::Fp16 } else { Precision::Fp32 },
+            precision: match dtype {
+                DType::I8 => Precision::Int8,
+                DType::F16 => Precision::Fp16,
+                _ => Precision::Fp32,
+            },
             epilogue: EpilogueSite { steps, residual },
         })
     }

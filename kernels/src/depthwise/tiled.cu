@@ -1,7 +1,7 @@
 // Depthwise convolution, one filter a channel: y[n,p,q,c] = epilogue( Σ_r,s x[n, p·S+r-pad, q·S+s-pad, c] · w[r,s,c] ).
 //
-// Shapes     x NHWC of X_TYPE, w [R·S][c_pad] of X_TYPE, y NHWC of f16 or f32. Dilation 1, the same stride along
-//            both axes. Sums in f32.
+// Shapes     x NHWC of X_TYPE, w [R·S][c_pad] of X_TYPE, y NHWC of f16, f32 or s8. Dilation 1, the same stride
+//            along both axes. Sums in f32, those of s8 exact.
 // Grid       one thread per 8 channels of TILE_H x TILE_W output pixels, channels fastest, so that a warp reads
 //            whole lines; fewer than 2^31 threads.
 // Method     a thread walks down the input rows its tile touches. Of each it reads every pixel once and adds it to
@@ -11,13 +11,12 @@
 //
 // Parameters KERNEL_H, KERNEL_W, STRIDE   the window
 //            TILE_H, TILE_W               output pixels of a thread
-//            X_TYPE                       f16 or float
+//            X_TYPE                       f16, float or int8_t
 
-#include "include/epilogue.cuh"
+#include "depthwise/finish.cuh"
 #include "include/index.cuh"
 #include "include/vector.cuh"
 
-constexpr int CHANNELS = 8;
 constexpr int ROWS = (TILE_H - 1) * STRIDE + KERNEL_H;  // of x under a tile
 constexpr int COLUMNS = (TILE_W - 1) * STRIDE + KERNEL_W;
 
@@ -38,6 +37,7 @@ struct DepthwiseParams {
 
 // Eight channels from `channel` on; f32 images may end after four of them.
 __device__ __forceinline__ void load_channels(float (&v)[CHANNELS], const f16* from, int) { load(v, from); }
+__device__ __forceinline__ void load_channels(float (&v)[CHANNELS], const int8_t* from, int) { load(v, from); }
 __device__ __forceinline__ void load_channels(float (&v)[CHANNELS], const float* from, int lanes) {
     const Vector<float, 4> low = load_vector<4>(from);
     const Vector<float, 4> high = lanes > 4 ? load_vector<4>(from + 4) : Vector<float, 4>{};
@@ -108,7 +108,7 @@ extern "C" __global__ void __launch_bounds__(256, 1)
         for (int tw = 0; tw < TILE_W; ++tw) {
             if (p0 + th >= p.y_h || q0 + tw >= p.y_w) continue;
             const int64_t pixel = (static_cast<int64_t>(picture) * p.y_h + p0 + th) * p.y_w + q0 + tw;
-            epilogue_8(p.epilogue, tensors, pixel, channel, sum[th][tw]);
+            finish(p.epilogue, tensors, pixel, channel, sum[th][tw]);
         }
     }
 }

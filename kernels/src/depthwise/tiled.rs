@@ -151,9 +151,13 @@ impl Kernel for Tiled {
                 let edge = edge(x, pad);
                 sites.push(edge.site(DType::F16, DType::F16, true));
                 sites.push(edge.site(DType::F32, DType::F32, true));
+                sites.push(edge.site(DType::I8, DType::I8, true));
             }
             sites.push(edge([1, 7, 7, 12], 1).site(DType::F16, DType::F32, false));
             sites.push(edge([1, 7, 7, 12], 1).site(DType::F32, DType::F16, false));
+            sites.push(edge([1, 7, 7, 12], 1).site(DType::I8, DType::F16, true));
+            sites.push(edge([1, 7, 7, 24], 1).site(DType::I8, DType::F32, false));
+            sites.push(edge([1, 7, 7, 12], 1).site(DType::F32, DType::I8, false));
         }
         sites
     }
@@ -161,7 +165,7 @@ impl Kernel for Tiled {
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
         let mut units = Vec::new();
         for (kernel, stride, tiles) in WINDOWS {
-            for dtype in [DType::F16, DType::F32] {
+            for dtype in [DType::F16, DType::F32, DType::I8] {
                 units.extend(tiles.iter().map(|&tile| unit(dtype, kernel, stride, tile)));
             }
         }

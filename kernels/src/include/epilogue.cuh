@@ -61,19 +61,39 @@ struct Real<float> {
     }
 };
 
+// A sum of integers as f32: rounded from s32, or summed up there where it stays below 2^24 and so is exact.
+struct Whole {
+    float value;
+};
+
 template <>
-struct Real<int> {
+struct Real<Whole> {
     typedef Exact Way;
-    static __device__ __forceinline__ void of(const EpilogueTensors& t, int column, const int (&sums)[8],
+    static __device__ __forceinline__ void of(const EpilogueTensors& t, int column, const Whole (&sums)[8],
                                               float (&x)[8]) {
         float bias[8] = {}, scales[8];
         if (t.bias) load_row_8(t.bias + column, bias);
         load_row_8(t.scales + column, scales);
 #pragma unroll
-        for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(__int2float_rn(sums[i]), scales[i], bias[i]);
+        for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(sums[i].value, scales[i], bias[i]);
+    }
+    static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, Whole sum) {
+        return __fmaf_rn(sum.value, t.scales[column], t.bias ? t.bias[column] : 0.0f);
+    }
+};
+
+template <>
+struct Real<int> {
+    typedef Exact Way;
+    static __device__ __forceinline__ void of(const EpilogueTensors& t, int column, const int (&sums)[8],
+                                              float (&x)[8]) {
+        Whole whole[8];
+#pragma unroll
+        for (int i = 0; i < 8; ++i) whole[i].value = __int2float_rn(sums[i]);
+        Real<Whole>::of(t, column, whole, x);
     }
     static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, int sum) {
-        return __fmaf_rn(__int2float_rn(sum), t.scales[column], t.bias ? t.bias[column] : 0.0f);
+        return Real<Whole>::of(t, column, Whole{__int2float_rn(sum)});
     }
 };
 

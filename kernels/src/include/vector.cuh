@@ -16,6 +16,16 @@ struct alignas(sizeof(T) * N < 16 ? sizeof(T) * N : 16) Vector {
 template <typename X, typename Y>
 constexpr int PAIR_WIDTH = 16 / (sizeof(X) > sizeof(Y) ? sizeof(X) : sizeof(Y));
 
+// What elements of a type are summed up in: reals in f32, s8 in s32, which no order of summation changes.
+template <typename T>
+struct SumOf {
+    typedef float Type;
+};
+template <>
+struct SumOf<int8_t> {
+    typedef int32_t Type;
+};
+
 // The vector at `from`, as it is.
 template <int N, typename T>
 __device__ __forceinline__ Vector<T, N> load_vector(const T* from) {

@@ -23,25 +23,18 @@ struct PoolScales {
     float inverse_y;
 };
 
-// Sums of s8 are integers, which no order of summation changes.
-template <typename T>
-struct Accumulator {
-    typedef float Type;
-    static __device__ __forceinline__ float lowest() { return minus_infinity(); }
-};
-template <>
-struct Accumulator<int8_t> {
-    typedef int32_t Type;
-    static __device__ __forceinline__ int32_t lowest() { return -128; }
-};
-typedef Accumulator<X_TYPE>::Type Folded;
+typedef SumOf<X_TYPE>::Type Folded;
 typedef Vector<Folded, VECTOR> Fold;
+
+// Below or at every number.
+__device__ __forceinline__ float lowest(float) { return minus_infinity(); }
+__device__ __forceinline__ int32_t lowest(int32_t) { return -128; }
 
 // What a fold starts from.
 __device__ __forceinline__ Fold nothing() {
     Fold fold;
 #pragma unroll
-    for (int i = 0; i < VECTOR; ++i) fold.lane[i] = AVERAGE ? Folded(0) : Accumulator<X_TYPE>::lowest();
+    for (int i = 0; i < VECTOR; ++i) fold.lane[i] = AVERAGE ? Folded(0) : lowest(Folded());
     return fold;
 }
 

@@ -34,7 +34,7 @@ const MAX_GRID_Y: u32 = 65_535;
 
 fn unit(x: DType, y: DType, average: u32, slab: u32) -> CompileUnit {
     let shape = [("SLAB", slab.to_string()), ("THREADS", THREADS.to_string())];
-    CompileUnit::new("pool/global.cu", "global_pool", defines(x, y, average).into_iter().chain(shape))
+    CompileUnit::new("pool/global.cu", "global_pool", defines(x, y, average).chain(shape))
 }
 
 impl Kernel for Global {
