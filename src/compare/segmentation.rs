@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(counts.pixel_agreement(), 3.0 / 6.0);
         // Baseline: class 0 is whole; class 1 has 2 of 3; class 2 occurs nowhere.
         assert_eq!(counts.baseline().iou(), [Some(1.0), Some(2.0 / 3.0), None]);
-        assert_eq!(counts.baseline().mean_iou(), Some(5.0 / 6.0));
+        assert_eq!(counts.baseline().mean_iou(), Some((1.0 + 2.0 / 3.0) / 2.0));
         // Test: class 0 has 1 of 2; class 1: 2 right, 1 wrongly given, 1 missed.
         assert_eq!(counts.test().iou(), [Some(0.5), Some(0.5), None]);
         assert_eq!((counts.masked(), Confusion::new(2).mean_iou()), (1, None));

@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let rows = ["a.png", "cat/b.png", "with, comma.png", "with \" mark.png"].map(str::to_owned);
+        let rows = ["a.png", "cat/b.png", "with \" mark.png", "with, comma.png"].map(str::to_owned);
         let rows: Vec<(String, usize)> = rows.into_iter().zip([3, 0, 999, 1]).collect();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("labels.csv");

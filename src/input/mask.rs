@@ -122,17 +122,15 @@ impl Mask {
     /// Which rows and columns the output's pixels are taken from, for a network of these extents.
     fn nearest(&self, crop: Crop, network: (usize, usize), to: (usize, usize)) -> (Vec<usize>, Vec<usize>) {
         let (resized, (top, left)) = crop.place((self.height, self.width), network);
-        let axis = |to: usize, network: usize, offset: usize, resized: usize, own: usize| {
-            let seen = (0..to).map(move |at| middle(at, to, network) + offset);
-            seen.map(|at| middle(at, resized, own)).collect()
-        };
-        (axis(to.0, network.0, top, resized.0, self.height), axis(to.1, network.1, left, resized.1, self.width))
+        let rows = axis(to.0, network.0, top, resized.0, self.height);
+        (rows, axis(to.1, network.1, left, resized.1, self.width))
     }
 }
 
-/// The pixel of `to` that holds the middle of pixel `at` of `from`.
-fn middle(at: usize, from: usize, to: usize) -> usize {
-    (2 * at + 1) * to / (2 * from)
+/// Along one axis: the mask's pixels of `own` that hold the middles of the output's `to`. In the resized mask the middle
+/// of pixel i is at (i + 1/2)·network/to + offset.
+fn axis(to: usize, network: usize, offset: usize, resized: usize, own: usize) -> Vec<usize> {
+    (0..to).map(|at| ((2 * at + 1) * network + 2 * to * offset) * own / (2 * to * resized)).collect()
 }
 
 /// Bits of a value, from the header.

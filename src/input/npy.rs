@@ -60,7 +60,7 @@ pub fn headers(path: &Path) -> Result<Vec<Header>, InputError> {
 
 fn archive_headers(file: BufReader<File>) -> Result<Vec<Header>, String> {
     let mut archive = NpzArchive::new(file).map_err(|e| e.to_string())?;
-    let files: Vec<String> = archive.zip_archive().file_names().map(str::to_owned).collect();
+    let files = file_names(&mut archive);
     let named = files.iter().filter_map(|file| Some((file, array_name_from_file_name(file)?)));
     let headers = named.map(|(file, name)| {
         let inside = |reason: String| format!("array `{name}`: {reason}");
@@ -71,6 +71,13 @@ fn archive_headers(file: BufReader<File>) -> Result<Vec<Header>, String> {
         none if none.is_empty() => Err("it holds no array".to_owned()),
         headers => Ok(headers),
     }
+}
+
+/// The files of an archive by name; on their own they come in another order each time.
+fn file_names<R: io::Read + io::Seek>(archive: &mut NpzArchive<R>) -> Vec<String> {
+    let mut files: Vec<String> = archive.zip_archive().file_names().map(str::to_owned).collect();
+    files.sort_unstable();
+    files
 }
 
 fn header(name: Option<String>, reader: impl Read) -> Result<Header, String> {
@@ -108,7 +115,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Array>, String> {
         return Err("it begins neither as a .npy nor as a .npz file".to_owned());
     }
     let mut archive = NpzArchive::new(Cursor::new(bytes)).map_err(|e| e.to_string())?;
-    let files: Vec<String> = archive.zip_archive().file_names().map(str::to_owned).collect();
+    let files = file_names(&mut archive);
     let named = files.iter().filter_map(|file| Some((file, array_name_from_file_name(file)?)));
     let mut arrays = Vec::new();
     for (file, name) in named {

@@ -1,5 +1,5 @@
 use super::{Dataset, File, Place};
-use crate::input::load::{fit, frame, stack};
+use crate::input::load::{fit, frame, name_of, stack};
 use crate::input::preprocessing::Frame;
 use crate::input::{InputError, Picture, Preprocessing};
 use limpid_graph::ir::Graph;
@@ -52,6 +52,7 @@ impl<'a> Batches<'a> {
                 None => self.rows(end)?,
             };
             for part in read {
+                self.check_extents(&parts, &part)?;
                 samples.extend(part.samples);
                 part.inputs.into_iter().zip(&mut parts).for_each(|(tensor, parts)| parts.push(tensor));
             }
@@ -59,6 +60,22 @@ impl<'a> Batches<'a> {
         // Whatever was skipped on the way: are there still as many as are needed?
         self.dataset.check()?;
         Ok(Batch { samples, inputs: parts.into_iter().filter(|part| !part.is_empty()).map(stack).collect() })
+    }
+
+    /// Where the network leaves extents open, the samples of a batch must agree on them.
+    fn check_extents(&self, parts: &[Vec<Tensor>], next: &Batch) -> Result<(), InputError> {
+        for (input, (parts, tensor)) in parts.iter().zip(&next.inputs).enumerate() {
+            if let Some(first) = parts.first().filter(|first| first.shape()[1..] != tensor.shape()[1..]) {
+                let sample = next.samples.first().map_or(0, |&sample| self.dataset.places[sample].file);
+                return Err(InputError::Shape {
+                    path: self.dataset.files[sample].listed.path.clone(),
+                    input: name_of(self.graph, input).to_owned(),
+                    found: format!("{:?}", tensor.shape()),
+                    expected: format!("{:?} after the first extent, as the sample before", &first.shape()[1..]),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Decodes pictures up to sample `end`, all at once.
