@@ -118,7 +118,7 @@ fn pictures_in_folders_of_classes_are_labelled() {
     assert!(number(&wrong["classification"]["baseline"]["top_1"]) < 0.2, "{wrong}");
     work.write("beyond.csv", format!("{},10\n", written[0].0).as_bytes());
     let words = [&written[0].0, "labelled 10", "10 classes", "help:"];
-    work.fails(1, &words, &[&compare[..], &["--labels", "beyond.csv"]].concat());
+    work.fails(1, &words, &[&compare[..], &["--labels", "beyond.csv", "--quiet"]].concat());
     work.write("missing.csv", b"0/none.png,1\n1/none.png,1\n");
     let words = ["missing.csv", "2 files", "0/none.png, 1/none.png"];
     work.fails(1, &words, &[&compare[..], &["--labels", "missing.csv"]].concat());
