@@ -11,6 +11,7 @@
 
 pub mod builder;
 pub mod cli;
+pub mod compare;
 pub mod engine;
 pub mod input;
 pub mod output_file;

@@ -2,84 +2,11 @@
 
 use limpid::input::npy;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::Path;
+use std::process::Stdio;
+use workplace::{Said, Workplace};
 
-/// A folder of its own for each test, and the command in it.
-struct Workplace(tempfile::TempDir);
-
-impl Workplace {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_limpid"));
-        command.args(arguments).current_dir(self.0.path()).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Said {
-        Said::of(self.command(arguments).output().expect("it can be started"))
-    }
-
-    /// Runs what must succeed and returns what it printed.
-    fn ok(&self, arguments: &[&str]) -> String {
-        let said = self.run(arguments);
-        assert_eq!(said.code, 0, "{arguments:?}: {}", said.err);
-        said.out
-    }
-
-    /// As [`Workplace::ok`] with `--json`.
-    fn json(&self, arguments: &[&str]) -> Value {
-        let text = self.ok(&[arguments, &["--json"]].concat());
-        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
-    }
-
-    /// Runs what must fail with this code and say these words; nothing may be left behind.
-    fn fails(&self, code: i32, words: &[&str], arguments: &[&str]) {
-        let before = self.files();
-        let said = self.run(arguments);
-        assert_eq!(said.code, code, "{arguments:?}: {}", said.err);
-        for word in words {
-            assert!(said.err.contains(word), "{arguments:?} does not say `{word}`: {}", said.err);
-        }
-        assert!(said.err.starts_with("error: "), "{arguments:?}: {}", said.err);
-        assert!(!said.err.contains("panicked"), "{arguments:?}: {}", said.err);
-        assert_eq!(self.files(), before, "{arguments:?} left something behind");
-    }
-
-    fn files(&self) -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(self.0.path()).expect("a folder");
-        let mut files: Vec<PathBuf> = entries.map(|e| e.expect("an entry").path()).collect();
-        files.sort();
-        files
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) {
-        std::fs::write(self.0.path().join(name), bytes).expect("it can be written");
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-}
-
-struct Said {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Said {
-    fn of(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8_lossy(&output.stdout).into_owned(),
-            err: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
-    }
-}
+mod workplace;
 
 fn data(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fashion").join(name).to_string_lossy().into_owned()
@@ -91,10 +18,10 @@ const FASHION_PIXELS: [&str; 6] = ["--channels", "gray", "--mean", "0.2860", "--
 fn help_names_every_command_and_gives_examples() {
     let work = Workplace::new();
     let help = work.ok(&["--help"]);
-    for word in ["demo", "build", "run", "bench", "inspect", "zoo", "Examples:", "exit code"] {
+    for word in ["demo", "build", "run", "bench", "compare", "inspect", "labels", "zoo", "Examples:", "exit code"] {
         assert!(help.contains(word), "{help}");
     }
-    for command in ["demo", "build", "run", "bench", "inspect", "zoo"] {
+    for command in ["demo", "build", "run", "bench", "compare", "inspect", "labels", "zoo"] {
         assert!(work.ok(&[command, "--help"]).contains("Usage: limpid"), "{command}");
     }
     assert!(work.ok(&["--version"]).starts_with("limpid "));

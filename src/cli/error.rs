@@ -1,4 +1,5 @@
 use crate::builder::BuildError;
+use crate::compare::CompareError;
 use crate::engine::EngineError;
 use crate::input::InputError;
 use crate::runtime::RunError;
@@ -21,6 +22,9 @@ pub enum CommandError {
     /// Inputs, labels or outputs cannot be read or written.
     #[error(transparent)]
     Input(#[from] InputError),
+    /// Two engines cannot be compared.
+    #[error(transparent)]
+    Compare(Box<CompareError>),
     /// A network of the zoo cannot be written.
     #[error(transparent)]
     Zoo(#[from] ZooError),
@@ -67,6 +71,16 @@ impl From<RunError> for CommandError {
     }
 }
 
+impl From<CompareError> for CommandError {
+    fn from(error: CompareError) -> Self {
+        match error {
+            // A file that cannot be read is nothing about comparing.
+            CompareError::Input(error) => Self::Input(error),
+            other => Self::Compare(Box::new(other)),
+        }
+    }
+}
+
 impl CommandError {
     /// Wrong usage without further help.
     pub(super) fn usage(message: impl Into<String>) -> Self {
@@ -92,6 +106,7 @@ impl CommandError {
             Self::Build(error) => error.help().map(str::to_owned),
             Self::Engine(error) => error.help().map(str::to_owned),
             Self::Run(error) => error.help().map(str::to_owned),
+            Self::Compare(error) => error.help().map(str::to_owned),
             Self::Usage { help, .. } => help.clone(),
             Self::Absent { help, .. } => Some(help.clone()),
             Self::NotFound { similar, .. } if !similar.is_empty() => Some(format!(

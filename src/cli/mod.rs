@@ -5,10 +5,13 @@
 
 mod bench;
 mod build;
+mod compare;
 mod console;
 mod demo;
+mod environment;
 mod error;
 mod inspect;
+mod labels;
 mod pictures;
 mod run;
 mod source;
@@ -54,7 +57,9 @@ enum Command {
     Build(build::BuildArgs),
     Run(run::RunArgs),
     Bench(bench::BenchArgs),
+    Compare(compare::CompareArgs),
     Inspect(inspect::InspectArgs),
+    Labels(labels::LabelsArgs),
     Zoo(zoo::ZooArgs),
 }
 
@@ -65,6 +70,7 @@ Examples:
   limpid build resnet50.onnx -o resnet50.engine --precision fp16
   limpid run resnet50.engine --input cat.jpg --center-crop --imagenet-norm
   limpid bench resnet50.engine
+  limpid compare resnet50.onnx resnet50.engine pictures/ do they answer the same?
   limpid inspect resnet50.engine --passes                what was fused, what was not, and why
 
 The exit code is 0, 1 for a failure, 2 for wrong usage.";
@@ -91,7 +97,9 @@ fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
         Command::Build(args) => build::run(args, console),
         Command::Run(args) => run::run(args, console),
         Command::Bench(args) => bench::run(args, console),
+        Command::Compare(args) => compare::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),
+        Command::Labels(args) => labels::run(args, console),
         Command::Zoo(args) => zoo::run(args, console),
     }
 }

@@ -1,4 +1,5 @@
 use super::CommandError;
+use super::environment::{self, IMAGENET_CENTER_CROP, IMAGENET_NORM};
 use crate::input::{Channels, Crop, PixelLayout, Preprocessing};
 use clap::Args;
 
@@ -6,11 +7,13 @@ use clap::Args;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Pictures")]
 pub(super) struct PictureArgs {
-    /// Keep the aspect ratio: short side to 256/224 of the network's size, then cut to the centre
+    /// Keep the aspect ratio: short side to 256/224 of the network's size, then cut to the centre [env:
+    /// IMAGENET_CENTER_CROP, where the engine stretches]
     #[arg(long)]
     center_crop: bool,
 
-    /// Normalise as torchvision's ImageNet networks expect
+    /// Normalise as torchvision's ImageNet networks expect [env: IMAGENET_NORM, where neither --mean nor --std nor the
+    /// engine says otherwise]
     #[arg(long, conflicts_with_all = ["mean", "std"])]
     imagenet_norm: bool,
 
@@ -39,10 +42,10 @@ impl PictureArgs {
     /// `base` with what was asked for.
     pub(super) fn apply(&self, base: &Preprocessing) -> Result<Preprocessing, CommandError> {
         let mut preprocessing = base.clone();
-        if self.center_crop {
+        if self.center_crop || environment::flag(IMAGENET_CENTER_CROP)? {
             preprocessing.crop = Crop::Center;
         }
-        if self.imagenet_norm {
+        if self.imagenet_norm || (self.leaves_numbers_open(base) && environment::flag(IMAGENET_NORM)?) {
             preprocessing.imagenet_norm();
         }
         if let Some(mean) = &self.mean {
@@ -58,5 +61,11 @@ impl PictureArgs {
         preprocessing.channels = self.channels.or(preprocessing.channels);
         preprocessing.layout = self.layout.or(preprocessing.layout);
         Ok(preprocessing)
+    }
+
+    /// True if neither the command line nor the engine has a mean or a deviation of its own.
+    fn leaves_numbers_open(&self, base: &Preprocessing) -> bool {
+        let Preprocessing { mean, std, .. } = Preprocessing::default();
+        self.mean.is_none() && self.std.is_none() && base.mean == mean && base.std == std
     }
 }

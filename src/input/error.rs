@@ -90,4 +90,87 @@ pub enum InputError {
         /// Its samples.
         other: usize,
     },
+    /// Nothing that could be a sample.
+    #[error("there are no samples in `{path}`: looked for {looked_for}")]
+    NoSamples {
+        /// Where was looked.
+        path: PathBuf,
+        /// What was looked for.
+        looked_for: String,
+    },
+    /// Pictures beside arrays: which of the two are the samples?
+    #[error("`{path}` holds pictures (`{picture}`) and arrays (`{array}`); keep the samples in a folder of their own")]
+    Mixed {
+        /// The folder.
+        path: PathBuf,
+        /// One of the pictures.
+        picture: String,
+        /// One of the arrays.
+        array: String,
+    },
+    /// Samples that are left when what cannot be read is skipped.
+    #[error("only {usable} of {listed} samples in `{path}` can be used, and {needed} are needed; skipped {skipped}")]
+    TooFew {
+        /// The folder.
+        path: PathBuf,
+        /// Samples that can be read, or at most that many.
+        usable: usize,
+        /// Samples there are.
+        listed: usize,
+        /// Samples asked for.
+        needed: usize,
+        /// Files that cannot be read: the first few, and how many more.
+        skipped: String,
+    },
+    /// Samples of several inputs need a file that says which array is for which.
+    #[error(
+        "the network has {count} inputs ({known}): give it .npz files with an array for each; `{path}` does not say \
+         which input it is for"
+    )]
+    SeveralInputs {
+        /// The first file that is of another kind.
+        path: PathBuf,
+        /// How many inputs there are.
+        count: usize,
+        /// Their names.
+        known: String,
+    },
+    /// A class that the list of classes does not have.
+    #[error("`{path}` does not name the class `{name}`")]
+    UnknownClass {
+        /// The list.
+        path: PathBuf,
+        /// The class.
+        name: String,
+    },
+    /// Not a mask of classes.
+    #[error("`{path}` is not a mask that can be used: {reason}")]
+    Mask {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A line of a file of labels.
+    #[error("`{path}`, line {line}: {reason}")]
+    LabelLine {
+        /// The file.
+        path: PathBuf,
+        /// From 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Labels for files that are not there.
+    #[error("`{path}` labels {count} that `{samples}` does not hold: {names}")]
+    LabelsWithoutFiles {
+        /// The file of labels.
+        path: PathBuf,
+        /// Where the samples are.
+        samples: PathBuf,
+        /// How many, with the noun.
+        count: String,
+        /// The first few names.
+        names: String,
+    },
 }

@@ -51,14 +51,10 @@ pub fn load(graph: &Graph, files: &[InputFile], preprocessing: &Preprocessing) -
             continue;
         }
         for array in npy::read(&file.path)? {
-            let several = graph.inputs.len() > 1;
-            // Arrays that no input has the name of are passed by: an archive may hold labels, too.
-            let known = array.name.as_deref().is_none_or(|name| index_of(graph, name).is_some());
-            if array.name.is_some() && !known && (several || !fits_alone(graph, &array.tensor)) {
-                continue;
+            let name = array.name.as_deref();
+            if let Some(index) = input_of(graph, file, name, array.tensor.dtype(), array.tensor.shape())? {
+                parts[index].extend(fit(graph, index, &file.path, array.tensor, preprocessing)?);
             }
-            let index = target(graph, file, array.name.as_deref().filter(|_| known))?;
-            parts[index].extend(fit(graph, index, &file.path, array.tensor, preprocessing)?);
         }
     }
     assemble(graph, parts)
@@ -81,11 +77,11 @@ pub fn from_array(
     assemble(graph, parts)
 }
 
-fn name_of(graph: &Graph, index: usize) -> &str {
+pub(super) fn name_of(graph: &Graph, index: usize) -> &str {
     &graph.value(graph.inputs[index]).name
 }
 
-fn fact_of(graph: &Graph, index: usize) -> &Fact {
+pub(super) fn fact_of(graph: &Graph, index: usize) -> &Fact {
     graph.fact(graph.inputs[index])
 }
 
@@ -93,8 +89,24 @@ fn index_of(graph: &Graph, name: &str) -> Option<usize> {
     (0..graph.inputs.len()).find(|&i| name_of(graph, i) == name)
 }
 
-fn names(graph: &Graph) -> String {
+pub(super) fn names(graph: &Graph) -> String {
     (0..graph.inputs.len()).map(|i| name_of(graph, i)).collect::<Vec<_>>().join(", ")
+}
+
+/// Which input an array of a file is for. Arrays that no input has the name of are passed by: an archive may hold
+/// labels, too.
+pub(super) fn input_of(
+    graph: &Graph,
+    file: &InputFile,
+    array: Option<&str>,
+    dtype: DType,
+    shape: &[usize],
+) -> Result<Option<usize>, InputError> {
+    let known = array.is_none_or(|name| index_of(graph, name).is_some());
+    if !known && !fits_alone(graph, dtype, shape) {
+        return Ok(None);
+    }
+    target(graph, file, array.filter(|_| known)).map(Some)
 }
 
 /// Which input a file or an array of it is for.
@@ -113,13 +125,12 @@ fn target(graph: &Graph, file: &InputFile, array: Option<&str>) -> Result<usize,
 }
 
 /// An array under another name is taken for the only input if it has its rank, or is one of pictures.
-fn fits_alone(graph: &Graph, tensor: &Tensor) -> bool {
-    graph.inputs.len() == 1
-        && (tensor.shape().len() == fact_of(graph, 0).rank()
-            || (tensor.dtype() == DType::U8 && tensor.shape().len() == 3))
+fn fits_alone(graph: &Graph, dtype: DType, shape: &[usize]) -> bool {
+    graph.inputs.len() == 1 && (shape.len() == fact_of(graph, 0).rank() || (dtype == DType::U8 && shape.len() == 3))
 }
 
-fn frame(graph: &Graph, index: usize, preprocessing: &Preprocessing) -> Result<Frame, InputError> {
+/// What an input asks of a picture.
+pub(super) fn frame(graph: &Graph, index: usize, preprocessing: &Preprocessing) -> Result<Frame, InputError> {
     let fact = fact_of(graph, index);
     let dims: Vec<Option<usize>> = fact.shape.iter().map(|d| d.as_usize()).collect();
     preprocessing
@@ -139,7 +150,7 @@ fn picture(
 }
 
 /// An array as one or more batches for an input.
-fn fit(
+pub(super) fn fit(
     graph: &Graph,
     index: usize,
     path: &Path,
@@ -173,13 +184,18 @@ fn fit(
     Ok(vec![(short(path), tensor)])
 }
 
-/// (N,H,W) or (N,H,W,C) bytes as pictures; `None` if the last of four axes is no number of channels.
+/// Height, width and channels of (N,H,W) or (N,H,W,C); `None` if the last of four axes is no number of channels.
+pub(super) fn picture_extents(shape: &[usize]) -> Option<(usize, usize, usize)> {
+    match *shape {
+        [_, h, w] => Some((h, w, 1)),
+        [_, h, w, c @ (1 | 3)] => Some((h, w, c)),
+        _ => None,
+    }
+}
+
+/// (N,H,W) or (N,H,W,C) bytes as pictures.
 fn pictures(tensor: &Tensor) -> Option<Vec<Picture>> {
-    let (height, width, channels) = match *tensor.shape() {
-        [_, h, w] => (h, w, 1),
-        [_, h, w, c @ (1 | 3)] => (h, w, c),
-        _ => return None,
-    };
+    let (height, width, channels) = picture_extents(tensor.shape())?;
     let size = height * width * channels;
     (size > 0).then(|| {
         let pixels = tensor.bytes().chunks_exact(size);
@@ -203,7 +219,7 @@ fn from_pictures(
     Ok(prepared.collect())
 }
 
-fn short(path: &Path) -> String {
+pub(super) fn short(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
 }
 
@@ -248,7 +264,7 @@ fn numbered(name: &str, count: usize) -> Vec<String> {
 }
 
 /// Tensors of one type and equal extents after the first axis, one behind the other.
-fn stack(mut parts: Vec<Tensor>) -> Tensor {
+pub(super) fn stack(mut parts: Vec<Tensor>) -> Tensor {
     if parts.len() == 1 {
         return parts.swap_remove(0);
     }

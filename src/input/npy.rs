@@ -6,7 +6,8 @@ use half::f16;
 use limpid_graph::tensor::{DType, Tensor, row_major_strides};
 use npyz::npz::{NpzArchive, NpzWriter, array_name_from_file_name};
 use npyz::{DType as NpyType, NpyFile, Order, TypeChar, WriterBuilder};
-use std::io::{self, Cursor, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 /// An array of a file; those of a `.npy` have no name.
@@ -34,6 +35,77 @@ pub fn read(path: &Path) -> Result<Vec<Array>, InputError> {
     parse(&bytes).map_err(|reason| InputError::Array { path: path.to_owned(), reason })
 }
 
+/// What an array is, without its elements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Its name in a `.npz`.
+    pub name: Option<String>,
+    /// The type its elements have once read.
+    pub dtype: DType,
+    /// Its extents.
+    pub shape: Vec<usize>,
+}
+
+/// The headers of every array of a `.npy` or `.npz`; elements are not read, however many there are.
+///
+/// # Errors
+/// As [`read`].
+pub fn headers(path: &Path) -> Result<Vec<Header>, InputError> {
+    let failed = |source| InputError::Read { path: path.to_owned(), source };
+    let mut file = BufReader::new(File::open(path).map_err(failed)?);
+    let is_archive = file.fill_buf().map_err(failed)?.starts_with(b"PK");
+    let headers = if is_archive { archive_headers(file) } else { header(None, file).map(|header| vec![header]) };
+    headers.map_err(|reason| InputError::Array { path: path.to_owned(), reason })
+}
+
+fn archive_headers(file: BufReader<File>) -> Result<Vec<Header>, String> {
+    let mut archive = NpzArchive::new(file).map_err(|e| e.to_string())?;
+    let files = file_names(&mut archive);
+    let named = files.iter().filter_map(|file| Some((file, array_name_from_file_name(file)?)));
+    let headers = named.map(|(file, name)| {
+        let inside = |reason: String| format!("array `{name}`: {reason}");
+        let entry = archive.zip_archive().by_name(file).map_err(|e| inside(e.to_string()))?;
+        header(Some(name.to_owned()), entry).map_err(inside)
+    });
+    match headers.collect::<Result<Vec<_>, String>>()? {
+        none if none.is_empty() => Err("it holds no array".to_owned()),
+        headers => Ok(headers),
+    }
+}
+
+/// The files of an archive by name; on their own they come in another order each time.
+fn file_names<R: io::Read + io::Seek>(archive: &mut NpzArchive<R>) -> Vec<String> {
+    let mut files: Vec<String> = archive.zip_archive().file_names().map(str::to_owned).collect();
+    files.sort_unstable();
+    files
+}
+
+fn header(name: Option<String>, reader: impl Read) -> Result<Header, String> {
+    let file = NpyFile::new(reader).map_err(|e| e.to_string())?;
+    let NpyType::Plain(kind) = file.dtype() else { return Err(RECORDS.to_owned()) };
+    let dtype = match (kind.type_char(), kind.size_field()) {
+        (TypeChar::Float, 4 | 8) => DType::F32,
+        (TypeChar::Float, 2) => DType::F16,
+        (TypeChar::Int, 1) => DType::I8,
+        (TypeChar::Uint, 1) => DType::U8,
+        (TypeChar::Int, 2 | 4) | (TypeChar::Uint, 2) => DType::I32,
+        (TypeChar::Int, 8) | (TypeChar::Uint, 4) => DType::I64,
+        (TypeChar::Bool, _) => DType::Bool,
+        _ => return Err(other_type(&kind)),
+    };
+    Ok(Header { name, dtype, shape: extents_of(file.shape()) })
+}
+
+const RECORDS: &str = "its elements are records; expected numbers";
+
+fn other_type(kind: &npyz::TypeStr) -> String {
+    format!("its elements are of type {kind}; expected f16, f32, f64, an integer or bool")
+}
+
+fn extents_of(shape: &[u64]) -> Vec<usize> {
+    shape.iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect()
+}
+
 /// As [`read`], from memory; the error says what is wrong.
 pub fn parse(bytes: &[u8]) -> Result<Vec<Array>, String> {
     if bytes.starts_with(b"\x93NUMPY") {
@@ -43,7 +115,7 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Array>, String> {
         return Err("it begins neither as a .npy nor as a .npz file".to_owned());
     }
     let mut archive = NpzArchive::new(Cursor::new(bytes)).map_err(|e| e.to_string())?;
-    let files: Vec<String> = archive.zip_archive().file_names().map(str::to_owned).collect();
+    let files = file_names(&mut archive);
     let named = files.iter().filter_map(|file| Some((file, array_name_from_file_name(file)?)));
     let mut arrays = Vec::new();
     for (file, name) in named {
@@ -59,9 +131,9 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Array>, String> {
 fn array(bytes: &[u8]) -> Result<Tensor, String> {
     let file = NpyFile::new(bytes).map_err(|e| e.to_string())?;
     let NpyType::Plain(kind) = file.dtype() else {
-        return Err("its elements are records; expected numbers".to_owned());
+        return Err(RECORDS.to_owned());
     };
-    let shape: Vec<usize> = file.shape().iter().map(|&d| usize::try_from(d).unwrap_or(usize::MAX)).collect();
+    let shape = extents_of(file.shape());
     match (kind.type_char(), kind.size_field()) {
         (TypeChar::Float, 4) => dense::<f32>(file, &shape),
         (TypeChar::Float, 2) => dense::<f16>(file, &shape),
@@ -74,7 +146,7 @@ fn array(bytes: &[u8]) -> Result<Tensor, String> {
         (TypeChar::Uint, 2) => converted::<u16, i32>(file, &shape, i32::from),
         (TypeChar::Uint, 4) => converted::<u32, i64>(file, &shape, i64::from),
         (TypeChar::Bool, _) => Tensor::from_bools(&shape, elements(file, &shape)?).map_err(|e| e.to_string()),
-        _ => Err(format!("its elements are of type {kind}; expected f16, f32, f64, an integer or bool")),
+        _ => Err(other_type(&kind)),
     }
 }
 
@@ -248,6 +320,8 @@ mod tests {
             let arrays = read(&path).expect("it can be read");
             prop_assert_eq!(&arrays[0].tensor, &tensor);
             prop_assert_eq!(arrays[0].name.as_deref(), archive.then_some("x/y"));
+            let header = Header { name: arrays[0].name.clone(), dtype: tensor.dtype(), shape };
+            prop_assert_eq!(headers(&path).expect("it can be read"), vec![header]);
         }
 
         #[test]

@@ -66,7 +66,7 @@ impl Picture {
 
     /// The middle of the picture, which must be at least as large.
     pub fn center(&self, height: usize, width: usize) -> Self {
-        let (top, left) = (half_to_even(self.height - height), half_to_even(self.width - width));
+        let (top, left) = center((self.height, self.width), (height, width));
         let row = |y: usize| {
             let start = ((top + y) * self.width + left) * self.channels;
             &self.pixels[start..start + width * self.channels]
@@ -79,6 +79,11 @@ impl Picture {
 fn luma(pixel: &[u8]) -> u8 {
     let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
     ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
+}
+
+/// The upper left corner of the middle of something larger: rows from the top, columns from the left.
+pub(super) fn center(from: (usize, usize), to: (usize, usize)) -> (usize, usize) {
+    (half_to_even(from.0 - to.0), half_to_even(from.1 - to.1))
 }
 
 /// Half of a margin as Python rounds it: torchvision's `CenterCrop` says `round((h - crop) / 2)`.

@@ -1,4 +1,5 @@
 use super::Picture;
+use super::picture::center;
 use limpid_graph::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -207,11 +208,24 @@ impl Preprocessing {
     }
 
     fn fit(&self, picture: &Picture, height: usize, width: usize) -> Picture {
+        let ((resized_height, resized_width), _) = self.crop.place((picture.height, picture.width), (height, width));
+        let resized = picture.resized(resized_height, resized_width);
         match self.crop {
-            Crop::Stretch => picture.resized(height, width),
+            Crop::Stretch => resized,
+            Crop::Center => resized.center(height, width),
+        }
+    }
+}
+
+impl Crop {
+    /// What something of the extents `from` is resized to, and the corner of it (row, column) where the network's own
+    /// extents, `to`, begin.
+    pub(super) fn place(self, from: (usize, usize), to: (usize, usize)) -> ((usize, usize), (usize, usize)) {
+        match self {
+            Crop::Stretch => (to, (0, 0)),
             Crop::Center => {
-                let (covered_height, covered_width) = cover(picture, framed(height), framed(width));
-                picture.resized(covered_height, covered_width).center(height, width)
+                let covered = cover(from, framed(to.0), framed(to.1));
+                (covered, center(covered, to))
             }
         }
     }
@@ -222,10 +236,9 @@ fn framed(extent: usize) -> usize {
     (extent * 256 + 112) / 224
 }
 
-/// The smallest extents with the picture's aspect ratio that cover these. The longer side is cut to whole pixels,
+/// The smallest extents with this aspect ratio that cover these. The longer side is cut to whole pixels,
 /// as torchvision's `Resize` does.
-fn cover(picture: &Picture, height: usize, width: usize) -> (usize, usize) {
-    let (h, w) = (picture.height, picture.width);
+fn cover((h, w): (usize, usize), height: usize, width: usize) -> (usize, usize) {
     // height/h >= width/w: the height decides.
     if height * w >= width * h { (height, (height * w / h).max(width)) } else { ((width * h / w).max(height), width) }
 }
@@ -296,8 +309,8 @@ mod tests {
     fn center_crop_takes_the_short_side_to_256() {
         assert_eq!((framed(224), framed(299), framed(28)), (256, 342, 32));
         // torchvision: Resize(256) of 500x375 makes 341x256 (int(256·500/375) = 341).
-        assert_eq!(cover(&picture(375, 500), 256, 256), (256, 341));
-        assert_eq!(cover(&picture(500, 375), 256, 256), (341, 256));
+        assert_eq!(cover((375, 500), 256, 256), (256, 341));
+        assert_eq!(cover((500, 375), 256, 256), (341, 256));
     }
 
     #[test]
