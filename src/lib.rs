@@ -18,4 +18,5 @@ pub mod output_file;
 pub mod plan;
 pub mod progress;
 pub mod runtime;
+pub mod sensitivity;
 pub mod zoo;

@@ -1,9 +1,10 @@
 //! Whole small networks through lowering, tactic selection, memory layout and the emulated kernels, against the
 //! interpreter: what a GPU would run, without one.
 
+use limpid::builder::{Batches, Builder, Destination, Int8};
 use limpid::plan::plan;
 use limpid::runtime::emulated::EmulatedSession;
-use limpid_graph::ir::Graph;
+use limpid_graph::ir::{Graph, Precision};
 use limpid_graph::onnx;
 use limpid_graph::reference::Interpreter;
 use limpid_graph::rewrite::Ledger;
@@ -11,6 +12,7 @@ use limpid_graph::tensor::{DType, Tensor, relative_l2};
 use limpid_kernels::emulator::Emulator;
 use limpid_kernels::target::{Arch, Target};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
@@ -68,6 +70,42 @@ fn the_trained_network_runs_as_planned() {
     assert!(half.values().any(|(_, v)| v.fact.dtype == DType::F16));
     let error = error_of(&half, Arch(80), &[1, 1, 28, 28], &emulator);
     assert!(error <= 5e-3, "fp16: relative L2 {error}");
+}
+
+/// The network with every group in INT8 that can be, calibrated on noise.
+fn int8(path: &str, seed_shape: &[usize]) -> Graph {
+    let samples = Batches(vec![vec![random_input(seed_shape)]]);
+    let options = Int8 { samples: Some(Arc::new(samples)), everywhere: true, ..Int8::default() };
+    let builder = Builder::new(Destination::Cpu).precision(Precision::Int8).int8(options);
+    builder.build(&data(path), &mut ()).expect("it is built").graph
+}
+
+/// INT8 has the interpreter's bits, on every architecture's instructions.
+#[test]
+fn int8_networks_have_the_same_bits() {
+    let Some(emulator) = emulator() else { return };
+    let shape_of = |graph: &Graph| -> Vec<usize> {
+        graph.fact(graph.inputs[0]).shape.iter().map(|d| d.as_usize().unwrap_or(1)).collect()
+    };
+    let networks = [
+        "fashion/fashion.onnx",
+        "exports/mobilenet.legacy.onnx",
+        "exports/unet.legacy.onnx",
+        "exports/resize.legacy.onnx",
+        "exports/dilated.legacy.onnx",
+    ];
+    for (name, arch) in networks.into_iter().flat_map(|name| [(name, Arch(80)), (name, Arch(75))]) {
+        let shape = shape_of(&read(name).0);
+        let graph = int8(name, &shape);
+        let integers = graph.nodes().filter(|(_, node)| node.precision == Precision::Int8).count();
+        assert!(integers > 3, "{name}: {integers} groups are INT8");
+        // What stays FP16 beside them has no bits to keep.
+        let real = |(_, node): (_, &limpid_graph::ir::Node)| node.precision == Precision::Fp16;
+        let exact = !graph.nodes().any(real);
+        let error = error_of(&graph, arch, &shape, &emulator);
+        println!("{name} {arch}: {integers} INT8 groups, exact: {exact}, relative L2 {error}");
+        assert!(if exact { error == 0.0 } else { error < 1e-2 }, "{name} {arch}: relative L2 {error}");
+    }
 }
 
 /// Networks that PyTorch exported, each about other operators and layouts. Extents beside the batch are the file's.

@@ -1,3 +1,4 @@
+use super::calibration::CalibrationArgs;
 use super::console::{Console, pairs};
 use super::pictures::PictureArgs;
 use super::source::precision_parser;
@@ -18,6 +19,7 @@ use std::time::Instant;
 #[command(after_help = "\
 Examples:
   limpid build resnet50.onnx -o resnet50.engine --precision fp16 --batch 1,32
+  limpid build resnet50.onnx -o resnet50.engine --precision int8 --calib pictures/ --imagenet-norm --center-crop
   limpid build resnet50.onnx -o a100.engine --target sm_80     for a GPU that is elsewhere
   limpid build resnet50.onnx -o cpu.engine --backend cpu")]
 pub(super) struct BuildArgs {
@@ -61,6 +63,9 @@ pub(super) struct BuildArgs {
     timing_cache: Option<PathBuf>,
 
     #[command(flatten)]
+    calibration: CalibrationArgs,
+
+    #[command(flatten)]
     pictures: PictureArgs,
 }
 
@@ -86,13 +91,19 @@ pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), Command
         .bindings(bindings)
         .disabled_rules(&args.disable_rule)
         .timing_cache(args.timing_cache.clone())
+        .layer_precisions(args.calibration.layers())
         .preprocessing(preprocessing.clone());
-    if !args.samples.is_empty() {
+    let quantized = args.precision == Precision::Int8 || !args.calibration.layers().is_empty();
+    if quantized || !args.samples.is_empty() {
         let graph = limpid_graph::onnx::load(&args.model).map_err(crate::builder::BuildError::from)?.graph;
-        let files: Vec<InputFile> = args.samples.iter().map(|text| InputFile::parse(text, &graph)).collect();
-        builder = builder.samples(input::load(&graph, &files, &preprocessing)?.inputs);
+        builder = builder.int8(args.calibration.options(&graph, &preprocessing)?);
+        if !args.samples.is_empty() {
+            let files: Vec<InputFile> = args.samples.iter().map(|text| InputFile::parse(text, &graph)).collect();
+            builder = builder.samples(input::load(&graph, &files, &preprocessing)?.inputs);
+        }
     }
     let engine = builder.build(&args.model, &mut console.progress())?;
+    engine.metadata.notes.iter().for_each(|note| console.note(format_args!("note: {note}")));
     engine.write(&args.output)?;
     report(&engine, args, start.elapsed().as_secs_f64(), console)
 }

@@ -5,6 +5,7 @@
 
 mod bench;
 mod build;
+mod calibration;
 mod compare;
 mod console;
 mod demo;

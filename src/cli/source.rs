@@ -9,7 +9,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// Values of `--precision`.
-pub(super) const PRECISIONS: [&str; 3] = ["fp32", "tf32", "fp16"];
+pub(super) const PRECISIONS: [&str; 4] = ["fp32", "tf32", "fp16", "int8"];
 
 /// A parser for `--precision`.
 pub(super) fn precision_parser() -> impl clap::builder::TypedValueParser<Value = Precision> {
