@@ -5,7 +5,7 @@
 #     benches/gpu_round.sh build               # leaves stripped binaries in target/gpu_round.tar.gz
 #     benches/gpu_round.sh run OUT [STEP...]   # runs them; logs and JSON go to the folder OUT
 #
-# The steps, in this order if none is named: device kernels demo networks memcheck latency. LIMPID_NETWORKS and
+# The steps, in this order if none is named: device kernels demo networks int8 memcheck latency. LIMPID_NETWORKS and
 # LIMPID_BATCHES, lists with commas, narrow the last ones down. A step that fails does not stop those after it; the
 # summary says which failed, and the exit status is theirs.
 set -uo pipefail
@@ -72,7 +72,7 @@ latency() {
 run() {
     out=${1:?name a folder for logs and JSON}
     shift
-    local steps=${*:-device kernels demo networks memcheck latency}
+    local steps=${*:-device kernels demo networks int8 memcheck latency}
     work=$bin/work
     failed=()
     [ -d "$bin" ] || tar xzf "$bin.tar.gz"
@@ -87,7 +87,8 @@ run() {
             device) step device 60 "$bin/device" --ignored --test-threads=1 ;;
             kernels) step kernels 300 "$bin/gpu_catalog" --ignored --nocapture ;;
             demo) step demo 90 "$bin/limpid" demo ;;
-            networks) step networks 560 "$bin/gpu_networks" --ignored --nocapture ;;
+            networks) step networks 560 "$bin/gpu_networks" --ignored --nocapture every_network ;;
+            int8) step int8 560 "$bin/gpu_networks" --ignored --nocapture int8 ;;
             memcheck | latency) "$name" ;;
             *) echo "no step is called $name" >&2; exit 2 ;;
         esac

@@ -9,7 +9,7 @@ mod planner;
 mod precision;
 
 pub use error::BuildError;
-pub use int8::{Batches, Int8, SampleError, SampleSource, SeeBatch};
+pub use int8::{Batches, Int8, SampleError, SampleSource, Scales, SeeBatch};
 pub use layers::LayerPrecision;
 
 use crate::engine::{Engine, Metadata, StoredCubin};
@@ -155,6 +155,20 @@ impl Builder {
         let bytes = read(path)?;
         let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
         self.build_bytes(&bytes, path, Some(directory), progress)
+    }
+
+    /// The fused network of reals, and the scales its INT8 would have: what a build of it begins with.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn calibrate(&self, path: &Path, progress: &mut dyn Progress) -> Result<(Graph, Scales), BuildError> {
+        let bytes = read(path)?;
+        let directory = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let onnx::Model { mut graph, mut ledger, .. } = onnx::load_bytes(&bytes, path, Some(directory))?;
+        passes::optimize(&mut graph, &mut ledger, &self.disabled_rules)?;
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        let scales = int8::scales(&graph, &self.int8, hash, self.preprocessing.to_string(), progress)?;
+        Ok((graph, scales))
     }
 
     /// As [`Builder::build`], from memory: `path` names the network and stands in messages, `directory` is where

@@ -9,6 +9,7 @@
 //!
 //! [`builder`] is the whole way as one readable list of calls.
 
+pub mod budget;
 pub mod builder;
 pub mod cli;
 pub mod compare;

@@ -44,11 +44,13 @@ pub struct Int8 {
     pub cache: Option<PathBuf>,
     /// INT8 wherever it is possible, whether it pays or not.
     pub everywhere: bool,
+    /// Scales found before, by [`super::Builder::calibrate`]: then nothing is calibrated.
+    pub known: Option<Arc<Scales>>,
 }
 
 /// The scales of a network's activations.
-#[derive(Clone, Debug)]
-pub(super) struct Scales {
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scales {
     by_name: BTreeMap<String, f32>,
     /// The evidence, if they were calibrated just now.
     pub calibration: Option<Calibration>,
@@ -57,6 +59,7 @@ pub(super) struct Scales {
 }
 
 impl Scales {
+    /// The scale of an activation.
     pub fn get(&self, name: &str) -> Option<f32> {
         self.by_name.get(name).copied()
     }
@@ -70,6 +73,9 @@ pub(super) fn scales(
     preprocessing: String,
     progress: &mut dyn Progress,
 ) -> Result<Scales, BuildError> {
+    if let Some(known) = &options.known {
+        return Ok(Scales::clone(known));
+    }
     let wanted = options.samples.as_ref().map(|samples| Provenance {
         model,
         calibrator: options.calibrator,

@@ -13,6 +13,15 @@ pub struct LayerPrecision {
     precision: Precision,
 }
 
+impl LayerPrecision {
+    /// For the group of just this name, whatever characters are in it.
+    pub fn exactly(name: &str, precision: Precision) -> Self {
+        // What is escaped is always a pattern.
+        let pattern = glob::Pattern::new(&glob::Pattern::escape(name)).unwrap_or_default();
+        Self { pattern, precision }
+    }
+}
+
 impl FromStr for LayerPrecision {
     type Err = String;
 

@@ -1,9 +1,10 @@
+use super::budget::BudgetArgs;
 use super::calibration::CalibrationArgs;
 use super::console::{Console, pairs};
 use super::pictures::PictureArgs;
 use super::source::precision_parser;
 use super::{CommandError, units};
-use crate::builder::{Builder, Destination};
+use crate::builder::{Builder, Destination, LayerPrecision};
 use crate::engine::{Engine, EngineError};
 use crate::input::{self, InputFile, Preprocessing};
 use clap::Args;
@@ -66,6 +67,9 @@ pub(super) struct BuildArgs {
     calibration: CalibrationArgs,
 
     #[command(flatten)]
+    budget: BudgetArgs,
+
+    #[command(flatten)]
     pictures: PictureArgs,
 }
 
@@ -96,7 +100,15 @@ pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), Command
     let quantized = args.precision == Precision::Int8 || !args.calibration.layers().is_empty();
     if quantized || !args.samples.is_empty() {
         let graph = limpid_graph::onnx::load(&args.model).map_err(crate::builder::BuildError::from)?.graph;
-        builder = builder.int8(args.calibration.options(&graph, &preprocessing)?);
+        let int8 = args.calibration.options(&graph, &preprocessing)?;
+        match args.budget.find(&args.model, &int8, &preprocessing, console)? {
+            Some((mix, int8)) => {
+                let fp16 = mix.fp16.iter().map(|name| LayerPrecision::exactly(name, Precision::Fp16));
+                let layers: Vec<LayerPrecision> = args.calibration.layers().iter().cloned().chain(fp16).collect();
+                builder = builder.layer_precisions(&layers).int8(int8);
+            }
+            None => builder = builder.int8(int8),
+        }
         if !args.samples.is_empty() {
             let files: Vec<InputFile> = args.samples.iter().map(|text| InputFile::parse(text, &graph)).collect();
             builder = builder.samples(input::load(&graph, &files, &preprocessing)?.inputs);

@@ -61,6 +61,7 @@ impl CalibrationArgs {
             samples,
             cache: self.calibration_cache.clone(),
             everywhere: self.int8_everywhere,
+            known: None,
         })
     }
 

@@ -1,8 +1,10 @@
+use crate::budget::BudgetError;
 use crate::builder::BuildError;
 use crate::compare::CompareError;
 use crate::engine::EngineError;
 use crate::input::InputError;
 use crate::runtime::RunError;
+use crate::sensitivity::SensitivityError;
 use crate::zoo::ZooError;
 use limpid_graph::rewrite::RewriteError;
 use std::io;
@@ -25,6 +27,12 @@ pub enum CommandError {
     /// Two engines cannot be compared.
     #[error(transparent)]
     Compare(Box<CompareError>),
+    /// No mix of precisions is good enough.
+    #[error(transparent)]
+    Budget(Box<BudgetError>),
+    /// The groups of a network cannot be measured.
+    #[error(transparent)]
+    Sensitivity(#[from] SensitivityError),
     /// A network of the zoo cannot be written.
     #[error(transparent)]
     Zoo(#[from] ZooError),
@@ -81,6 +89,15 @@ impl From<CompareError> for CommandError {
     }
 }
 
+impl From<BudgetError> for CommandError {
+    fn from(error: BudgetError) -> Self {
+        match error {
+            BudgetError::Compare(error) => error.into(),
+            other => Self::Budget(Box::new(other)),
+        }
+    }
+}
+
 impl CommandError {
     /// Wrong usage without further help.
     pub(super) fn usage(message: impl Into<String>) -> Self {
@@ -114,7 +131,14 @@ impl CommandError {
                 similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")
             )),
             Self::NotFound { .. } => Some("`limpid inspect FILE --passes` lists all names".to_owned()),
-            Self::Input(_) | Self::Zoo(_) | Self::Output(_) => None,
+            Self::Budget(error) => match **error {
+                BudgetError::TooTight { .. } => Some("ask for less, or build in fp16 or fp32".to_owned()),
+                BudgetError::NoLabels => {
+                    Some("`limpid labels` writes labels; --min-cosine needs none".to_owned())
+                }
+                _ => None,
+            },
+            Self::Input(_) | Self::Sensitivity(_) | Self::Zoo(_) | Self::Output(_) => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! JSON value. The exit code is 0, 1 for a failure, 2 for wrong usage.
 
 mod bench;
+mod budget;
 mod build;
 mod calibration;
 mod compare;
@@ -15,6 +16,7 @@ mod inspect;
 mod labels;
 mod pictures;
 mod run;
+mod sensitivity;
 mod source;
 mod units;
 mod zoo;
@@ -29,7 +31,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// A TensorRT you can see through: ONNX networks fused, reduced in precision and run on open CUDA kernels
 ///
-/// limpid takes a trained ONNX network, fuses it, converts it to FP16 and runs it on the GPU at hand, or on the CPU
+/// limpid takes a trained ONNX network, fuses it, converts it to FP16 or INT8 and runs it on the GPU at hand, or on the CPU
 /// where there is none. Every fusion, every refusal and every kernel that was tried can be looked at.
 #[derive(Parser, Debug)]
 #[command(name = "limpid", version, after_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
@@ -61,6 +63,7 @@ enum Command {
     Compare(compare::CompareArgs),
     Inspect(inspect::InspectArgs),
     Labels(labels::LabelsArgs),
+    Sensitivity(sensitivity::SensitivityArgs),
     Zoo(zoo::ZooArgs),
 }
 
@@ -70,6 +73,7 @@ Examples:
   limpid zoo resnet50 -o resnet50.onnx                   get a network to try
   limpid build resnet50.onnx -o resnet50.engine --precision fp16
   limpid run resnet50.engine --input cat.jpg --center-crop --imagenet-norm
+  limpid build resnet50.onnx -o int8.engine --precision int8 --calib pictures/
   limpid bench resnet50.engine
   limpid compare resnet50.onnx resnet50.engine pictures/ do they answer the same?
   limpid inspect resnet50.engine --passes                what was fused, what was not, and why
@@ -101,6 +105,7 @@ fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
         Command::Compare(args) => compare::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),
         Command::Labels(args) => labels::run(args, console),
+        Command::Sensitivity(args) => sensitivity::run(args, console),
         Command::Zoo(args) => zoo::run(args, console),
     }
 }

@@ -144,7 +144,7 @@ pub(super) fn run(args: &CompareArgs, console: &mut Console) -> Result<(), Comma
     if let Some(max) = args.max {
         dataset = dataset.at_most(max as usize);
     }
-    let (labels, origin) = labels(args, &dataset, &baseline.engine, console)?;
+    let (labels, origin) = labels(args.labels.clone(), &dataset, &baseline.engine, console)?;
     let masks = args.masks.as_deref().map(|folder| masks(folder, &dataset)).transpose()?;
     let truth = Truth { labels, masks };
     let report = compare::compare(baseline.subject(), test.subject(), &dataset, &truth, &mut console.progress())?;
@@ -164,13 +164,13 @@ pub(super) fn run(args: &CompareArgs, console: &mut Console) -> Result<(), Comma
 }
 
 /// The label of each sample, and where it is from; none if nothing is known.
-fn labels(
-    args: &CompareArgs,
+pub(in crate::cli) fn labels(
+    table: Option<PathBuf>,
     dataset: &Dataset,
     engine: &Engine,
     console: &mut Console,
 ) -> Result<(Vec<Option<usize>>, Option<String>), CommandError> {
-    if let Some(path) = args.labels.clone().or_else(|| environment::path(LABELS_CSV)) {
+    if let Some(path) = table.or_else(|| environment::path(LABELS_CSV)) {
         return Ok((dataset.labels(&LabelTable::open(&path)?)?, Some(path.display().to_string())));
     }
     // What lies beside the samples is no more than an offer: it counts for a classifier only.
