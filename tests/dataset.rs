@@ -205,6 +205,14 @@ fn the_hash_is_that_of_the_contents_in_any_order() {
     assert_ne!(whole, hash(&[("a.png", 1), ("b.png", 3)]));
     assert_ne!(whole, hash(&[("a.png", 1)]));
     assert_ne!(hash(&[("a.png", 1)]), hash(&[("a.png", 1), ("b.png", 1)]));
+    // A file that goes away before it is read is skipped as one that cannot be read is.
+    let files = Files::new();
+    [("a.png", 1), ("b.png", 2)].iter().for_each(|(name, gray)| files.picture(name, *gray));
+    let dataset = files.open(&graph).expect("pictures");
+    std::fs::remove_file(files.path("b.png")).expect("a file");
+    assert_eq!(dataset.hash().expect("one is left"), hash(&[("a.png", 1)]));
+    assert_eq!(dataset.skipped().len(), 1);
+    assert!(matches!(dataset.at_least(2), Err(InputError::TooFew { usable: 1, listed: 2, needed: 2, .. })));
 }
 
 #[test]

@@ -9,12 +9,13 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
-  limpid labels pictures/ -o labels.csv                       one folder per class, in the order of their names
-  limpid labels pictures/ -o labels.csv --synset synsets.txt  as the network counts them
-  limpid labels ILSVRC2012_img_val/ -o labels.csv --ground-truth ILSVRC2012_validation_ground_truth.txt --synset \\
-    synsets.txt --ground-truth-names challenge.txt
+  limpid labels pictures/ -o labels.csv                       by the order of the folders' names
+  limpid labels pictures/ -o labels.csv --synset synsets.txt  as the network counts its classes
+  limpid labels val/ -o labels.csv --ground-truth truth.txt   a line for each picture of val/
 
-An archive has to be unpacked first: `tar xf ILSVRC2012_img_val.tar -C ILSVRC2012_img_val`.")]
+ImageNet: the numbers in ILSVRC2012_validation_ground_truth.txt, of its development kit, are no
+classes of a network; they count from 1 and in an order of their own. --ids says what they stand
+for. An archive has to be unpacked first: `tar xf ILSVRC2012_img_val.tar -C val`.")]
 pub(super) struct LabelsArgs {
     /// The folder: with a folder per class, or with all the pictures if there is --ground-truth
     folder: PathBuf,

@@ -18,12 +18,13 @@ use std::sync::Arc;
 /// Compare what two engines of one network answer, with each other and with the truth
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
-Pictures are seen as the engine has it, unless the arguments under `Pictures` say otherwise; a model has nothing of
-its own and sees them as the other does. A picture that cannot be read is named and skipped.
+Pictures are seen as the engine has it, unless the arguments under `Pictures` say otherwise; a
+model has nothing of its own and sees them as the other does. A picture that cannot be read is
+named and skipped.
 
-top-1 agreement is the share of samples with the same best class, top-5 the mean share of the five best classes that
-both have. Labels come from --labels; else from an array `labels` beside the samples of a .npz; else from the
-folders, if there are as many as classes.
+top-1 agreement is the share of samples with the same best class, top-5 the mean share of the five
+best classes that both have. Labels come from --labels; else from an array `labels` beside the
+samples of a .npz; else from the folders, if there are as many as classes.
 
 Examples:
   limpid compare resnet50.onnx resnet50.engine val/ --labels val.csv --center-crop --imagenet-norm

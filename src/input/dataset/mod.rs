@@ -177,20 +177,25 @@ impl Dataset {
     }
 
     /// A hash of the files the samples lie in, whatever they are called and in whatever order: blake3 of the sorted
-    /// hashes of their contents, in hexadecimal.
+    /// hashes of their contents, in hexadecimal. Files that the system does not give are skipped here, too.
     ///
     /// # Errors
-    /// [`InputError::Read`].
+    /// [`InputError::TooFew`].
     pub fn hash(&self) -> Result<String, InputError> {
         let files: BTreeSet<usize> = self.places.iter().map(|place| place.file).collect();
-        let hash = |file: usize| -> Result<[u8; blake3::OUT_LEN], InputError> {
+        let hash = |file: usize| -> Option<[u8; blake3::OUT_LEN]> {
             let path = &self.files[file].listed.path;
-            let failed = |source| InputError::Read { path: path.clone(), source };
             let mut hasher = blake3::Hasher::new();
-            hasher.update_reader(std::fs::File::open(path).map_err(failed)?).map_err(failed)?;
-            Ok(hasher.finalize().into())
+            match std::fs::File::open(path).and_then(|contents| hasher.update_reader(contents).map(|_| ())) {
+                Ok(()) => Some(hasher.finalize().into()),
+                Err(source) => {
+                    self.skip(file, &InputError::Read { path: path.clone(), source });
+                    None
+                }
+            }
         };
-        let mut hashes: Vec<_> = files.into_par_iter().map(hash).collect::<Result<_, _>>()?;
+        let mut hashes: Vec<_> = files.into_par_iter().filter_map(hash).collect();
+        self.check()?;
         hashes.sort_unstable();
         Ok(blake3::hash(hashes.as_flattened()).to_hex().to_string())
     }
