@@ -4,9 +4,9 @@
 //            is broadcast: a scalar, a value per channel, or another tensor. Lanes [lanes, padded) after the last
 //            dim of y are written as zeros.
 // Types      f16, f32 or s8 each, in any mix. s8 stands for scale·q: an operand becomes real by one product, rounded
-//            once (in sums it is one rounding with the sum), y by a product with 1 / scale_y that is rounded to the
-//            nearest integer, ties to even, and saturated. Where an operand is s8, every step is one rounding and the
-//            activation `Exact`, so that the bits are those of `limpid_graph::ops::exact`.
+//            once (what is added to another, b, together with the sum), y by a product with 1 / scale_y that is rounded
+//            to the nearest integer, ties to even, and saturated. Where an operand is s8, every step is one rounding
+//            and the activation `Exact`, so that the bits are those of `limpid_graph::ops::exact`.
 // Grid       one thread per VECTOR neighbouring elements of y; fewer than 2^31 threads.
 // Access     an operand whose rows lie dense and aligned moves in vectors of 16 bytes; one that is constant along
 //            the last dim is read once; any other is read lane by lane.
@@ -81,7 +81,7 @@ __device__ __forceinline__ float apply(const ElementwiseParams& p, A_TYPE raw_a,
     const float a = real(raw_a, p.scales[A]);
     switch (p.op) {
         case ADD: return __fmaf_rn(to_f32(raw_b), p.scales[B], a);
-        case SUB: return __fmaf_rn(to_f32(raw_b), -p.scales[B], a);
+        case SUB: return __fsub_rn(a, real(raw_b, p.scales[B]));
         case MUL: return __fmul_rn(a, real(raw_b, p.scales[B]));
         case DIV: return __fdiv_rn(a, real(raw_b, p.scales[B]));
         case MUL_ADD: return __fmaf_rn(a, real(raw_b, p.scales[B]), real(raw_c, p.scales[C]));

@@ -10,7 +10,7 @@
 //            A picture of f32 planes becomes one of s8, an INT8 network's input, by one store of 16 bytes a pixel.
 // Traffic    x once, y once.
 //
-// Parameters VECTOR          elements of a thread: 16 bytes' worth of y, or 8
+// Parameters VECTOR          elements of a thread: 16 bytes' worth, or 8, or 4 of s8
 //            X_TYPE, Y_TYPE  element types; a copy without a cast uses any type of the right size
 //            SCALED          1: numbers are scaled on the way; see layout/convert.cuh
 

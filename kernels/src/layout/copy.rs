@@ -15,17 +15,29 @@ pub struct Copy;
 /// Blocks offered.
 const THREADS: [u32; 2] = [128, 256];
 
-/// Elements a thread moves: 16 bytes' worth, or 8 if the type changes. Reals to i8: as many as one store of 16 bytes
-/// takes, which makes a whole pixel of few channels, or half of that, which reads dense rows in fuller lines.
+/// Elements a thread may move, most first: 16 bytes' worth, or 8 if the type changes. To i8 as many as one store of 16
+/// bytes takes, which is a whole pixel of few channels, and fewer for parts of a concatenation that are cut finer.
 const fn vectors(types: Types) -> &'static [u32] {
     match (types.x.size(), types.y.size()) {
-        (1, 1) => &[16],
+        (1, 1) => &[16, 8, 4],
         (_, 1) => &[16, 8],
         (2, 2) => &[8],
         (4, 4) => &[4],
         (8, 8) => &[2],
         _ => &[8],
     }
+}
+
+/// Those worth trying: the most that y's rows allow, and, where x's rows do not allow as many or would move in more
+/// than 32 bytes a thread, the most without that fault.
+fn offered(site: &CopySite, walk: &Walk, types: Types) -> Vec<u32> {
+    let size = site.x.dtype.size();
+    let fits = |&vector: &u32| walk.rows_are_whole(1, site.y_offset, site.y.dtype.size(), vector);
+    let even = |&vector: &u32| walk.rows_are_whole(0, site.x_offset, size, vector) && size * vector as usize <= 32;
+    let fitting: Vec<u32> = vectors(types).iter().copied().filter(fits).collect();
+    let mut offered: Vec<u32> = fitting.iter().copied().take(1).collect();
+    offered.extend(fitting.iter().copied().find(even).filter(|vector| !offered.contains(vector)));
+    offered
 }
 
 fn unit(types: Types, vector: u32) -> CompileUnit {
@@ -40,17 +52,12 @@ fn candidate(
     threads: u32,
 ) -> Result<Candidate, String> {
     let (count, pair) = StridedPair::new(site, walk, conversion, vector);
-    if pair.y_whole == 0 {
-        return Err(format!(
-            "needs dense rows of y that are multiples of {vector} elements apart, got strides {:?}",
-            site.y.strides
-        ));
-    }
     let args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&pair)];
     let launch = Launch::linear(unit(conversion.types(site), vector), count, threads, args)?;
     // Gathered lanes are full accesses only while a row of y has few of them.
+    let bytes = [site.x.dtype, site.y.dtype].map(|dtype| dtype.size() * vector as usize);
     let efficiency = match pair.x_whole {
-        1 if vector as usize * site.x.dtype.size() > 32 => 0.8,
+        1 if bytes[0] > 32 || bytes[1] < 16 => 0.8,
         1 => 0.9,
         _ if walk.inner() <= vector => 0.7,
         _ => 0.15,
@@ -70,14 +77,17 @@ impl Kernel for Copy {
         let conversion = Conversion::of(site)?;
         let types = conversion.types(site).vectored()?;
         let walk = walk(site)?;
-        let ways = vectors(types).iter().flat_map(|&vector| THREADS.map(|threads| (vector, threads)));
-        // Rows too close together for the widest vectors may do for the others.
-        let candidates: Vec<Result<Candidate, String>> =
-            ways.map(|(vector, threads)| candidate(site, (&walk, conversion), vector, threads)).collect();
-        if candidates.iter().any(Result::is_ok) {
-            return Ok(candidates.into_iter().flatten().collect());
+        let offered = offered(site, &walk, types);
+        if offered.is_empty() {
+            return Err(format!(
+                "needs dense rows of y that are multiples of {} elements apart, got strides {:?} from element {}",
+                vectors(types).last().unwrap_or(&1),
+                site.y.strides,
+                site.y_offset
+            ));
         }
-        candidates.into_iter().collect()
+        let ways = offered.iter().flat_map(|&vector| THREADS.map(|threads| (vector, threads)));
+        ways.map(|(vector, threads)| candidate(site, (&walk, conversion), vector, threads)).collect()
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -112,6 +122,15 @@ impl Kernel for Copy {
             for (c, pitch) in [(1, 16), (3, 16), (16, 16), (19, 32)] {
                 push(planes(2, 3, 5, c, x), image(2, 3, 5, c, pitch, y));
             }
+        }
+        // Parts of a concatenation that are cut finer than a vector.
+        for (c, from, to) in [(8, 8, 8), (12, 20, 20), (5, 7, 8)] {
+            let part = View { zero_lanes: 0, ..image(2, 3, 3, c, 32, DType::I8) };
+            let alone = image(2, 3, 3, c, 16, DType::I8);
+            push(View { zero_lanes: 0, ..alone.clone() }, 0, part.clone(), to);
+            push(scaled(&part, 0.02), from, scaled(&alone, 0.015), 0);
+            let reals = image(2, 3, 3, c, 16, DType::F32);
+            push(View { zero_lanes: 0, ..reals }, 0, scaled(&part, 0.006), 8);
         }
         // Into the second part of a concatenation, and out of it again.
         let (alone, within) = (image(2, 3, 3, 16, 16, DType::F16), image(2, 3, 3, 16, 40, DType::F16));

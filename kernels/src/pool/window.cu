@@ -40,12 +40,12 @@ __device__ __forceinline__ int inside(int start, int kernel, int dilation, int l
     return count;
 }
 
-// What the sum is divided by.
+// What the sum is divided by. A dilated window may meet nothing but padding; its mean is 0.
 __device__ __forceinline__ float divisor(int h0, int w0, const PoolParams& p) {
     const bool padding = p.count_padding;
     const int h = inside(h0, p.kernel_h, p.dilation_h, padding ? -p.pad_h : 0, p.x_h + (padding ? p.pad_end_h : 0));
     const int w = inside(w0, p.kernel_w, p.dilation_w, padding ? -p.pad_w : 0, p.x_w + (padding ? p.pad_end_w : 0));
-    return static_cast<float>(h * w);
+    return static_cast<float>(max(h * w, 1));
 }
 
 extern "C" __global__ void __launch_bounds__(512, 1)

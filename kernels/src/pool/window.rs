@@ -92,6 +92,8 @@ impl Kernel for Window {
             ([7, 9], 3, 8, [2, 2], [2, 2], [1, 1], [0, 0], [0, 0]),
             ([7, 8], 16, 24, [3, 3], [2, 2], [1, 1], [1, 1], [1, 1]),
             ([6, 11], 9, 16, [3, 2], [1, 3], [2, 1], [1, 0], [2, 1]),
+            // A dilated window that meets nothing but padding.
+            ([1, 1], 8, 8, [2, 2], [1, 1], [2, 2], [1, 1], [1, 1]),
             // As ceil_mode makes it: the last window reaches beyond the padding.
             ([6, 6], 8, 8, [3, 3], [2, 2], [1, 1], [0, 0], [0, 0]),
         ];
@@ -99,7 +101,7 @@ impl Kernel for Window {
             let out = |axis: usize| {
                 let reach = (kernel[axis] - 1) * dilation[axis] + 1;
                 let span = extent[axis] + pad[axis] + pad_end[axis] - reach;
-                1 + if i == 4 { u32::div_ceil(span, stride[axis]) } else { span / stride[axis] }
+                1 + if i == 5 { u32::div_ceil(span, stride[axis]) } else { span / stride[axis] }
             };
             for kind in [PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad] {
                 for (from, to) in TYPES {

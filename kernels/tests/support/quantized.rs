@@ -56,7 +56,7 @@ pub fn moved(x: &Image, y: &Image, q: f64) -> f64 {
 /// The largest of a window, or its sum, which an average divides by `count`.
 pub fn pooled(site: &PoolSite, folded: f64, count: i32) -> f64 {
     match site.kind {
-        PoolKind::Max => moved(&site.x, &site.y, folded),
+        PoolKind::Max => moved(&site.x, &site.y, folded.max(-128.0)),
         _ => stored(folded as f32 * (site.x.scale.get() / count as f32), site.y.dtype, site.y.scale),
     }
 }
@@ -85,7 +85,7 @@ pub fn elementwise(site: &ElementwiseSite, inputs: &[Vec<f64>]) -> Vec<f64> {
         let x = match site.op {
             ElementwiseOp::Identity => real(0),
             ElementwiseOp::Add => number(1).mul_add(scale(1), real(0)),
-            ElementwiseOp::Sub => number(1).mul_add(-scale(1), real(0)),
+            ElementwiseOp::Sub => real(0) - real(1),
             ElementwiseOp::Mul => real(0) * real(1),
             ElementwiseOp::Div => real(0) / real(1),
             ElementwiseOp::MulAdd => real(0).mul_add(real(1), real(2)),

@@ -108,8 +108,9 @@ pub fn pool(site: &PoolSite, x: &[f64]) -> Vec<f64> {
         }
         let (folded, count) = match site.kind {
             PoolKind::Max => (max, 1),
-            PoolKind::Average => (sum, inside),
-            PoolKind::AverageIncludePad => (sum, with_pad),
+            // A dilated window may meet nothing but padding; its mean is 0.
+            PoolKind::Average => (sum, inside.max(1)),
+            PoolKind::AverageIncludePad => (sum, with_pad.max(1)),
         };
         if site.x.dtype == DType::I8 { quantized::pooled(site, folded, count) } else { folded / f64::from(count) }
     })
