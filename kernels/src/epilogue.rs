@@ -128,8 +128,8 @@ impl EpilogueParams {
             if element_type(dtype).is_none() {
                 return Err(format!("needs an f32, f16 or i8 {what}, got {dtype}"));
             }
-            if dtype != DType::I8 && scale != Scale::ONE {
-                return Err(format!("needs a scale of 1 for the reals of the {what}, got {scale:?}"));
+            if (dtype == DType::I8) != scale.is_quantized() {
+                return Err(format!("needs a scale for an i8 {what} and none for others, got {dtype} with {scale:?}"));
             }
             check_scale(scale.get()).map_err(|error| format!("the scale of the {what} {error}"))?;
         }
@@ -204,7 +204,8 @@ mod tests {
         let check = |dtype, scale| EpilogueParams::check(&site, dtype, Scale::new(scale));
         assert_eq!(check(DType::I8, 0.25), Ok(()));
         assert!(check(DType::I32, 1.0).is_err_and(|reason| reason.contains("i8 output")));
-        assert!(check(DType::F16, 0.5).is_err_and(|reason| reason.contains("scale of 1")));
+        assert!(check(DType::F16, 0.5).is_err_and(|reason| reason.contains("none for others")));
+        assert!(EpilogueParams::check(&site, DType::I8, Scale::ONE).is_err(), "plain integers have no scale");
         assert_eq!(check(DType::I8, 0.0), Err("the scale of the output is zero".to_owned()));
     }
 }

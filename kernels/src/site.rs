@@ -106,6 +106,9 @@ impl View {
 }
 
 /// What stands behind an accumulator: [`Epilogue`] plus where the residual lies.
+///
+/// Outputs and residuals are f32, f16 or quantized i8, whatever the precision of the product. Behind sums of integers
+/// every step is that of `limpid_graph::ops::exact`, to the bit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EpilogueSite {
     /// The steps.

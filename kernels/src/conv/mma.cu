@@ -2,10 +2,11 @@
 //
 // y[n,p,q,k] = epilogue( Σ_{r,s,c} x[n, p·stride + r·dilation - pad, q·.. + s·.. - pad, c] · w[k,r,s,c] )
 //
-// Shapes     x (N,H,W,C) f16 for PRECISION=Fp16, f32 for Tf32; w [groups][k_pad][R·S][c_pad] of the same type, with
-//            c_pad whole vectors; y (N,P,Q,K) and residual f16 or f32. Sums are f32.
-// Requires   sm_75 for Fp16 (without cp.async, two m16n8k8 for one m16n8k16), sm_80 for Tf32; 16-byte aligned
-//            pixels; where there are several groups, channels and filters of a group in whole vectors.
+// Shapes     x (N,H,W,C) s8 for PRECISION=Int8, f16 for Fp16, f32 for Tf32; w [groups][k_pad][R·S][c_pad] of the same
+//            type, with c_pad whole vectors; y (N,P,Q,K) and residual f32, f16 or s8. Sums are f32, those of s8 s32.
+// Requires   sm_75 for Int8 and Fp16 (without cp.async, four m8n8k16 for one m16n8k32, two m16n8k8 for one m16n8k16),
+//            sm_80 for Tf32; 16-byte aligned pixels; where there are several groups, channels of a group in whole
+//            vectors and filters of a group a multiple of 8.
 // Grid       x: column tiles of filters (fastest), row tiles of pixels, groups; y: shares of K (split-K).
 // Block      32·WARPS_M·WARPS_N threads.
 // Shared     STAGES · (BLOCK_M + BLOCK_N) · BLOCK_K elements, reused for the way out.

@@ -1,5 +1,5 @@
 //! Convolution: an implicit GEMM on tensor cores ([`Mma`]) or in plain f32 ([`Simt`]), and the general way out
-//! ([`Direct`]).
+//! ([`Direct`]). In INT8 sums are of integers, so every kernel and every split gives the same bits.
 
 mod direct;
 mod edges;

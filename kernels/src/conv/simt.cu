@@ -3,7 +3,7 @@
 // y[n,p,q,k] = epilogue( Σ_{r,s,c} x[n, p·stride + r·dilation - pad, q·.. + s·.. - pad, c] · w[k,r,s,c] )
 //
 // Shapes     x (N,H,W,C) f32; w [groups][k_pad][R·S][c_pad] f32, c_pad a multiple of 4; y (N,P,Q,K) and residual
-//            f16 or f32.
+//            f32, f16 or s8.
 // Requires   16-byte aligned pixels; where there are several groups, channels of a group a multiple of 4 and
 //            filters of a group a multiple of 8.
 // Grid       x: column tiles of filters (fastest), row tiles of pixels, groups; y: shares of K (split-K).

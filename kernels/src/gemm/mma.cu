@@ -3,9 +3,11 @@
 // y[i] = epilogue( a[i] · b[i] ), i < batch
 //
 // Shapes     a (M,K) row-major; b (N,K) row-major (packed weights), or (K,N) row-major with B_BY_ROWS=1 (activations);
-//            f16 for PRECISION=Fp16, f32 for Tf32. y (M,N) and residual f16 or f32. Sums are f32.
-// Requires   sm_75 for Fp16 (without cp.async, two m16n8k8 for one m16n8k16), sm_80 for Tf32. ALIGNED=1: pitches and
-//            strides in whole 16-byte vectors, K (and N, if b is (K,N)) too; ALIGNED=0: anything.
+//            s8 for PRECISION=Int8, f16 for Fp16, f32 for Tf32. y (M,N) and residual f32, f16 or s8. Sums are f32,
+//            those of s8 s32.
+// Requires   sm_75 for Int8, whose b is weights, and Fp16 (without cp.async, four m8n8k16 for one m16n8k32, two m16n8k8
+//            for one m16n8k16), sm_80 for Tf32. ALIGNED=1: pitches and strides in whole 16-byte vectors, K (and N, if
+//            b is (K,N)) too; ALIGNED=0: anything.
 // Grid       x: column tiles (fastest), row tiles, batch; y: shares of K (split-K).
 // Block      32·WARPS_M·WARPS_N threads.
 // Shared     STAGES · (BLOCK_M + BLOCK_N) · BLOCK_K elements, reused for the way out.

@@ -1,5 +1,7 @@
 //! Matrix products: tiles on tensor cores ([`Mma`]) or in plain f32 ([`Simt`]), and few rows times a large matrix of
 //! weights ([`Gemv`]).
+//!
+//! In INT8 the right operand is weights; sums are of integers, so every kernel and every split gives the same bits.
 
 mod edges;
 mod gemv;
@@ -45,4 +47,49 @@ fn check(site: &GemmSite) -> Result<(), String> {
     }
     check_terms(site.precision, site.k.into())?;
     EpilogueParams::check(&site.epilogue, site.dtype_y, site.scale_y)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::offers;
+    use crate::site::{EpilogueSite, GemmOperand, Scale, Site};
+    use crate::target::{Arch, Target};
+    use limpid_graph::ir::Precision;
+    use limpid_graph::tensor::DType;
+
+    fn int8(k: u32, b: GemmOperand) -> Site {
+        let epilogue = EpilogueSite { steps: Default::default(), residual: None };
+        let (m, n, batch, dtype) = (16, 32, 1, DType::I8);
+        Site::Gemm(GemmSite {
+            m,
+            n,
+            k,
+            batch,
+            pitch_a: k,
+            pitch_y: n,
+            stride_a: 0,
+            stride_y: 0,
+            b,
+            dtype_a: dtype,
+            dtype_y: dtype,
+            scale_y: Scale::new(0.1),
+            precision: Precision::Int8,
+            epilogue,
+        })
+    }
+
+    #[test]
+    fn int8_is_refused_where_it_would_not_be_exact_or_has_no_way() {
+        let target = Target::typical(Arch(80));
+        assert!(!offers(&int8(132_096, GemmOperand::Weights), &target).candidates.is_empty());
+        for (site, words) in [
+            (int8(132_112, GemmOperand::Weights), "adds up to 132104 products"),
+            (int8(64, GemmOperand::Activations { pitch: 32, stride: 0 }), "needs constant weights for int8"),
+        ] {
+            let offers = offers(&site, &target);
+            assert!(offers.candidates.is_empty());
+            assert!(offers.refusals.iter().any(|refusal| refusal.reason.contains(words)), "{:?}", offers.refusals);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 // y[i] = epilogue( a[i] · b[i] ), i < batch
 //
 // Shapes     a (M,K) f32 row-major; b (N,K) f32 row-major (packed weights), or (K,N) row-major with B_BY_ROWS=1
-//            (activations); y (M,N) and residual f16 or f32.
+//            (activations); y (M,N) and residual f32, f16 or s8.
 // Requires   ALIGNED=1: pitches and strides in multiples of 4, K (and N, if b is (K,N)) too; ALIGNED=0: anything.
 // Grid       x: column tiles (fastest), row tiles, batch; y: shares of K (split-K).
 // Block      32·WARPS_M·WARPS_N threads; a lane owns WARP_M/8 x WARP_N/4 sums.

@@ -85,5 +85,6 @@ mod tests {
         assert_eq!(Math::plain(Precision::Tf32, Arch(75)), Ok(Math::Fp32));
         assert!(Math::plain(Precision::Tf32, Arch(90)).is_err());
         assert!(Math::tensor_cores(Precision::Fp32, Arch(90)).is_err());
+        assert!(Math::plain(Precision::Int8, Arch(90)).is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! From sums to answers: the epilogue of every product, on numbers.
 
-use super::layout::{decode, encode};
+use super::quantized::stored;
 use limpid_graph::ir::Precision;
-use limpid_graph::ops::exact::{self, Requantize};
+use limpid_graph::ops::exact::Requantize;
 use limpid_graph::tensor::{DType, Tolerance};
 use limpid_kernels::site::{EpilogueSite, Scale};
 
@@ -44,14 +44,15 @@ impl Finish {
         match &self.exact {
             Some(exact) => match exact.integer(channel, sum as i32, residual) {
                 Some(integer) => f64::from(integer),
-                None => decode(dtype, &encode(dtype, f64::from(exact.real(channel, sum as i32, residual)))),
+                None => stored(exact.real(channel, sum as i32, residual), dtype, scale),
             },
             None => {
                 // `post(pre(sum + bias) + residual)`, the order that `limpid_graph::ops::Epilogue` defines.
                 let bias = self.bias.get(channel).copied().unwrap_or(0.0);
                 let residual = residual * self.site.residual.map_or(1.0, |image| image.scale.get());
                 let x = self.site.steps.apply(sum as f32, bias, residual);
-                if dtype == DType::I8 { exact::quantize(x, scale.inverse()).into() } else { f64::from(x) }
+                // A real is left unrounded: the tolerance knows how it is stored.
+                if dtype == DType::I8 { stored(x, dtype, scale) } else { f64::from(x) }
             }
         }
     }
