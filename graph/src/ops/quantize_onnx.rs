@@ -11,7 +11,7 @@
 //! <https://onnx.ai/onnx/operators/onnx__QLinearConv.html>, <https://onnx.ai/onnx/operators/onnx__QLinearMatMul.html>,
 //! <https://onnx.ai/onnx/operators/onnx__ConvInteger.html>, <https://onnx.ai/onnx/operators/onnx__MatMulInteger.html>
 
-use super::{Cast, Conv, Dequantize, MatMul, OpError, Quantize, axis};
+use super::{Cast, Conv, Dequantize, MatMul, Op, OpError, Quantize, axis};
 use crate::ir::ValueId;
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{DType, QuantParams, Tensor};
@@ -118,6 +118,25 @@ fn parameters(
         }
     };
     Ok(QuantParams { scales, zero_points, axis, dtype })
+}
+
+/// Adds an operator that picks among its input's elements, which in ONNX may be 8-bit integers: those become real
+/// before it and integers again behind it, which changes none.
+pub(super) fn add_on_reals(
+    node: &NodeView<'_>,
+    build: &mut Builder,
+    op: Op,
+    x: ValueId,
+) -> Result<Vec<ValueId>, ImportError> {
+    let fact = build.graph().fact(x).clone();
+    let (before, behind): (Op, Op) = match fact.quant {
+        None if !matches!(fact.dtype, DType::I8 | DType::U8) => return build.add(node, op, &[x]),
+        None => (Cast { to: DType::F32 }.into(), Cast { to: fact.dtype }.into()),
+        Some(params) => (Dequantize { params: params.clone(), to: DType::F32 }.into(), Quantize { params }.into()),
+    };
+    let x = build.add_part(node, "x", before, &[x])?[0];
+    let y = build.add_part(node, "y", op, &[x])?[0];
+    build.add(node, behind, &[y])
 }
 
 /// Reads `QLinearConv`: x, its scale and zero point, w, its scale and zero point, y's, and a bias of i32.
