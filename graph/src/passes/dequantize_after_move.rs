@@ -70,3 +70,45 @@ fn exchange(graph: &Graph, id: NodeId, made: &Dequantized<'_>) -> Result<Patch, 
     patch.replace(graph, made.id, &[], dequantize, vec![Source::Value(real)], node.outputs.clone());
     Ok(patch)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::net::Net;
+    use super::*;
+    use crate::ops::{Flatten, GlobalPool, MatMul, PoolKind, Transpose};
+
+    #[test]
+    fn integers_are_pooled_and_moved() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let y = net.pair("x8", net.x, &QuantParams::per_tensor(0.02));
+        let y = net.add("pool", GlobalPool { kind: PoolKind::Max }, &[y]);
+        let y = net.add("rows", Flatten { axis: 1 }, &[y]);
+        let done = net.finish(&[y]).rewrite(&[&DequantizeAfterMove]);
+        done.holds(&["Quantize", "GlobalMaxPool", "Flatten", "Dequantize"]);
+        let rows = done.graph.node(done.graph.find_node("rows").unwrap());
+        assert_eq!(done.graph.fact(rows.outputs[0]).exact_scale(), Some(0.02));
+    }
+
+    #[test]
+    fn scales_of_weights_go_where_their_axis_goes() {
+        let mut net = Net::new(&[6]);
+        let w = net.quantized_weights("w", &[3, 6], 0);
+        let w = net.add("turn", Transpose { perm: vec![1, 0] }, &[w]);
+        let y = net.add("product", MatMul, &[net.x, w]);
+        let done = net.finish(&[y]).rewrite(&[&DequantizeAfterMove]);
+        assert!(done.graph.to_string().contains("Dequantize[type=i8 axis=1]"), "{}", done.graph);
+        done.holds(&["Transpose", "Dequantize", "MatMul"]);
+    }
+
+    #[test]
+    fn says_why_it_does_not() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let shared = net.pair("shared", net.x, &QuantParams::per_tensor(0.02));
+        let a = net.add("a", Flatten { axis: 1 }, &[shared]);
+        let sliced = net.pair("sliced", net.x, &QuantParams::per_axis(vec![0.1, 0.2], 1));
+        let b = net.add("b", Flatten { axis: 1 }, &[sliced]);
+        let done = net.finish(&[a, b, shared]).rewrite(&[&DequantizeAfterMove]);
+        done.declined("a", "`shared` is an output of the network");
+        done.declined("b", "`sliced.q` has scales along axis 1; an INT8 activation has one");
+    }
+}

@@ -41,3 +41,20 @@ impl Rule for DequantizeWeights {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::net::Net;
+    use super::*;
+
+    #[test]
+    fn makes_weights_real() {
+        let mut net = Net::new(&[3, 4, 4]);
+        let y = net.quantized_conv("conv", net.x, 2);
+        net.finish(&[y]).rewrite(&[&DequantizeWeights]).is("graph test
+               input %x f32(N,3,4,4)
+               const %conv.w f32(2,3,1,1)
+               %conv f32(N,2,4,4) = Conv[kernel=1x1](%x, %conv.w)  @conv
+               output %conv");
+    }
+}

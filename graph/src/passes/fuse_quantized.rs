@@ -113,3 +113,89 @@ fn weights(graph: &Graph, op: &mut Op, w: Dequantized<'_>) -> Result<(Tensor, Qu
     let rows = transposed(tensor).map_err(|e| e.to_string())?;
     Ok((rows, QuantParams { axis: w.params.axis.map(|_| 0), ..w.params.clone() }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::net::Net;
+    use super::*;
+    use crate::ops::{Conv, Epilogue, Gemm, Window};
+
+    fn scale(scale: f32) -> QuantParams {
+        QuantParams::per_tensor(scale)
+    }
+
+    #[test]
+    fn a_convolution_between_pairs_becomes_int8() {
+        let mut net = Net::new(&[3, 4, 4]);
+        let x = net.pair("x8", net.x, &scale(0.01));
+        let y = net.quantized_conv("conv", x, 4);
+        let y = net.pair("y8", y, &scale(0.05));
+        let done = net.finish(&[y]).rewrite(&[&FuseQuantized]);
+        done.is("graph test
+               input %x f32(N,3,4,4)
+               const %conv.weights i8(4,3,1,1)
+               %x8.q i8(N,3,4,4) = Quantize[type=i8 scale=1e-2](%x)  @x8.q
+               %y8.q i8(N,4,4,4) = Conv[kernel=1x1](%x8.q, %conv.weights)  @conv int8
+               %y8 f32(N,4,4,4) = Dequantize[type=i8 scale=5e-2](%y8.q)  @y8
+               output %y8");
+        let conv = done.graph.node(done.graph.find_node("conv").unwrap());
+        assert_eq!(done.graph.fact(conv.outputs[0]).exact_scale(), Some(0.05));
+        let scales = &done.graph.fact(conv.inputs[1]).quant.as_ref().unwrap().scales;
+        assert_eq!(scales.len(), 4);
+    }
+
+    #[test]
+    fn a_residual_is_read_as_integers_and_a_shared_result_stays_real() {
+        let mut net = Net::new(&[4, 4, 4]);
+        let x = net.pair("x8", net.x, &scale(0.01));
+        let y = net.quantized_conv("conv", x, 4);
+        net.epilogue(y).residual = true;
+        let (id, _) = net.graph.producer(y).unwrap();
+        net.graph.node_mut(id).inputs.push(x);
+        let z = net.pair("z8", y, &scale(0.05));
+        let done = net.finish(&[y, z]).rewrite(&[&FuseQuantized]);
+        done.holds(&["Quantize", "Conv", "Quantize", "Dequantize"]);
+        let conv = done.graph.node(done.graph.find_node("conv").unwrap());
+        assert_eq!(conv.inputs[0], conv.inputs[2]);
+        assert_eq!(done.graph.fact(conv.outputs[0]).dtype, DType::F32);
+    }
+
+    #[test]
+    fn dense_weights_are_turned_so_that_a_feature_is_a_row() {
+        let mut net = Net::new(&[6]);
+        let x = net.pair("x8", net.x, &scale(0.01));
+        let w = net.quantized_weights("w", &[6, 3], 1);
+        let y = net.add("fc", Gemm { trans_b: false, ..Gemm::dense(Epilogue::default()) }, &[x, w]);
+        let done = net.finish(&[y]).rewrite(&[&FuseQuantized]);
+        assert!(done.graph.to_string().contains("const %fc.weights i8(3,6)"), "{}", done.graph);
+        assert!(done.graph.to_string().contains("Gemm[trans_b=1](%x8.q, %fc.weights)  @fc int8"), "{}", done.graph);
+    }
+
+    #[test]
+    fn says_why_it_does_not() {
+        let declined = |params: QuantParams, axis: Option<usize>, reason: &str| {
+            let mut net = Net::new(&[3, 4, 4]);
+            let x = net.pair("x8", net.x, &params);
+            let y = match axis {
+                None => net.conv("conv", x, 3, 1),
+                Some(axis) => {
+                    let w = net.quantized_weights("w", &[3, 3, 1, 1], axis);
+                    let op = Conv { window: Window::of(&[1, 1]), groups: 1, epilogue: Epilogue::default() };
+                    net.add("conv", op, &[x, w])
+                }
+            };
+            net.finish(&[y]).rewrite(&[&FuseQuantized]).declined("conv", reason);
+        };
+        declined(scale(0.01), None, "its input is quantized, its weights `conv.w` are not");
+        declined(scale(0.01), Some(1), "its weights `w.q` have scales along axis 1; output channels are axis 0");
+        let unsigned = QuantParams { zero_points: vec![3], dtype: DType::U8, ..scale(0.01) };
+        declined(unsigned, Some(0), "`x8.q` is u8 with zero point 3; INT8 arithmetic is i8 around 0");
+        let sliced = QuantParams::per_axis(vec![0.01; 3], 1);
+        declined(sliced, Some(0), "`x8.q` has scales along axis 1; an INT8 activation has one");
+
+        let mut net = Net::new(&[3, 4, 4]);
+        let y = net.quantized_conv("conv", net.x, 3);
+        let reason = "its weights are quantized, its input `x` is not";
+        net.finish(&[y]).rewrite(&[&FuseQuantized]).declined("conv", reason);
+    }
+}

@@ -84,3 +84,49 @@ fn fuse(graph: &Graph, id: NodeId, node: &Node) -> Result<Patch, String> {
     patch.replace_in_int8(graph, id, &absorbed, node.op.clone(), inputs, vec![q], Some(params.clone()));
     Ok(patch)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::net::Net;
+    use super::*;
+    use crate::ops::{Activation, Binary, GlobalPool, PoolKind};
+    use crate::tensor::QuantParams;
+
+    #[test]
+    fn a_sum_of_two_scales_becomes_int8() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let a = net.pair("a", net.x, &QuantParams::per_tensor(0.01));
+        let b = net.pair("b", net.x, &QuantParams::per_tensor(0.02));
+        let y = net.add("add", Binary { function: BinaryFunction::Add, activation: Activation::Relu }, &[a, b]);
+        let y = net.pair("y", y, &QuantParams::per_tensor(0.03));
+        net.finish(&[y]).rewrite(&[&FuseQuantizedElementwise]).is("graph test
+               input %x f32(N,2,4,4)
+               %a.q i8(N,2,4,4) = Quantize[type=i8 scale=1e-2](%x)  @a.q
+               %b.q i8(N,2,4,4) = Quantize[type=i8 scale=2e-2](%x)  @b.q
+               %y.q i8(N,2,4,4) = Add[activation=Relu](%a.q, %b.q)  @add int8
+               %y f32(N,2,4,4) = Dequantize[type=i8 scale=3e-2](%y.q)  @y
+               output %y");
+    }
+
+    #[test]
+    fn the_quantized_operand_goes_first() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let a = net.pair("a", net.x, &QuantParams::per_tensor(0.01));
+        let y = net.add("mul", Binary::new(BinaryFunction::Mul), &[net.x, a]);
+        let y = net.pair("y", y, &QuantParams::per_tensor(0.01));
+        let done = net.finish(&[y]).rewrite(&[&FuseQuantizedElementwise]);
+        assert!(done.graph.to_string().contains("Mul(%a.q, %x)  @mul int8"), "{}", done.graph);
+    }
+
+    #[test]
+    fn says_why_it_does_not() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let a = net.pair("a", net.x, &QuantParams::per_tensor(0.01));
+        let y = net.add("sub", Binary::new(BinaryFunction::Sub), &[net.x, a]);
+        let y = net.pair("y", y, &QuantParams::per_tensor(0.01));
+        let z = net.add("mean", GlobalPool { kind: PoolKind::Average }, &[y]);
+        let done = net.finish(&[z]).rewrite(&[&FuseQuantizedElementwise]);
+        done.declined("sub", "its input `x` is not quantized");
+        done.declined("mean", "its result is not quantized to i8 around 0, or not only that; it stays real");
+    }
+}

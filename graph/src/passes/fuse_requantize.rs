@@ -52,3 +52,35 @@ impl Rule for FuseRequantize {
         Outcome::Rewrite(patch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::net::Net;
+    use super::*;
+    use crate::tensor::{DType, QuantParams};
+
+    #[test]
+    fn integers_stay_integers() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let y = net.pair("a", net.x, &QuantParams::per_tensor(0.01));
+        let y = net.pair("b", y, &QuantParams::per_tensor(0.01));
+        let y = net.pair("c", y, &QuantParams::per_tensor(0.03));
+        net.finish(&[y]).rewrite(&[&FuseRequantize, &crate::passes::EliminateDead]).is("graph test
+               input %x f32(N,2,4,4)
+               %a.q i8(N,2,4,4) = Quantize[type=i8 scale=1e-2](%x)  @a.q
+               %c.q i8(N,2,4,4) = Quantize[type=i8 scale=3e-2](%a.q)  @c.q int8
+               %c f32(N,2,4,4) = Dequantize[type=i8 scale=3e-2](%c.q)  @c
+               output %c");
+    }
+
+    #[test]
+    fn unsigned_integers_do_not_change_their_scale() {
+        let unsigned = QuantParams { zero_points: vec![3], dtype: DType::U8, ..QuantParams::per_tensor(0.01) };
+        let mut net = Net::new(&[2, 4, 4]);
+        let y = net.pair("a", net.x, &unsigned);
+        let y = net.pair("b", y, &unsigned);
+        let y = net.pair("c", y, &QuantParams::per_tensor(0.03));
+        let done = net.finish(&[y]).rewrite(&[&FuseRequantize]);
+        done.declined("c.q", "`a.q` is u8 with zero point 3; INT8 arithmetic is i8 around 0");
+    }
+}

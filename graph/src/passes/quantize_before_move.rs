@@ -56,3 +56,49 @@ impl Rule for QuantizeBeforeMove {
         Outcome::Rewrite(patch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::net::Net;
+    use super::*;
+    use crate::ops::{Concat, Flatten, GlobalPool, PoolKind};
+    use crate::tensor::QuantParams;
+
+    #[test]
+    fn a_concatenation_is_quantized_piece_by_piece() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let a = net.conv("a", net.x, 3, 1);
+        let y = net.add("cat", Concat { axis: 1 }, &[a, net.x]);
+        let y = net.pair("y", y, &QuantParams::per_tensor(0.02));
+        net.finish(&[y]).rewrite(&[&QuantizeBeforeMove]).is("graph test
+               input %x f32(N,2,4,4)
+               const %a.w f32(3,2,1,1)
+               %a f32(N,3,4,4) = Conv[kernel=1x1](%x, %a.w)  @a
+               %y.q/cat/1 i8(N,2,4,4) = Quantize[type=i8 scale=2e-2](%x)  @y.q/cat/1
+               %y.q/cat/0 i8(N,3,4,4) = Quantize[type=i8 scale=2e-2](%a)  @y.q/cat/0
+               %y.q i8(N,5,4,4) = Concat[axis=1](%y.q/cat/0, %y.q/cat/1)  @cat int8
+               %y f32(N,5,4,4) = Dequantize[type=i8 scale=2e-2](%y.q)  @y
+               output %y");
+    }
+
+    #[test]
+    fn goes_before_several_moves() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let y = net.add("pool", GlobalPool { kind: PoolKind::Max }, &[net.x]);
+        let y = net.add("rows", Flatten { axis: 1 }, &[y]);
+        let y = net.pair("y", y, &QuantParams::per_tensor(0.02));
+        net.finish(&[y]).rewrite(&[&QuantizeBeforeMove]).holds(&["Quantize", "GlobalMaxPool", "Flatten", "Dequantize"]);
+    }
+
+    #[test]
+    fn stays_where_the_real_is_needed_or_the_order_matters() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let pool = net.add("pool", GlobalPool { kind: PoolKind::Max }, &[net.x]);
+        let mean = net.add("mean", GlobalPool { kind: PoolKind::Average }, &[net.x]);
+        let y = net.pair("y", pool, &QuantParams::per_tensor(0.02));
+        let z = net.pair("z", mean, &QuantParams::per_tensor(0.02));
+        let done = net.finish(&[y, z, pool]).rewrite(&[&QuantizeBeforeMove]);
+        done.declined("y.q", "`pool` is an output of the network");
+        done.holds(&["GlobalMaxPool", "GlobalAveragePool", "Quantize", "Dequantize", "Quantize", "Dequantize"]);
+    }
+}

@@ -40,3 +40,20 @@ impl Rule for ShareQuantize {
         Outcome::Rewrite(patch)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::net::Net;
+    use super::*;
+    use crate::tensor::QuantParams;
+
+    #[test]
+    fn one_of_equals_is_left() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let a = net.pair("a", net.x, &QuantParams::per_tensor(0.01));
+        let b = net.pair("b", net.x, &QuantParams::per_tensor(0.01));
+        let c = net.pair("c", net.x, &QuantParams::per_tensor(0.02));
+        let done = net.finish(&[a, b, c]).rewrite(&[&ShareQuantize]);
+        assert_eq!(done.graph.nodes().filter(|(_, n)| matches!(n.op, Op::Quantize(_))).count(), 2);
+    }
+}

@@ -87,3 +87,49 @@ fn quantized(graph: &Graph, id: NodeId, params: &QuantParams) -> Result<Patch, S
     }
     Ok(patch)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::net::Net;
+    use super::*;
+    use crate::ops::{Binary, BinaryFunction, Flatten};
+
+    fn around_128() -> QuantParams {
+        QuantParams { zero_points: vec![128], dtype: DType::U8, ..QuantParams::per_tensor(0.01) }
+    }
+
+    #[test]
+    fn shifts_a_value_wherever_it_is_moved() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let q = net.add("q", Quantize { params: around_128() }, &[net.x]);
+        let rows = net.add("rows", Flatten { axis: 1 }, &[q]);
+        let dequantize = Dequantize { params: around_128(), to: DType::F32 };
+        let (a, b) = (net.add("a", dequantize.clone(), &[q]), net.add("b", dequantize, &[rows]));
+        net.finish(&[a, b]).rewrite(&[&ShiftUnsigned]).is("graph test
+               input %x f32(N,2,4,4)
+               %q i8(N,2,4,4) = Quantize[type=i8 scale=1e-2](%x)  @q
+               %a f32(N,2,4,4) = Dequantize[type=i8 scale=1e-2](%q)  @a
+               %rows i8(N,32) = Flatten[axis=1](%q)  @rows
+               %b f32(N,32) = Dequantize[type=i8 scale=1e-2](%rows)  @b
+               output %a
+               output %b");
+    }
+
+    #[test]
+    fn shifts_weights() {
+        let mut net = Net::new(&[3]);
+        let q = net.graph.add_constant("q", Tensor::new(&[3], vec![0u8, 128, 255]).unwrap());
+        let w = net.add("w", Dequantize { params: around_128(), to: DType::F32 }, &[q]);
+        let y = net.add("y", Binary::new(BinaryFunction::Mul), &[net.x, w]);
+        let done = net.finish(&[y]).rewrite(&[&ShiftUnsigned]);
+        let shifted = done.graph.constant(done.graph.find_value("q-128").unwrap()).unwrap();
+        assert_eq!(shifted.as_slice::<i8>().unwrap(), [-128, 0, 127]);
+    }
+
+    #[test]
+    fn an_output_stays_as_it_is() {
+        let mut net = Net::new(&[2, 4, 4]);
+        let q = net.add("q", Quantize { params: around_128() }, &[net.x]);
+        net.finish(&[q]).rewrite(&[&ShiftUnsigned]).declined("q", "`q` is an output of the network");
+    }
+}

@@ -255,7 +255,7 @@ def between_pairs():
     product = pair(add("Mul", mean, "gain"), 2)
     joined = pair(add("Concat", up, difference, product, axis=1), 3)
     moved = add("Transpose", joined, perm=[0, 2, 3, 1])
-    add("Clip", add("Add", moved, moved), "low", "high")
+    add("Clip", add("Add", moved, "low"), "low", "high")
     nodes[-1].output[0] = "clipped"
     nodes.append(helper.make_node("QuantizeLinear", ["clipped", "s5", "z"], ["q"]))
     nodes.append(helper.make_node("DequantizeLinear", ["q", "s5", "z"], ["output"]))
