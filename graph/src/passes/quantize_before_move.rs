@@ -74,8 +74,8 @@ mod tests {
                input %x f32(N,2,4,4)
                const %a.w f32(3,2,1,1)
                %a f32(N,3,4,4) = Conv[kernel=1x1](%x, %a.w)  @a
-               %y.q/cat/1 i8(N,2,4,4) = Quantize[type=i8 scale=2e-2](%x)  @y.q/cat/1
                %y.q/cat/0 i8(N,3,4,4) = Quantize[type=i8 scale=2e-2](%a)  @y.q/cat/0
+               %y.q/cat/1 i8(N,2,4,4) = Quantize[type=i8 scale=2e-2](%x)  @y.q/cat/1
                %y.q i8(N,5,4,4) = Concat[axis=1](%y.q/cat/0, %y.q/cat/1)  @cat int8
                %y f32(N,5,4,4) = Dequantize[type=i8 scale=2e-2](%y.q)  @y
                output %y");

@@ -108,8 +108,8 @@ mod tests {
         net.finish(&[a, b]).rewrite(&[&ShiftUnsigned]).is("graph test
                input %x f32(N,2,4,4)
                %q i8(N,2,4,4) = Quantize[type=i8 scale=1e-2](%x)  @q
-               %a f32(N,2,4,4) = Dequantize[type=i8 scale=1e-2](%q)  @a
                %rows i8(N,32) = Flatten[axis=1](%q)  @rows
+               %a f32(N,2,4,4) = Dequantize[type=i8 scale=1e-2](%q)  @a
                %b f32(N,32) = Dequantize[type=i8 scale=1e-2](%rows)  @b
                output %a
                output %b");
