@@ -96,15 +96,24 @@ impl Operator for Conv {
 impl Conv {
     /// Reads ONNX's `Conv`.
     pub fn from_onnx(node: &NodeView<'_>, build: &mut Builder) -> Result<Vec<ValueId>, ImportError> {
-        let (x, w) = (node.input(0)?, node.input(1)?);
+        Self::read(node, build, "", [node.input(0)?, node.input(1)?], node.optional_input(2))
+    }
+
+    /// Adds the convolution of a node with `Conv`'s attributes, whatever its inputs went through before.
+    pub(super) fn read(
+        node: &NodeView<'_>,
+        build: &mut Builder,
+        part: &str,
+        [x, w]: [ValueId; 2],
+        bias: Option<ValueId>,
+    ) -> Result<Vec<ValueId>, ImportError> {
         let weights = build.known_shape(node, w, "w")?;
         let kernel = weights.get(2..).unwrap_or_default();
         let window = Window::from_onnx(node, kernel)?;
         let groups = node.positive("group")?.unwrap_or(1);
-        let mut inputs = vec![x, w];
-        inputs.extend(node.optional_input(2));
-        let epilogue = Epilogue { bias: inputs.len() == 3, ..Epilogue::default() };
-        build.add(node, Conv { window, groups, epilogue }.into(), &inputs)
+        let epilogue = Epilogue { bias: bias.is_some(), ..Epilogue::default() };
+        let inputs: Vec<ValueId> = [x, w].into_iter().chain(bias).collect();
+        build.add_part(node, part, Conv { window, groups, epilogue }.into(), &inputs)
     }
 }
 

@@ -59,13 +59,15 @@ pub enum OpError {
         /// What is wrong with it.
         source: ScaleError,
     },
-    /// A sum that 32 bits may not hold.
-    #[error("sums of {terms} integers up to {largest} may exceed 32 bits")]
+    /// A sum that may go beyond what is added up exactly.
+    #[error("sums of {terms} integers up to {largest} may exceed {bits} bits, in which they would be exact")]
     Terms {
         /// How many are added up.
         terms: usize,
         /// The largest magnitude of one.
         largest: u32,
+        /// How many there are: 32 of an integer, 24 of an f32.
+        bits: u32,
     },
     /// A tensor was not what its fact says.
     #[error("{0}")]

@@ -39,6 +39,7 @@ mod pad;
 mod pool;
 mod product;
 mod quantize;
+mod quantize_onnx;
 mod reduce;
 mod reshape;
 mod resize;
@@ -276,8 +277,8 @@ operators! {
     Squeeze(Squeeze) from ["Squeeze"];
     Unsqueeze(Unsqueeze) from ["Unsqueeze"];
     Cast(Cast) from ["Cast"];
-    Quantize(Quantize) from [];
-    Dequantize(Dequantize) from [];
+    Quantize(Quantize) from ["QuantizeLinear"];
+    Dequantize(Dequantize) from ["DequantizeLinear"];
     Identity(Identity) from ["Identity"];
     ShapeOf(ShapeOf) from ["Shape"];
     Size(Size) from ["Size"];
@@ -287,6 +288,10 @@ operators! {
     + {
         "Constant" by constant::constant_from_onnx;
         "CastLike" by Cast::from_cast_like;
+        "QLinearConv" by quantize_onnx::conv_from_onnx;
+        "QLinearMatMul" by quantize_onnx::matmul_from_onnx;
+        "ConvInteger" by quantize_onnx::conv_integer_from_onnx;
+        "MatMulInteger" by quantize_onnx::matmul_integer_from_onnx;
         "Dropout" by Identity::from_dropout;
     }
 }

@@ -4,7 +4,7 @@
 //! Input: x (N,C,spatial…).
 
 use super::sliding::Sliding;
-use super::{Cost, Eval, OpError, Operator, Padding, Spec, Window, exact, movement, window};
+use super::{Cost, Eval, OpError, Operator, Padding, Spec, Window, exact, movement, quantize_onnx, window};
 use crate::ir::{Fact, ValueId};
 use crate::onnx::{Builder, ImportError, NodeView};
 use crate::tensor::{DType, Shape, Tensor};
@@ -157,7 +157,7 @@ impl Pool {
             ceil_mode: node.flag("ceil_mode")?,
             count_include_pad: node.flag("count_include_pad")?,
         };
-        build.add(node, op.into(), &[x])
+        quantize_onnx::add_on_reals(node, build, op.into(), x)
     }
 }
 

@@ -150,7 +150,7 @@ impl Operator for Reduce {
         let [x] = OpError::exactly(inputs)?;
         OpError::unquantized("x", x)?;
         let integer = matches!(x.dtype, DType::I8 | DType::U8 | DType::I32 | DType::I64);
-        if !x.dtype.is_float() && !(integer && self.function.of_integers(&[]).is_some()) {
+        if !(x.dtype.is_float() || integer && self.function.of_integers(&[]).is_some()) {
             return Err(OpError::Type { what: "x", expected: "f32 or f16", got: x.dtype });
         }
         if let Some(axis) = self.axes.iter().find(|a| **a >= x.rank()) {

@@ -211,7 +211,7 @@ impl Operator for Unary {
         let [x] = OpError::exactly(inputs)?;
         OpError::unquantized("x", x)?;
         let integer = !x.dtype.is_float() && x.dtype != DType::Bool;
-        if !x.dtype.is_float() && !(integer && self.function.takes_integers()) {
+        if !(x.dtype.is_float() || integer && self.function.takes_integers()) {
             return Err(OpError::Type { what: "x", expected: "f32 or f16", got: x.dtype });
         }
         Ok(vec![Fact::new(x.dtype, x.shape.clone())])

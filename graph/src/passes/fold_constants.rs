@@ -8,6 +8,7 @@
 //! The second kind is shape arithmetic: extents are carried through as polynomials of the symbols, and whatever comes
 //! out without a symbol is a number, though the shape it came from had some.
 
+use super::quantized::weighs_dequantized;
 use crate::ir::{Graph, Node, NodeId, ValueId};
 use crate::ops::{Op, ShapeValue};
 use crate::reference;
@@ -34,6 +35,10 @@ impl Rule for FoldConstants {
 
     fn apply(&self, graph: &Graph, id: NodeId) -> Outcome {
         let node = graph.node(id);
+        // An INT8 product needs its weights as they were given.
+        if matches!(node.op, Op::Dequantize(_)) && weighs_dequantized(graph, node.outputs[0]) {
+            return Outcome::NoMatch;
+        }
         let operands: Option<Vec<Tensor>> = node.inputs.iter().map(|&v| graph.constant(v).cloned()).collect();
         if let Some(operands) = operands {
             return fold(graph, id, node, &operands).map_or_else(Outcome::Declined, Outcome::Rewrite);

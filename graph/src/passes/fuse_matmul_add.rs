@@ -4,13 +4,14 @@
 //! x (…,K) -> MatMul(w (K,N)) [-> Add(b (N))] -> y   =>   x -> Gemm[trans_b, bias](wᵀ (N,K), b) -> y
 //! ```
 //!
-//! As a Gemm it can take up activations and residuals, and its weights lie as the kernels read them.
+//! Weights may be dequantized integers; those are turned, and dequantized again. As a Gemm it can take up activations and residuals, and its weights lie as the kernels read them.
 
 use super::linear::{activation_of, only_read_by, per_channel};
+use super::quantized::Dequantized;
 use crate::ir::{Graph, NodeId};
-use crate::ops::{BinaryFunction, Epilogue, Gemm, Op, transposed};
+use crate::ops::{BinaryFunction, Dequantize, Epilogue, Gemm, Op, transposed};
 use crate::rewrite::{Outcome, Patch, Rule, Source};
-use crate::tensor::Tensor;
+use crate::tensor::{QuantParams, Tensor};
 
 /// The rule.
 #[derive(Debug)]
@@ -36,7 +37,8 @@ impl Rule for FuseMatMulAdd {
 fn fuse(graph: &Graph, id: NodeId) -> Result<Patch, String> {
     let node = graph.node(id);
     let (a, b, y) = (node.inputs[0], node.inputs[1], node.outputs[0]);
-    let weights = graph.constant(b).ok_or_else(|| {
+    let quantized = Dequantized::from(graph, b);
+    let weights = graph.constant(quantized.map_or(b, |made| made.q)).ok_or_else(|| {
         format!("both operands are computed (`{}` and `{}`)", graph.value(a).name, graph.value(b).name)
     })?;
     if weights.rank() != 2 || graph.fact(a).rank() < 2 {
@@ -44,7 +46,12 @@ fn fuse(graph: &Graph, id: NodeId) -> Result<Patch, String> {
     }
     let rows = transposed(weights).map_err(|e| e.to_string())?;
     let mut patch = Patch::new("y = x·w + b is a dense layer");
-    let rows = patch.constant(format!("{}.weights", node.name), rows);
+    let mut rows = patch.constant(format!("{}.weights", node.name), rows);
+    if let Some(made) = quantized {
+        // Scales of columns are scales of rows now.
+        let params = QuantParams { axis: made.params.axis.map(|axis| 1 - axis), ..made.params.clone() };
+        rows = patch.insert(format!("{}.dequantize", node.name), Dequantize { params, to: made.to }, vec![rows]);
+    }
     let mut inputs = vec![Source::Value(a), rows];
     let Some((add, bias)) = bias(graph, id) else {
         patch.replace(graph, id, &[], Gemm::dense(Epilogue::default()), inputs, vec![y]);

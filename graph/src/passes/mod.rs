@@ -5,6 +5,8 @@
 
 mod affine_batch_norm;
 mod batch_norm_before_conv;
+mod dequantize_after_move;
+mod dequantize_weights;
 mod eliminate_dead;
 mod fold_batch_norm;
 mod fold_constants;
@@ -12,6 +14,9 @@ mod fuse_activation;
 mod fuse_bias;
 mod fuse_matmul_add;
 mod fuse_pad;
+mod fuse_quantized;
+mod fuse_quantized_elementwise;
+mod fuse_requantize;
 mod fuse_residual;
 mod fuse_scale;
 mod fuse_silu;
@@ -21,10 +26,16 @@ mod merge_views;
 mod net;
 #[cfg(test)]
 mod property;
+mod quantize_before_move;
+mod quantized;
 mod remove_identity;
+mod share_quantize;
+mod shift_unsigned;
 
 pub use affine_batch_norm::AffineBatchNorm;
 pub use batch_norm_before_conv::BatchNormBeforeConv;
+pub use dequantize_after_move::DequantizeAfterMove;
+pub use dequantize_weights::DequantizeWeights;
 pub use eliminate_dead::EliminateDead;
 pub use fold_batch_norm::FoldBatchNorm;
 pub use fold_constants::FoldConstants;
@@ -32,11 +43,17 @@ pub use fuse_activation::FuseActivation;
 pub use fuse_bias::FuseBias;
 pub use fuse_matmul_add::FuseMatMulAdd;
 pub use fuse_pad::FusePad;
+pub use fuse_quantized::FuseQuantized;
+pub use fuse_quantized_elementwise::FuseQuantizedElementwise;
+pub use fuse_requantize::FuseRequantize;
 pub use fuse_residual::FuseResidual;
 pub use fuse_scale::FuseScale;
 pub use fuse_silu::FuseSilu;
 pub use merge_views::MergeViews;
+pub use quantize_before_move::QuantizeBeforeMove;
 pub use remove_identity::RemoveIdentity;
+pub use share_quantize::ShareQuantize;
+pub use shift_unsigned::ShiftUnsigned;
 
 use crate::ir::{Graph, Node};
 use crate::ops::BatchNorm;
@@ -50,6 +67,10 @@ pub const RULES: &[&dyn Rule] = &[
     &RemoveIdentity,
     &MergeViews,
     &RemoveIdentity,
+    // Quantized weights, as given, to where their products are.
+    &ShiftUnsigned,
+    &DequantizeAfterMove,
+    &FoldConstants,
     // Arithmetic that weights can absorb. A BatchNorm that was exported as Sub, Mul, Add takes all three turns.
     &FusePad,
     &FuseMatMulAdd,
@@ -63,6 +84,16 @@ pub const RULES: &[&dyn Rule] = &[
     &FuseActivation,
     &FuseResidual,
     &FuseActivation,
+    // Explicit quantization, when it is settled what is one operator: Q and DQ to the operators they serve, then both
+    // into them.
+    &ShareQuantize,
+    &QuantizeBeforeMove,
+    &DequantizeAfterMove,
+    &FuseRequantize,
+    &FuseQuantized,
+    &FuseQuantizedElementwise,
+    &DequantizeWeights,
+    &FoldConstants,
     // Last of all: what no other rule wanted.
     &AffineBatchNorm,
     &EliminateDead,

@@ -1,10 +1,10 @@
 //! For the rules' tests: small networks, rewritten and held against what they were.
 
 use crate::ir::{Fact, Graph, ValueId};
-use crate::ops::{BatchNorm, Conv, Epilogue, Op, Padding, Window};
+use crate::ops::{BatchNorm, Conv, Dequantize, Epilogue, Op, Padding, Quantize, Window};
 use crate::reference::Interpreter;
 use crate::rewrite::{Driver, Fate, Ledger, Rule, Verdict};
-use crate::tensor::{DType, Dim, Shape, Symbol, Tensor, relative_l2};
+use crate::tensor::{DType, Dim, QuantParams, Shape, Symbol, Tensor, relative_l2};
 use std::collections::BTreeMap;
 
 /// A network of one input `x` of open batch `N`, and the book of its nodes.
@@ -79,6 +79,28 @@ impl Net {
         let variance: Vec<f32> = random(&[channels], self.seed).to_f32().into_iter().map(|v| v.abs() + 0.1).collect();
         self.set(&format!("{name}.variance"), Tensor::new(&[channels], variance).unwrap());
         self.add(name, BatchNorm { epsilon: 1e-5 }, &inputs)
+    }
+
+    /// `NAME.q` and `NAME`: quantized and dequantized again.
+    pub fn pair(&mut self, name: &str, x: ValueId, params: &QuantParams) -> ValueId {
+        let q = self.add(&format!("{name}.q"), Quantize { params: params.clone() }, &[x]);
+        self.add(name, Dequantize { params: params.clone(), to: DType::F32 }, &[q])
+    }
+
+    /// Integers as the constant `NAME.q`, dequantized to `NAME`.
+    pub fn quantized_weights(&mut self, name: &str, shape: &[usize], axis: usize) -> ValueId {
+        self.seed += 1;
+        let values = random(shape, self.seed).to_f32().into_iter().map(|v| (127.0 * v) as i8).collect();
+        let q = self.graph.add_constant(&format!("{name}.q"), Tensor::new(shape, values).unwrap());
+        let scales = (0..shape[axis]).map(|k| 0.01 + 0.001 * k as f32).collect();
+        self.add(name, Dequantize { params: QuantParams::per_axis(scales, axis), to: DType::F32 }, &[q])
+    }
+
+    /// A pointwise convolution with quantized weights.
+    pub fn quantized_conv(&mut self, name: &str, x: ValueId, filters: usize) -> ValueId {
+        let channels = self.graph.fact(x).shape[1].as_usize().unwrap();
+        let w = self.quantized_weights(&format!("{name}.w"), &[filters, channels, 1, 1], 0);
+        self.add(name, Conv { window: Window::of(&[1, 1]), groups: 1, epilogue: Epilogue::default() }, &[x, w])
     }
 
     /// The epilogue of the node that makes a value, to change.

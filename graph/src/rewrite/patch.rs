@@ -1,6 +1,6 @@
-use crate::ir::{Graph, GraphError, NodeId, OriginId, ValueId};
+use crate::ir::{Graph, GraphError, NodeId, OriginId, Precision, ValueId};
 use crate::ops::Op;
-use crate::tensor::Tensor;
+use crate::tensor::{QuantParams, Tensor};
 use std::collections::BTreeSet;
 
 /// A value a new node reads: one that is there, or a constant the patch brings.
@@ -10,6 +10,8 @@ pub enum Source {
     Value(ValueId),
     /// The patch's constant of this index.
     Constant(usize),
+    /// What the patch's new node of this index makes.
+    New(usize),
 }
 
 impl From<ValueId> for Source {
@@ -21,7 +23,17 @@ impl From<ValueId> for Source {
 #[derive(Debug)]
 enum Edit {
     /// A node that makes values which are there already.
-    Add { name: String, op: Box<Op>, inputs: Vec<Source>, outputs: Vec<ValueId>, absorbs: Vec<NodeId>, lead: NodeId },
+    Add {
+        name: String,
+        op: Box<Op>,
+        inputs: Vec<Source>,
+        outputs: Vec<ValueId>,
+        absorbs: Vec<NodeId>,
+        lead: NodeId,
+        int8: Option<Int8>,
+    },
+    /// A node of one output that was not there.
+    Insert { name: String, op: Box<Op>, inputs: Vec<Source> },
     /// A node goes; what it made is a constant from now on.
     Fold { node: NodeId, constants: Vec<Tensor> },
     /// A node goes; readers of `from` read `to`.
@@ -30,10 +42,17 @@ enum Edit {
     Drop { node: NodeId, folded: bool },
 }
 
+/// A node that computes in INT8, and the scale its output is stored in; without one it is real.
+#[derive(Clone, Debug)]
+struct Int8 {
+    quant: Option<QuantParams>,
+}
+
 /// A change a rule proposes. It is applied by the driver, all or nothing.
 #[derive(Debug, Default)]
 pub struct Patch {
-    constants: Vec<(String, Tensor)>,
+    constants: Vec<(String, Tensor, Option<QuantParams>)>,
+    inserted: usize,
     edits: Vec<Edit>,
     /// Why it is right, for the ledger.
     pub detail: String,
@@ -58,8 +77,39 @@ impl Patch {
 
     /// Brings a constant.
     pub fn constant(&mut self, name: impl Into<String>, tensor: Tensor) -> Source {
-        self.constants.push((name.into(), tensor));
+        self.constants.push((name.into(), tensor, None));
         Source::Constant(self.constants.len() - 1)
+    }
+
+    /// Brings a constant of integers that stand for reals.
+    pub fn quantized_constant(&mut self, name: impl Into<String>, tensor: Tensor, quant: QuantParams) -> Source {
+        self.constants.push((name.into(), tensor, Some(quant)));
+        Source::Constant(self.constants.len() - 1)
+    }
+
+    /// Adds a node of one output, to be read by the patch's later nodes. It stands for no ONNX node of its own.
+    pub fn insert(&mut self, name: impl Into<String>, op: impl Into<Op>, inputs: Vec<Source>) -> Source {
+        self.edits.push(Edit::Insert { name: name.into(), op: Box::new(op.into()), inputs });
+        self.inserted += 1;
+        Source::New(self.inserted - 1)
+    }
+
+    /// As [`Patch::replace`], the new node computing in INT8. Its output is integers of `quant`, or real.
+    #[allow(clippy::too_many_arguments)] // the fields of one edit
+    pub fn replace_in_int8(
+        &mut self,
+        graph: &Graph,
+        lead: NodeId,
+        absorbed: &[NodeId],
+        op: impl Into<Op>,
+        inputs: Vec<Source>,
+        outputs: Vec<ValueId>,
+        quant: Option<QuantParams>,
+    ) {
+        self.replace(graph, lead, absorbed, op, inputs, outputs);
+        if let Some(Edit::Add { int8, .. }) = self.edits.last_mut() {
+            *int8 = Some(Int8 { quant });
+        }
     }
 
     /// One node in place of several: `lead` gives name, precision and rank among origins, `absorbed` are fused
@@ -74,7 +124,8 @@ impl Patch {
         outputs: Vec<ValueId>,
     ) {
         let name = graph.node(lead).name.clone();
-        self.edits.push(Edit::Add { name, op: Box::new(op.into()), inputs, outputs, absorbs: absorbed.to_vec(), lead });
+        let (op, absorbs) = (Box::new(op.into()), absorbed.to_vec());
+        self.edits.push(Edit::Add { name, op, inputs, outputs, absorbs, lead, int8: None });
     }
 
     /// `node` is computed now: its outputs become these constants.
@@ -100,19 +151,33 @@ impl Patch {
     /// Carries the patch out.
     pub(super) fn apply(self, graph: &mut Graph) -> Result<Applied, GraphError> {
         let mut applied = Applied::default();
-        let constants: Vec<ValueId> =
-            self.constants.into_iter().map(|(name, tensor)| graph.add_constant(&name, tensor)).collect();
+        let mut constants = Vec::with_capacity(self.constants.len());
+        for (name, tensor, quant) in self.constants {
+            let constant = graph.add_constant(&name, tensor);
+            graph.value_mut(constant).fact.quant = quant;
+            constants.push(constant);
+        }
+        let mut made: Vec<ValueId> = Vec::new();
+        let resolve = |inputs: Vec<Source>, made: &[ValueId]| -> Vec<ValueId> {
+            let value = |source| match source {
+                Source::Value(value) => value,
+                Source::Constant(index) => constants[index],
+                Source::New(index) => made[index],
+            };
+            inputs.into_iter().map(value).collect()
+        };
         for edit in self.edits {
             match edit {
-                Edit::Add { name, op, inputs, outputs, absorbs, lead } => {
-                    let inputs: Vec<ValueId> = inputs
-                        .into_iter()
-                        .map(|source| match source {
-                            Source::Value(value) => value,
-                            Source::Constant(index) => constants[index],
-                        })
-                        .collect();
-                    replace(graph, &mut applied, &name, *op, &inputs, &outputs, &absorbs, lead)?;
+                Edit::Insert { name, op, inputs } => {
+                    let id = graph.add_node(&name, *op, &resolve(inputs, &made))?;
+                    made.push(graph.node(id).outputs[0]);
+                }
+                Edit::Add { name, op, inputs, outputs, absorbs, lead, int8 } => {
+                    let inputs = resolve(inputs, &made);
+                    let id = replace(graph, &mut applied, &name, *op, &inputs, &outputs, &absorbs, lead)?;
+                    if let Some(int8) = int8 {
+                        store_as(graph, id, int8);
+                    }
                 }
                 Edit::Fold { node, constants } => {
                     let Some(old) = graph.remove_node(node) else { continue };
@@ -150,7 +215,7 @@ fn replace(
     outputs: &[ValueId],
     absorbs: &[NodeId],
     lead: NodeId,
-) -> Result<(), GraphError> {
+) -> Result<NodeId, GraphError> {
     let precision = graph.node(lead).precision;
     let lead_origins = graph.remove_node(lead).map(|n| n.origins).unwrap_or_default();
     let mut origins = lead_origins.clone();
@@ -168,7 +233,17 @@ fn replace(
     let node = graph.node_mut(id);
     node.origins = origins;
     node.precision = precision;
-    Ok(())
+    Ok(id)
+}
+
+fn store_as(graph: &mut Graph, id: NodeId, int8: Int8) {
+    graph.node_mut(id).precision = Precision::Int8;
+    let Some(quant) = int8.quant else { return };
+    for output in graph.node(id).outputs.clone() {
+        let fact = &mut graph.value_mut(output).fact;
+        fact.dtype = quant.dtype;
+        fact.quant = Some(quant.clone());
+    }
 }
 
 /// A graph's output keeps its name: if `from` is one and `to` is made by a node, that node makes `from` instead.

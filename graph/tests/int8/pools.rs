@@ -101,5 +101,5 @@ fn sums_that_32_bits_may_not_hold_are_refused() {
     let x = Fact::int8(0.5, Shape::of(&[1, 1, 1 << 25]));
     let op =
         Pool { kind: PoolKind::Average, window: Window::of(&[1 << 24]), ceil_mode: false, count_include_pad: false };
-    assert_eq!(op.infer(&[&x]), Err(OpError::Terms { terms: 1 << 24, largest: 128 }));
+    assert_eq!(op.infer(&[&x]), Err(OpError::Terms { terms: 1 << 24, largest: 128, bits: 32 }));
 }

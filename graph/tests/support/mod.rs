@@ -3,7 +3,7 @@
 
 use limpid_graph::onnx::{self, ImportError, Model};
 use limpid_graph::reference::Interpreter;
-use limpid_graph::tensor::Tensor;
+use limpid_graph::tensor::{DType, Tensor};
 use prost::Message;
 use std::path::Path;
 use tract_onnx::pb;
@@ -61,10 +61,12 @@ pub fn model(
     outputs: &[&str],
 ) -> pb::ModelProto {
     let initializer = constants.iter().map(|(name, tensor)| {
-        let kind = if tensor.dtype().is_float() {
-            pb::tensor_proto::DataType::Float
-        } else {
-            pb::tensor_proto::DataType::Int64
+        let kind = match tensor.dtype() {
+            DType::I8 => pb::tensor_proto::DataType::Int8,
+            DType::U8 => pb::tensor_proto::DataType::Uint8,
+            DType::I32 => pb::tensor_proto::DataType::Int32,
+            dtype if dtype.is_float() => pb::tensor_proto::DataType::Float,
+            _ => pb::tensor_proto::DataType::Int64,
         };
         pb::TensorProto {
             name: (*name).to_owned(),

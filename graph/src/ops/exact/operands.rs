@@ -59,7 +59,7 @@ pub(in crate::ops) fn check_product(
 /// Checks that `terms` integers of magnitude `largest` or less add up within an i32.
 pub(in crate::ops) fn check_sum(terms: usize, largest: u32) -> Result<(), OpError> {
     if terms > (i32::MAX as u32 / largest) as usize {
-        return Err(OpError::Terms { terms, largest });
+        return Err(OpError::Terms { terms, largest, bits: 32 });
     }
     Ok(())
 }
