@@ -18,6 +18,7 @@ pub struct Models {
 }
 
 /// What ONNX Runtime made of one model.
+#[derive(Debug)]
 pub struct Answer {
     /// Outputs with each operator as it stands in the file.
     pub plain: Vec<Tensor>,

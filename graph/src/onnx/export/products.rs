@@ -106,10 +106,11 @@ fn window(window: &Window) -> Attributes {
         Padding::SameLower => ("auto_pad", "SAME_LOWER".into()),
         Padding::Explicit { begin, end } => ("pads", ints(&[begin.as_slice(), end].concat()).into()),
     };
-    vec![
-        ("kernel_shape", ints(&window.kernel).into()),
-        ("strides", ints(&window.strides).into()),
-        ("dilations", ints(&window.dilations).into()),
-        padding,
-    ]
+    let mut attributes =
+        vec![("kernel_shape", ints(&window.kernel).into()), ("strides", ints(&window.strides).into()), padding];
+    // ONNX Runtime's integer AveragePool is of a time before it could be dilated and takes not even ones.
+    if window.dilations.iter().any(|&dilation| dilation != 1) {
+        attributes.push(("dilations", ints(&window.dilations).into()));
+    }
+    attributes
 }
