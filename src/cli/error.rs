@@ -4,6 +4,7 @@ use crate::engine::EngineError;
 use crate::input::InputError;
 use crate::runtime::RunError;
 use crate::zoo::ZooError;
+use limpid_graph::onnx::{ExportError, WriteError};
 use limpid_graph::rewrite::RewriteError;
 use std::io;
 
@@ -28,6 +29,12 @@ pub enum CommandError {
     /// A network of the zoo cannot be written.
     #[error(transparent)]
     Zoo(#[from] ZooError),
+    /// The network has no form in ONNX.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The ONNX file would not hold together, or would be too large.
+    #[error(transparent)]
+    Encode(#[from] WriteError),
     /// Arguments that do not go together.
     #[error("{message}")]
     Usage {
@@ -114,7 +121,7 @@ impl CommandError {
                 similar.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")
             )),
             Self::NotFound { .. } => Some("`limpid inspect FILE --passes` lists all names".to_owned()),
-            Self::Input(_) | Self::Zoo(_) | Self::Output(_) => None,
+            Self::Input(_) | Self::Zoo(_) | Self::Export(_) | Self::Encode(_) | Self::Output(_) => None,
         }
     }
 }

@@ -11,6 +11,7 @@ mod console;
 mod demo;
 mod environment;
 mod error;
+mod export;
 mod inspect;
 mod labels;
 mod pictures;
@@ -60,6 +61,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Compare(compare::CompareArgs),
     Inspect(inspect::InspectArgs),
+    Export(export::ExportArgs),
     Labels(labels::LabelsArgs),
     Zoo(zoo::ZooArgs),
 }
@@ -100,6 +102,7 @@ fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
         Command::Bench(args) => bench::run(args, console),
         Command::Compare(args) => compare::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),
+        Command::Export(args) => export::run(args, console),
         Command::Labels(args) => labels::run(args, console),
         Command::Zoo(args) => zoo::run(args, console),
     }
