@@ -34,6 +34,8 @@ fn an_exported_network_is_read_again_and_answers_the_same() {
     work.fails(1, &["is in fp16", "fp32 or int8"], &["export", "fp16.engine", "-o", "x.onnx"]);
     work.fails(2, &["built in fp16", "no scales"], &["export", "fp16.engine", "-o", "x.onnx", "--qdq"]);
     work.fails(1, &["INT8 needs samples", "a cache"], &["export", &model, "-o", "x.onnx", "--qdq"]);
+    work.write("text.onnx", b"<no model>");
+    work.fails(1, &["text.onnx", "HTML or XML"], &["export", "text.onnx", "-o", "x.onnx"]);
     work.fails(1, &["cannot write", "folder"], &["export", &model, "-o", "no/such/folder/x.onnx"]);
 }
 

@@ -8,11 +8,13 @@ use limpid_graph::onnx::{self, ExportError, Model, OPSET, export};
 use limpid_graph::ops::*;
 use limpid_graph::passes;
 use limpid_graph::reference::Interpreter;
-use limpid_graph::tensor::{DType, Dim, Tensor, relative_l2};
+use limpid_graph::tensor::{DType, Dim, QuantParams, Tensor, relative_l2};
 use npyz::npz::NpzArchive;
 use operators::{Case, case, cases, symbol};
+use prost::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use tract_onnx::pb;
 
 /// What unrolling changes: `Silu` is a product with a quotient instead of a quotient, and `ScaleShift` no longer
 /// rounds once. Everything else is the same arithmetic in the same order.
@@ -159,4 +161,54 @@ fn what_cannot_be_said_is_refused() {
     let node = graph.add_node("zeros", op.into(), &[]).unwrap();
     graph.outputs = graph.node(node).outputs.clone();
     assert!(matches!(export(&graph), Err(ExportError::Unbound { symbol, .. }) if symbol == "Q"));
+}
+
+/// Each ONNX node of a model as `operator name: inputs -> outputs`.
+fn written(graph: &Graph) -> Vec<String> {
+    let model = pb::ModelProto::decode(export(graph).unwrap().to_bytes().unwrap().as_slice()).unwrap();
+    let line =
+        |n: &pb::NodeProto| format!("{} {}: {} -> {}", n.op_type, n.name, n.input.join(", "), n.output.join(", "));
+    model.graph.unwrap().node.iter().map(line).collect()
+}
+
+#[test]
+fn integers_meet_reals_in_pairs() {
+    let mut graph = Graph::new("int8");
+    let x = graph.add_input("x", Fact::of(DType::F32, &[1, 2, 4, 4]));
+    let quantize = Quantize { params: QuantParams::per_tensor(0.5) };
+    let quantized = graph.add_node("q", quantize.into(), &[x]).unwrap();
+    let q = graph.node(quantized).outputs[0];
+    let weights = graph.add_constant("w", Tensor::new(&[2, 2, 1, 1], vec![1i8, 2, 3, 4]).unwrap());
+    graph.value_mut(weights).fact.quant = Some(QuantParams::per_axis(vec![0.1, 0.2], 0));
+    let bias = graph.add_constant("b", Tensor::vector(vec![1f32, 2.0]));
+    let epilogue = Epilogue { bias: true, residual: true, post: Activation::Relu, ..Epilogue::default() };
+    let conv = Conv { window: Window::of(&[1, 1]), groups: 1, epilogue };
+    let conv = graph.add_node("conv", conv.into(), &[q, weights, bias, q]).unwrap();
+    graph.node_mut(conv).precision = Precision::Int8;
+    let y = graph.node(conv).outputs[0];
+    let stored = Fact { dtype: DType::I8, quant: Some(QuantParams::per_tensor(0.25)), ..graph.fact(y).clone() };
+    graph.value_mut(y).fact = stored;
+    let flat = graph.add_node("flat", Flatten { axis: 1 }.into(), &[y]).unwrap();
+    let flat = graph.node(flat).outputs[0];
+    let dequantize = Dequantize { params: QuantParams::per_tensor(0.25), to: DType::F32 };
+    let real = graph.add_node("real", dequantize.into(), &[flat]).unwrap();
+    graph.outputs = vec![graph.node(real).outputs[0], y];
+    graph.verify().unwrap();
+
+    let want = [
+        "QuantizeLinear q: x, q/scale, q/zero_point -> q",
+        // One pair serves both uses of the activation; the weights have a scale for each output channel.
+        "DequantizeLinear conv/DequantizeLinear: q, q/scale#2, q/zero_point#2 -> conv/DequantizeLinear:0",
+        "DequantizeLinear conv/DequantizeLinear#2: w, w/scale, w/zero_point -> conv/DequantizeLinear#2:0",
+        "Conv conv: conv/DequantizeLinear:0, conv/DequantizeLinear#2:0, b -> conv:0",
+        "Add conv/Add: conv:0, conv/DequantizeLinear:0 -> conv/Add:0",
+        "Relu conv/Relu: conv/Add:0 -> conv/Relu:0",
+        // What the network gives out has its name though it is integers; elsewhere the reals have it.
+        "QuantizeLinear conv/QuantizeLinear: conv/Relu:0, conv/scale, conv/zero_point -> conv",
+        "DequantizeLinear flat/DequantizeLinear: conv, conv/scale#2, conv/zero_point#2 -> flat/DequantizeLinear:0",
+        "Flatten flat: flat/DequantizeLinear:0 -> flat",
+        "QuantizeLinear flat/QuantizeLinear: flat, flat/int8/scale, flat/int8/zero_point -> flat/int8",
+        "DequantizeLinear real: flat/int8, real/scale, real/zero_point -> real",
+    ];
+    assert_eq!(written(&graph), want);
 }

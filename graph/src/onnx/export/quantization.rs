@@ -2,12 +2,12 @@
 //! <https://onnx.ai/onnx/operators/onnx__QuantizeLinear.html>,
 //! <https://onnx.ai/onnx/operators/onnx__DequantizeLinear.html>
 //!
-//! Activations have one scale, weights one for each output channel, zero points are written out though they are 0:
-//! TensorRT asks for all of that, and ONNX Runtime's fusions want to see the zero point.
+//! Activations have one scale, weights one for each output channel, and zero points are 0, as TensorRT has it. They
+//! are written out all the same: ONNX Runtime's fusions look for them.
 //!
-//! **Biases stay f32.** ONNX Runtime's own quantizer makes them i32 with the scale `scale_x·scale_w[k]`; TensorRT
-//! takes no DequantizeLinear of i32. With reals, both fuse: ONNX Runtime quantizes the biases itself where it fuses a
-//! convolution. And limpid adds them as f32, too.
+//! **Biases stay f32.** ONNX Runtime's own quantizer makes them i32 with the scale `scale_x·scale_w[k]`, but TensorRT
+//! refuses a DequantizeLinear of i32 ("only activation types allowed"). Of reals it makes what it needs, and so does
+//! ONNX Runtime, which quantizes biases itself where it fuses a convolution. limpid adds them as f32, too.
 //!
 //! ONNX divides by the scale where limpid multiplies with its inverse, so that a real that lies within a rounding
 //! error of the middle between two integers may become either.
