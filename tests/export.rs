@@ -1,11 +1,6 @@
 //! `limpid export` as its users run it. That ONNX Runtime takes what it writes is held in tests/onnxruntime.
 
-use limpid::builder::{Batches, Builder, Destination, Int8, SampleSource};
-use limpid::input::npy;
-use limpid_graph::ir::Precision;
-use limpid_graph::tensor::Tensor;
 use std::path::Path;
-use std::sync::Arc;
 use workplace::Workplace;
 
 mod workplace;
@@ -40,24 +35,25 @@ fn an_exported_network_is_read_again_and_answers_the_same() {
 }
 
 #[test]
-fn scales_are_exported_from_a_cache_and_from_an_engine_alike() {
+fn scales_are_exported_from_samples_from_a_cache_and_from_an_engine_alike() {
     let work = Workplace::new();
-    let model = data("fashion.onnx");
-    let images = npy::read(Path::new(&data("calib_200.npz"))).expect("images").swap_remove(0).tensor;
-    let pixels = images.to_f32()[..20 * 28 * 28].iter().map(|pixel| (pixel / 255.0 - 0.2860) / 0.3530).collect();
-    let batch = Tensor::new::<f32>(&[20, 1, 28, 28], pixels).expect("20 images");
-    let samples: Arc<dyn SampleSource> = Arc::new(Batches(vec![vec![batch]]));
-    let int8 = Int8 { samples: Some(samples), cache: Some(work.path("scales.cache")), ..Int8::default() };
-    let builder = Builder::new(Destination::Cpu).precision(Precision::Int8).int8(int8);
-    let engine = builder.build(Path::new(&model), &mut ()).expect("it can be built");
-    engine.write(&work.path("int8.engine")).expect("it can be written");
+    let (model, images) = (data("fashion.onnx"), data("calib_200.npz"));
+    let cache = ["--calibration-cache", "scales.cache"];
+    let calib = [&["--calib", &images, "--calib-max", "16"], &cache[..], &FASHION_PIXELS].concat();
+    let exported = work.json(&[&["export", &model, "-o", "samples.onnx", "--qdq"], &calib[..]].concat());
+    assert!(exported["int8"].as_u64() >= Some(17), "{exported}");
+    work.ok(&[&["export", &model, "-o", "cache.onnx", "--qdq"], &cache[..]].concat());
+    let build = ["build", &model, "-o", "int8.engine", "--precision", "int8", "--backend", "cpu"];
+    work.ok(&[&build[..], &calib].concat());
+    work.ok(&["export", "int8.engine", "-o", "engine.onnx"]);
+    let [samples, cache, engine] =
+        ["samples.onnx", "cache.onnx", "engine.onnx"].map(|f| std::fs::read(work.path(f)).expect("a model"));
+    assert!(samples == cache && samples == engine, "the same file by three ways");
+    assert!(samples.len() < std::fs::read(&model).expect("the model").len() / 3, "weights take a byte each");
 
-    let from_engine = work.json(&["export", "int8.engine", "-o", "engine.onnx", "--qdq"]);
-    assert!(from_engine["int8"].as_u64() >= Some(17), "{from_engine}");
-    work.ok(&["export", &model, "-o", "cache.onnx", "--qdq", "--calibration-cache", "scales.cache"]);
-    work.ok(&["export", "int8.engine", "-o", "again.onnx"]);
-    let [engine, cache, again] =
-        ["engine.onnx", "cache.onnx", "again.onnx"].map(|f| std::fs::read(work.path(f)).expect("a model"));
-    assert!(engine == cache && engine == again, "the same file by three ways");
-    assert!(engine.len() < std::fs::read(model).expect("the model").len() / 3, "weights take a byte each");
+    let kept = [&calib[..], &["--layer-precision", "/stem/*=fp32"]].concat();
+    let mixed = work.json(&[&["export", &model, "-o", "mixed.onnx", "--qdq"], &kept[..]].concat());
+    assert!(mixed["int8"].as_u64() < exported["int8"].as_u64(), "{mixed}");
+    work.fails(2, &["is an engine"], &[&["export", "int8.engine", "-o", "x.onnx"], &calib[..]].concat());
+    work.fails(2, &["go with --qdq"], &[&["export", &model, "-o", "x.onnx"], &calib[..]].concat());
 }

@@ -1,16 +1,18 @@
 //! `limpid export`: writes what a network became as an ONNX file of standard operators.
 
-use super::CommandError;
 use super::build::check_output;
+use super::calibration::CalibrationArgs;
 use super::console::{Console, pairs};
+use super::pictures::PictureArgs;
 use super::source::is_engine;
-use super::units;
-use crate::builder::{Builder, Destination, Int8};
+use super::{CommandError, units};
+use crate::builder::{BuildError, Builder, Destination};
 use crate::engine::{Engine, EngineError};
+use crate::input::Preprocessing;
 use crate::output_file::write_whole;
 use clap::Args;
 use limpid_graph::ir::Precision;
-use limpid_graph::onnx::{OPSET, export};
+use limpid_graph::onnx::{self, OPSET, export};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -19,10 +21,10 @@ use std::path::PathBuf;
 #[command(after_help = "\
 Examples:
   limpid export resnet50.onnx -o fused.onnx                  what is left once all rules have run
-  limpid export resnet50.onnx -o int8.onnx --qdq --calibration-cache resnet50.cache
+  limpid export resnet50.onnx -o int8.onnx --qdq --calib pictures/ --imagenet-norm --center-crop
   limpid export resnet50-int8.engine -o int8.onnx            the scales that an engine was built with
 
-ONNX Runtime and TensorRT take the file; `trtexec --onnx=int8.onnx` builds its INT8 engine with limpid's scales.")]
+ONNX Runtime and TensorRT take the file; `trtexec --onnx=int8.onnx` builds an INT8 engine with limpid's scales.")]
 pub(super) struct ExportArgs {
     /// The ONNX model, or an engine built in fp32 or int8
     file: PathBuf,
@@ -35,15 +37,17 @@ pub(super) struct ExportArgs {
     #[arg(long)]
     qdq: bool,
 
-    /// Scales in TensorRT's format: read if the file is there
-    #[arg(long, value_name = "FILE", requires = "qdq")]
-    calibration_cache: Option<PathBuf>,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
+
+    #[command(flatten)]
+    pictures: PictureArgs,
 }
 
-/// Builds for the CPU, which changes nothing but precisions, and writes the graph.
+/// Builds for the CPU, where no kernels have a say in what is INT8, and writes the graph.
 pub(super) fn run(args: &ExportArgs, console: &mut Console) -> Result<(), CommandError> {
     check_output(&args.output)?;
-    let engine = open(args, console)?;
+    let engine = if is_engine(&args.file) { read(args)? } else { build(args, console)? };
     engine.metadata.notes.iter().for_each(|note| console.note(format_args!("note: {note}")));
     let model = export(&engine.graph)?;
     let encoded = model.encode()?;
@@ -52,20 +56,34 @@ pub(super) fn run(args: &ExportArgs, console: &mut Console) -> Result<(), Comman
     report(&engine, encoded.len() as u64, args, console)
 }
 
-fn open(args: &ExportArgs, console: &mut Console) -> Result<Engine, CommandError> {
-    let precision = if args.qdq { Precision::Int8 } else { Precision::Fp32 };
-    if is_engine(&args.file) {
-        let engine = Engine::read(&args.file)?;
-        return match engine.metadata.precision {
-            built if args.qdq && built != Precision::Int8 => Err(CommandError::Usage {
-                message: format!("`{}` was built in {built}, so it has no scales", args.file.display()),
-                help: Some("export --qdq from the model, or from an engine built with --precision int8".to_owned()),
-            }),
-            _ => Ok(engine),
-        };
+/// An engine, whose scales are settled.
+fn read(args: &ExportArgs) -> Result<Engine, CommandError> {
+    if args.calibration.are_given() {
+        let message = format!("`{}` is an engine; options of INT8 are for models", args.file.display());
+        return Err(CommandError::usage(message));
     }
-    let int8 = Int8 { cache: args.calibration_cache.clone(), ..Int8::default() };
-    let builder = Builder::new(Destination::Cpu).open_extents().precision(precision).int8(int8);
+    let engine = Engine::read(&args.file)?;
+    match engine.metadata.precision {
+        built if args.qdq && built != Precision::Int8 => Err(CommandError::Usage {
+            message: format!("`{}` was built in {built}, so it has no scales", args.file.display()),
+            help: Some("export --qdq from the model, or from an engine built with --precision int8".to_owned()),
+        }),
+        _ => Ok(engine),
+    }
+}
+
+fn build(args: &ExportArgs, console: &mut Console) -> Result<Engine, CommandError> {
+    let preprocessing = args.pictures.apply(&Preprocessing::default())?;
+    let mut builder = Builder::new(Destination::Cpu).open_extents().preprocessing(preprocessing.clone());
+    if args.qdq {
+        let graph = onnx::load(&args.file).map_err(BuildError::from)?.graph;
+        builder = builder
+            .precision(Precision::Int8)
+            .layer_precisions(args.calibration.layers())
+            .int8(args.calibration.options(&graph, &preprocessing)?);
+    } else if args.calibration.are_given() {
+        return Err(CommandError::usage("options of INT8 go with --qdq"));
+    }
     Ok(builder.build(&args.file, &mut console.progress())?)
 }
 
