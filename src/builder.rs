@@ -104,7 +104,8 @@ impl Builder {
         self
     }
 
-    /// Leaves extents open that no value was given for. Only FP32 and TF32 engines for the CPU can be built so.
+    /// Leaves extents open that no value was given for. Only engines for the CPU can be built so, and none in
+    /// FP16, which looks at values.
     pub fn open_extents(mut self) -> Self {
         self.open_extents = true;
         self

@@ -18,10 +18,12 @@ const FASHION_PIXELS: [&str; 6] = ["--channels", "gray", "--mean", "0.2860", "--
 fn help_names_every_command_and_gives_examples() {
     let work = Workplace::new();
     let help = work.ok(&["--help"]);
-    for word in ["demo", "build", "run", "bench", "compare", "inspect", "labels", "zoo", "Examples:", "exit code"] {
+    for word in
+        ["demo", "build", "run", "bench", "compare", "inspect", "export", "labels", "zoo", "Examples:", "exit code"]
+    {
         assert!(help.contains(word), "{help}");
     }
-    for command in ["demo", "build", "run", "bench", "compare", "inspect", "labels", "zoo"] {
+    for command in ["demo", "build", "run", "bench", "compare", "inspect", "export", "labels", "zoo"] {
         assert!(work.ok(&[command, "--help"]).contains("Usage: limpid"), "{command}");
     }
     assert!(work.ok(&["--version"]).starts_with("limpid "));

@@ -121,7 +121,7 @@ pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), Command
 }
 
 /// A build may take minutes, so what would make its end fail is looked at first.
-fn check_output(path: &Path) -> Result<(), CommandError> {
+pub(super) fn check_output(path: &Path) -> Result<(), CommandError> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let reason = if path.is_dir() {
         "it is a directory"

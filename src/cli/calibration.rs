@@ -45,6 +45,12 @@ pub(super) struct CalibrationArgs {
 }
 
 impl CalibrationArgs {
+    /// True if anything was said about scales or groups.
+    pub(super) fn are_given(&self) -> bool {
+        let scales = self.calib.is_some() || self.calib_max.is_some() || self.calibration_cache.is_some();
+        scales || self.int8_everywhere || !self.layer_precision.is_empty()
+    }
+
     /// The groups with a precision of their own.
     pub(super) fn layers(&self) -> &[LayerPrecision] {
         &self.layer_precision

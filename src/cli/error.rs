@@ -6,6 +6,7 @@ use crate::input::InputError;
 use crate::runtime::RunError;
 use crate::sensitivity::SensitivityError;
 use crate::zoo::ZooError;
+use limpid_graph::onnx::{ExportError, WriteError};
 use limpid_graph::rewrite::RewriteError;
 use std::io;
 
@@ -36,6 +37,12 @@ pub enum CommandError {
     /// A network of the zoo cannot be written.
     #[error(transparent)]
     Zoo(#[from] ZooError),
+    /// The network has no form in ONNX.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+    /// The ONNX file would not hold together, or would be too large.
+    #[error(transparent)]
+    Encode(#[from] WriteError),
     /// Arguments that do not go together.
     #[error("{message}")]
     Usage {
@@ -138,7 +145,12 @@ impl CommandError {
                 }
                 _ => None,
             },
-            Self::Input(_) | Self::Sensitivity(_) | Self::Zoo(_) | Self::Output(_) => None,
+            Self::Input(_)
+            | Self::Sensitivity(_)
+            | Self::Zoo(_)
+            | Self::Export(_)
+            | Self::Encode(_)
+            | Self::Output(_) => None,
         }
     }
 }

@@ -12,6 +12,7 @@ mod console;
 mod demo;
 mod environment;
 mod error;
+mod export;
 mod inspect;
 mod labels;
 mod pictures;
@@ -62,6 +63,7 @@ enum Command {
     Bench(bench::BenchArgs),
     Compare(compare::CompareArgs),
     Inspect(inspect::InspectArgs),
+    Export(export::ExportArgs),
     Labels(labels::LabelsArgs),
     Sensitivity(sensitivity::SensitivityArgs),
     Zoo(zoo::ZooArgs),
@@ -77,6 +79,7 @@ Examples:
   limpid bench resnet50.engine
   limpid compare resnet50.onnx resnet50.engine pictures/ do they answer the same?
   limpid inspect resnet50.engine --passes                what was fused, what was not, and why
+  limpid export resnet50-int8.engine -o resnet50.onnx    its scales as Q/DQ, for ONNX Runtime and TensorRT
 
 The exit code is 0, 1 for a failure, 2 for wrong usage.";
 
@@ -104,6 +107,7 @@ fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
         Command::Bench(args) => bench::run(args, console),
         Command::Compare(args) => compare::run(args, console),
         Command::Inspect(args) => inspect::run(args, console),
+        Command::Export(args) => export::run(args, console),
         Command::Labels(args) => labels::run(args, console),
         Command::Sensitivity(args) => sensitivity::run(args, console),
         Command::Zoo(args) => zoo::run(args, console),

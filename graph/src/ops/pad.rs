@@ -39,7 +39,8 @@ impl PadMode {
         }
     }
 
-    const fn name(self) -> &'static str {
+    /// The name in ONNX.
+    pub const fn name(self) -> &'static str {
         match self {
             PadMode::Constant => "constant",
             PadMode::Reflect => "reflect",

@@ -117,6 +117,16 @@ pub enum NearestMode {
 }
 
 impl NearestMode {
+    /// The name in ONNX.
+    pub const fn name(self) -> &'static str {
+        match self {
+            NearestMode::RoundPreferFloor => "round_prefer_floor",
+            NearestMode::RoundPreferCeil => "round_prefer_ceil",
+            NearestMode::Floor => "floor",
+            NearestMode::Ceil => "ceil",
+        }
+    }
+
     /// The index for a coordinate, within `0..extent`.
     pub fn index(self, coordinate: f32, extent: usize) -> usize {
         let below = coordinate.floor();

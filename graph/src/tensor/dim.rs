@@ -52,8 +52,10 @@ impl Bindings {
     }
 }
 
+/// A factor of one of a [`Dim`]'s products.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-enum Atom {
+pub enum Atom {
+    /// An unknown extent.
     Symbol(Symbol),
     /// `floor(dim / divisor)` that could not be carried out.
     FloorDiv(Box<Dim>, i64),
@@ -205,6 +207,11 @@ impl Dim {
                 Atom::FloorDiv(d, _) => d.symbols(into),
             }
         }
+    }
+
+    /// The products that this dim is the sum of: factors (none for the constant term) and coefficient.
+    pub fn terms(&self) -> impl Iterator<Item = (&[Atom], i64)> {
+        self.terms.iter().map(|(product, coefficient)| (product.as_slice(), *coefficient))
     }
 
     /// The symbol, if this dim is just one symbol.

@@ -127,6 +127,11 @@ impl Tensor {
         Self { dtype: T::DTYPE, shape: Vec::new(), owner: Arc::new(Owned(vec![value])), start: 0 }
     }
 
+    /// A tensor of rank 1.
+    pub fn vector<T: Element>(values: Vec<T>) -> Self {
+        Self { dtype: T::DTYPE, shape: vec![values.len()], owner: Arc::new(Owned(values)), start: 0 }
+    }
+
     /// The element type.
     pub fn dtype(&self) -> DType {
         self.dtype

@@ -7,7 +7,7 @@ mod quant;
 mod shape;
 mod tolerance;
 
-pub use dim::{Bindings, Dim, Symbol};
+pub use dim::{Atom, Bindings, Dim, Symbol};
 pub use dtype::DType;
 pub use host::{Element, Tensor, TensorError};
 pub use quant::QuantParams;
