@@ -154,10 +154,17 @@ mod tests {
     #[test]
     fn every_copy_is_taken() {
         let target = Target::typical(Arch(80));
-        for x in orders(3, DType::F32) {
-            let y = View { zero_lanes: 0, ..View::dense(&x.dims, DType::F16) };
-            let offers = offers(&Site::Copy(CopySite { x, x_offset: 0, y, y_offset: 0 }), &target);
-            assert!(!offers.candidates.is_empty(), "{:?}", offers.refusals);
+        let with = |view: View, scale: f32| {
+            let scale = if view.dtype == DType::I8 { Scale::new(scale) } else { Scale::ONE };
+            View { scale, zero_lanes: 0, ..view }
+        };
+        let (byte, half, single) = (DType::I8, DType::F16, DType::F32);
+        for (from, to) in [(single, half), (single, byte), (half, byte), (byte, byte), (byte, half), (byte, single)] {
+            for x in orders(3, from) {
+                let y = with(View::dense(&x.dims, to), 0.1);
+                let offers = offers(&Site::Copy(CopySite { x: with(x, 0.2), x_offset: 0, y, y_offset: 0 }), &target);
+                assert!(!offers.candidates.is_empty(), "{:?}", offers.refusals);
+            }
         }
     }
 }
