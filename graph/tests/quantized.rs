@@ -50,7 +50,7 @@ fn difference(model: &Model, network: &str) -> (f32, f32) {
 const NETWORKS: [(&str, usize); 8] = [
     ("torch_everywhere", 10),
     ("torch_in_front", 11),
-    ("ort_qdq_symmetric", 10),
+    ("ort_qdq_symmetric", 7),
     ("ort_qdq_unsigned", 0),
     ("ort_operators", 0),
     ("operators_around_128", 2),

@@ -4,6 +4,9 @@
 //! x -> Conv -> Relu -> y        =>   x -> Conv[epilogue=Relu] -> y
 //! a, b -> Add -> Relu -> y      =>   a, b -> Add[activation=Relu] -> y
 //! ```
+//!
+//! Of integers a Relu may be taken in if it keeps their scale: max(round(x/s), 0) = round(max(x, 0)/s). Another
+//! activation, or another scale, would see the number before it was rounded.
 
 use super::linear::only_read_by;
 use crate::ir::{Graph, NodeId};
@@ -36,10 +39,19 @@ impl Rule for FuseActivation {
         if let Err(reason) = only_read_by(graph, x, id) {
             return Outcome::Declined(reason);
         }
+        let quant = graph.fact(x).quant.clone();
+        let keeps_scale = quant == graph.fact(node.outputs[0]).quant;
+        if quant.is_some() && !(keeps_scale && activation.function == Activation::Relu) {
+            let reason = format!("`{}` is rounded to integers before it", graph.value(x).name);
+            return Outcome::Declined(reason);
+        }
         *last = activation.function;
         let mut patch = Patch::new("applied to each element before it is stored");
         let inputs = lead.inputs.iter().map(|&v| Source::Value(v)).collect();
-        patch.replace(graph, producer, &[id], op, inputs, node.outputs.clone());
+        match quant {
+            None => patch.replace(graph, producer, &[id], op, inputs, node.outputs.clone()),
+            quant => patch.replace_in_int8(graph, producer, &[id], op, inputs, node.outputs.clone(), quant),
+        }
         Outcome::Rewrite(patch)
     }
 }
@@ -57,6 +69,8 @@ mod tests {
     use super::super::net::Net;
     use super::*;
     use crate::ops::{ActivationOp, Binary, BinaryFunction};
+    use crate::passes::{FuseQuantized, FuseQuantizedElementwise};
+    use crate::tensor::QuantParams;
 
     const RELU: ActivationOp = ActivationOp { function: Activation::Relu };
 
@@ -73,6 +87,23 @@ mod tests {
                %relu6 f32(N,4,6,6) = Conv[kernel=3x3 epilogue=Clip(0,6)](%x, %conv.w)  @conv
                %relu f32(N,4,6,6) = Add[activation=Relu](%relu6, %relu6)  @add
                output %relu");
+    }
+
+    #[test]
+    fn integers_are_rectified_in_their_own_scale_only() {
+        let fused = |relu: ActivationOp, scale: f32| {
+            let mut net = Net::new(&[3, 4, 4]);
+            let x = net.pair("x8", net.x, &QuantParams::per_tensor(0.01));
+            let y = net.quantized_conv("conv", x, 4);
+            let y = net.pair("y8", y, &QuantParams::per_tensor(0.05));
+            let z = net.add("relu", relu, &[y]);
+            let z = net.pair("z8", z, &QuantParams::per_tensor(scale));
+            net.finish(&[z]).rewrite(&[&FuseQuantized, &FuseQuantizedElementwise, &FuseActivation])
+        };
+        fused(RELU, 0.05).holds(&["Quantize", "Conv", "Dequantize"]);
+        let reason = "`y8.q` is rounded to integers before it";
+        fused(RELU, 0.04).declined("relu", reason);
+        fused(ActivationOp { function: Activation::Silu }, 0.05).declined("relu", reason);
     }
 
     #[test]

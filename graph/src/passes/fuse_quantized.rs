@@ -161,6 +161,18 @@ mod tests {
     }
 
     #[test]
+    fn a_result_in_half_precision_stays_in_it() {
+        let mut net = Net::new(&[3, 4, 4]);
+        let y = net.pair("x8", net.x, &scale(0.01));
+        let y = net.quantized_conv("conv", y, 4);
+        let y16 = net.graph.value_mut(y);
+        y16.fact.dtype = DType::F16;
+        let done = net.finish(&[y]).rewrite(&[&FuseQuantized]);
+        let conv = done.graph.node(done.graph.find_node("conv").unwrap());
+        assert_eq!(done.graph.fact(conv.outputs[0]).dtype, DType::F16);
+    }
+
+    #[test]
     fn dense_weights_are_turned_so_that_a_feature_is_a_row() {
         let mut net = Net::new(&[6]);
         let x = net.pair("x8", net.x, &scale(0.01));

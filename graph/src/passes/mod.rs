@@ -92,6 +92,7 @@ pub const RULES: &[&dyn Rule] = &[
     &FuseRequantize,
     &FuseQuantized,
     &FuseQuantizedElementwise,
+    &FuseActivation,
     &DequantizeWeights,
     &FoldConstants,
     // Last of all: what no other rule wanted.

@@ -1,6 +1,6 @@
 use crate::ir::{Graph, GraphError, NodeId, OriginId, Precision, ValueId};
 use crate::ops::Op;
-use crate::tensor::{QuantParams, Tensor};
+use crate::tensor::{DType, QuantParams, Tensor};
 use std::collections::BTreeSet;
 
 /// A value a new node reads: one that is there, or a constant the patch brings.
@@ -174,9 +174,10 @@ impl Patch {
                 }
                 Edit::Add { name, op, inputs, outputs, absorbs, lead, int8 } => {
                     let inputs = resolve(inputs, &made);
+                    let before: Vec<DType> = outputs.iter().map(|&v| graph.fact(v).dtype).collect();
                     let id = replace(graph, &mut applied, &name, *op, &inputs, &outputs, &absorbs, lead)?;
                     if let Some(int8) = int8 {
-                        store_as(graph, id, int8);
+                        store_as(graph, id, int8, &before);
                     }
                 }
                 Edit::Fold { node, constants } => {
@@ -236,13 +237,13 @@ fn replace(
     Ok(id)
 }
 
-fn store_as(graph: &mut Graph, id: NodeId, int8: Int8) {
+/// Reals keep the type they had `before`, which may be F16.
+fn store_as(graph: &mut Graph, id: NodeId, int8: Int8, before: &[DType]) {
     graph.node_mut(id).precision = Precision::Int8;
-    let Some(quant) = int8.quant else { return };
-    for output in graph.node(id).outputs.clone() {
+    for (output, &real) in graph.node(id).outputs.clone().into_iter().zip(before) {
         let fact = &mut graph.value_mut(output).fact;
-        fact.dtype = quant.dtype;
-        fact.quant = Some(quant.clone());
+        fact.dtype = int8.quant.as_ref().map_or(real, |quant| quant.dtype);
+        fact.quant.clone_from(&int8.quant);
     }
 }
 
