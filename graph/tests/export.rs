@@ -1,6 +1,6 @@
 //! Graphs stated as ONNX models, read back, and run: the answers stay.
 
-#[path = "support/operators.rs"]
+#[path = "support/operators/mod.rs"]
 mod operators;
 
 use limpid_graph::ir::{Fact, Graph, Precision, ValueId};
