@@ -2,7 +2,7 @@
 
 use super::{ACTIVATIONS, Case, case};
 use limpid_graph::ops::*;
-use limpid_graph::tensor::{DType, Tensor};
+use limpid_graph::tensor::{DType, QuantParams, Tensor};
 
 pub fn elementwise() -> Vec<Case> {
     use {BinaryFunction as B, Comparison as C, UnaryFunction as U};
@@ -51,6 +51,16 @@ pub fn elementwise() -> Vec<Case> {
             let b = net.w(&[3, 1]);
             vec![net.add(Binary { function, activation: Activation::Silu }, &[x, b])]
         })
+    }));
+    cases.push(case("quantized", |net| {
+        let x = net.x(&[3, 5]);
+        let shifted = QuantParams { zero_points: vec![100], dtype: DType::U8, ..QuantParams::per_tensor(0.02) };
+        let all = [QuantParams::per_tensor(0.01), shifted, QuantParams::per_axis(vec![0.01, 0.02, 0.03], 1)];
+        let pair = |params: QuantParams| {
+            let integers = net.add(Quantize { params: params.clone() }, &[x]);
+            net.add(Dequantize { params, to: DType::F32 }, &[integers])
+        };
+        all.into_iter().map(pair).collect()
     }));
     cases.push(case("integers", |net| {
         let a = net.constant(Tensor::new(&[2], vec![7i64, -9]).expect("2"));
