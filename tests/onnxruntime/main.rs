@@ -1,7 +1,7 @@
 //! What limpid exports, checked by ONNX and run by ONNX Runtime.
 
 mod int8;
-#[path = "../../graph/tests/support/operators.rs"]
+#[path = "../../graph/tests/support/operators/mod.rs"]
 mod operators;
 mod runner;
 
