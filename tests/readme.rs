@@ -82,6 +82,27 @@ fn errors() -> String {
     table(by_network(&file["errors"], cell), "")
 }
 
+fn calibrators() -> String {
+    let file = results("calibrators.json");
+    let mut out =
+        "| calibrator | Acc@1 fp32 | Acc@1 int8 | same class | mean cosine |\n|---|---:|---:|---:|---:|\n".to_owned();
+    for row in file["rows"].as_array().expect("a list") {
+        let classes = &row["classification"];
+        let share = |value: &Value| format!("{:.2} %", value.as_f64().expect("a share") * 100.0);
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {:.5} |",
+            row["calibrator"].as_str().expect("a name"),
+            share(&classes["baseline"]["top_1"]),
+            share(&classes["test"]["top_1"]),
+            share(&classes["top_1_agreement"]),
+            row["outputs"][0]["mean_cosine"].as_f64().expect("a cosine"),
+        )
+        .expect("text");
+    }
+    out
+}
+
 /// The text between `<!-- NAME -->` and `<!-- end -->` replaced.
 fn replaced(readme: &str, name: &str, table: &str) -> String {
     let opening = format!("<!-- {name} -->\n");
@@ -94,7 +115,7 @@ fn replaced(readme: &str, name: &str, table: &str) -> String {
 fn tables_are_those_of_the_results() {
     let path = root().join("README.md");
     let readme = std::fs::read_to_string(&path).expect("there is a README");
-    let tables = [("latency", latency()), ("errors", errors())];
+    let tables = [("latency", latency()), ("errors", errors()), ("calibrators", calibrators())];
     let wanted = tables.iter().fold(readme.clone(), |text, (name, table)| replaced(&text, name, table));
     if std::env::var_os("LIMPID_BLESS").is_some() {
         std::fs::write(&path, wanted).expect("README is written");

@@ -27,6 +27,10 @@ pub(super) struct BudgetArgs {
     #[arg(long, value_name = "DIR|FILE")]
     eval: Option<PathBuf>,
 
+    /// Samples of --eval at most, spread over all there are
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    eval_max: Option<u32>,
+
     /// What the samples of --eval show; see `limpid labels` [env: LABELS_CSV]
     #[arg(long, value_name = "CSV")]
     labels: Option<PathBuf>,
@@ -47,7 +51,10 @@ impl BudgetArgs {
         };
         let cpu = Builder::new(Destination::Cpu).preprocessing(preprocessing.clone());
         let baseline = cpu.clone().precision(Precision::Fp32).build(model, &mut console.progress())?;
-        let dataset = Dataset::open(path, &baseline.graph)?;
+        let mut dataset = Dataset::open(path, &baseline.graph)?;
+        if let Some(most) = self.eval_max {
+            dataset = dataset.at_most(most as usize);
+        }
         let (labels, _) = labels(self.labels.clone(), &dataset, &baseline, console)?;
         let truth = Truth { labels, masks: None };
         let (graph, scales) = cpu.int8(int8.clone()).calibrate(model, &mut console.progress())?;

@@ -26,6 +26,10 @@ pub(super) struct CalibrationArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     calib_max: Option<u32>,
 
+    /// Samples that must be readable at least
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    calib_min: u32,
+
     /// How thresholds are chosen: entropy, percentile, percentile:P, mse, minmax
     #[arg(long, value_name = "CALIBRATOR", default_value = "entropy")]
     calibrator: Calibrator,
@@ -86,6 +90,7 @@ impl CalibrationArgs {
         if let Some(most) = self.calib_max {
             dataset = dataset.at_most(most as usize);
         }
+        let dataset = dataset.at_least(self.calib_min as usize)?;
         Ok(Arc::new(Files::new(dataset, graph.clone(), preprocessing.clone())?))
     }
 }

@@ -58,7 +58,7 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     Demo(demo::DemoArgs),
-    Build(build::BuildArgs),
+    Build(Box<build::BuildArgs>),
     Run(run::RunArgs),
     Bench(bench::BenchArgs),
     Compare(compare::CompareArgs),

@@ -3,6 +3,7 @@
 mod kernel;
 mod names;
 mod passes;
+mod scales;
 mod summary;
 mod tactics;
 mod why;
@@ -25,6 +26,7 @@ Examples:
   limpid inspect resnet50.onnx --passes              what became of every ONNX node
   limpid inspect resnet50.engine --why conv1         every rule that looked at a node, and what it said
   limpid inspect resnet50.engine --tactics           every kernel that was tried, and how long it took
+  limpid inspect int8.engine --scales                where INT8's scales are from, and what they do
   limpid inspect resnet50.engine --kernel conv1      the source of the kernel that runs a node")]
 pub(super) struct InspectArgs {
     /// The engine, or an ONNX model
@@ -46,6 +48,14 @@ pub(super) struct InspectArgs {
     #[arg(long, value_name = "NODE", group = "view")]
     kernel: Option<String>,
 
+    /// Every tensor that is stored as integers: its scale, what it saturates, its signal-to-noise ratio
+    #[arg(long, group = "view")]
+    scales: bool,
+
+    /// What each threshold that the calibrator weighed for a tensor would have cost, as CSV
+    #[arg(long, value_name = "TENSOR", group = "view")]
+    curve: Option<String>,
+
     /// The graph after all passes, one line a node
     #[arg(long, group = "view")]
     graph: bool,
@@ -63,6 +73,10 @@ pub(super) fn run(args: &InspectArgs, console: &mut Console) -> Result<(), Comma
         tactics::show(&engine, console)
     } else if let Some(node) = &args.kernel {
         kernel::show(&engine, node, console)
+    } else if args.scales {
+        scales::show(&engine, console)
+    } else if let Some(tensor) = &args.curve {
+        scales::show_curve(&engine, tensor, console)
     } else if args.graph {
         console.json(|| serde_json::json!({ "graph": engine.graph.to_string() }))?;
         Ok(console.print(engine.graph.to_string().trim_end())?)
