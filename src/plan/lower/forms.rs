@@ -188,19 +188,8 @@ impl Lowering<'_> {
 
     /// The strides of a value in a form, one for each of its logical dims.
     pub fn logical_strides(&self, value: ValueId, form: Form) -> Vec<i64> {
-        let shape = &self.spec(value).shape;
-        match form {
-            Form::Dense => row_major_strides(shape).into_iter().map(|s| s as i64).collect(),
-            Form::Image => {
-                let pitch = self.forms.get(&(value, form)).map_or(1, |p| i64::from(p.pitch));
-                let [_, _, h, w] = pictorial(self.spec(value)).map(|d| d as i64);
-                match shape.len() {
-                    2 => vec![pitch, 1],
-                    3 => vec![w * pitch, 1, pitch],
-                    _ => vec![h * w * pitch, 1, w * pitch, pitch],
-                }
-            }
-        }
+        let pitch = self.forms.get(&(value, form)).map_or(1, |p| i64::from(p.pitch));
+        strides_of(&self.spec(value).shape, form, pitch)
     }
 
     /// A value in a form as a view, dims in physical order.
@@ -262,6 +251,17 @@ pub(super) fn physical_order(form: Form, rank: usize) -> Vec<usize> {
         (Form::Image, 3) => vec![0, 2, 1],
         (Form::Image, 4) => vec![0, 2, 3, 1],
         _ => (0..rank).collect(),
+    }
+}
+
+/// The strides of a tensor of these extents in a form, one for each of its logical dims; an image has `pitch` elements
+/// from one pixel to the next.
+pub(super) fn strides_of(shape: &[usize], form: Form, pitch: i64) -> Vec<i64> {
+    match (form, shape) {
+        (Form::Image, [_, _]) => vec![pitch, 1],
+        (Form::Image, &[_, _, l]) => vec![l as i64 * pitch, 1, pitch],
+        (Form::Image, &[_, _, h, w]) => vec![(h * w) as i64 * pitch, 1, w as i64 * pitch, pitch],
+        _ => row_major_strides(shape).into_iter().map(|s| s as i64).collect(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! shared by all who ask. A concatenation along channels is planned first, so that its parts are written where
 //! they belong and nothing is copied.
 
+mod blocks;
 mod concat;
 mod conv;
 mod elementwise;
@@ -13,8 +14,10 @@ mod error;
 mod forms;
 mod gemm;
 mod movement;
+mod pad;
 mod reduce;
 mod spatial;
+mod strided;
 
 pub use error::LowerError;
 
@@ -123,6 +126,10 @@ impl<'g> Lowering<'g> {
             Op::Pad(op) => self.pad(node, op),
             Op::Transpose(op) => self.transpose(node, op),
             Op::Gather(op) => self.gather(node, op),
+            Op::Expand(_) => self.expand(node),
+            Op::Tile(op) => self.tile(node, op),
+            Op::DepthToSpace(op) => self.depth_to_space(node, op),
+            Op::SpaceToDepth(op) => self.space_to_depth(node, op),
             Op::Reshape(_) | Op::Flatten(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.reshape(node),
             Op::Identity(_) => self.alias(node),
             Op::Cast(_) | Op::Quantize(_) | Op::Dequantize(_) => self.conversion(node),
