@@ -1,12 +1,12 @@
 //! Where values lie, and how they get from one form to the other.
 
+use super::strided::steps;
 use super::{LowerError, Lowering, narrow};
 use crate::plan::types::{BufferKind, Operand};
 use limpid_graph::ir::ValueId;
-use limpid_graph::ops::{Cost, Spec};
+use limpid_graph::ops::Spec;
 use limpid_graph::tensor::{DType, row_major_strides};
-use limpid_kernels::launch::Role;
-use limpid_kernels::site::{CopySite, Image, Scale, Site, View};
+use limpid_kernels::site::{Image, Scale, View};
 
 /// How a value lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -232,16 +232,12 @@ impl Lowering<'_> {
         to: Form,
         placed: Placed,
     ) -> Result<(), LowerError> {
+        // The source first: it may be the target itself, elsewhere in the same form.
+        let (x, from_view) = (self.place(source, from), self.view_for(source, from, target, to)?);
         self.put(target, to, placed);
-        let mut x = self.view_for(source, from, target, to)?;
-        x.zero_lanes = 0;
-        let y = self.view(target, to)?;
+        let (y, to_view) = (self.place(target, to), self.view(target, to)?);
         let what = format!("layout {} -> {}", layout_name(x.dtype, from), layout_name(y.dtype, to));
-        let cost = Cost { flops: 0, bytes: (self.spec(source).bytes() + self.spec(target).bytes()) as u64 };
-        let operand = self.forms[&(source, from)].operand;
-        let operands = vec![(Role::Input(0), operand), (Role::Output(0), placed.operand)];
-        self.emit(what, Site::Copy(CopySite { x, x_offset: 0, y, y_offset: 0 }), operands, cost);
-        Ok(())
+        self.move_along(&what, x, y, &steps(&from_view, &to_view), to_view.zero_lanes)
     }
 }
 

@@ -14,6 +14,7 @@ mod error;
 mod forms;
 mod gemm;
 mod movement;
+mod norm;
 mod pad;
 mod reduce;
 mod spatial;
@@ -24,11 +25,11 @@ pub use error::LowerError;
 use super::types::{Buffer, BufferId, BufferKind, ConstantForm, Operand, Work};
 use forms::{Form, Placed};
 use limpid_graph::ir::{Graph, Node, NodeId, ValueId};
-use limpid_graph::ops::{Cost, Op, Spec};
+use limpid_graph::ops::{Activation, Cost, Op, Spec};
 use limpid_graph::reference::specs_of;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::Site;
+use limpid_kernels::site::{Function, Site};
 use std::collections::BTreeMap;
 
 /// All work of a network, in order, before kernels are chosen.
@@ -116,7 +117,13 @@ impl<'g> Lowering<'g> {
             Op::Resize(op) => self.resize(node, op),
             Op::Activation(op) => self.activation(node, op),
             Op::Binary(op) => self.binary(node, op),
+            Op::Unary(op) => self.function(node, Function::Unary(op.function), Activation::Identity),
+            Op::Compare(op) => self.function(node, Function::Compare(op.function), Activation::Identity),
+            Op::Where(_) => self.function(node, Function::Where, Activation::Identity),
             Op::ScaleShift(op) => self.scale_shift(node, op),
+            Op::BatchNorm(op) => self.batch_norm(node, op),
+            Op::InstanceNormalization(op) => self.instance_normalization(node, op),
+            Op::LayerNormalization(op) => self.layer_normalization(node, op),
             Op::Softmax(op) => self.softmax(node, op),
             Op::Reduce(op) => self.reduce(node, op),
             Op::ArgMax(op) => self.arg_max(node, op),

@@ -105,3 +105,9 @@ impl Lowering<'_> {
         Ok((steps, zero_lanes))
     }
 }
+
+/// The steps from one view to another of the same extents.
+pub(super) fn steps(x: &View, y: &View) -> Vec<Step> {
+    let strides = x.strides.iter().zip(&y.strides);
+    y.dims.iter().zip(strides).map(|(&d, (&from, &to))| Step { extent: d as usize, from, to }).collect()
+}
