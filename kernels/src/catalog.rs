@@ -46,6 +46,7 @@ pub const KERNELS: &[&dyn Kernel] = &[
     &crate::reduce::Rows,
     &crate::reduce::Columns,
     &crate::resize::Nhwc,
+    &crate::resize::Cubic,
     &crate::softmax::Rows,
     &crate::softmax::Block,
     &crate::softmax::Columns,

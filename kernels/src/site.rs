@@ -119,16 +119,29 @@ pub struct PoolSite {
 pub struct ResizeSite {
     pub x: Image,
     pub y: Image,
-    /// True: linear; false: nearest.
-    pub linear: bool,
+    pub interpolation: Interpolation,
     /// Per axis (h, w), input coordinate = `a · output index + b`, before any rounding; this covers
     /// half_pixel, pytorch_half_pixel, asymmetric, align_corners and tf_crop_and_resize.
     pub a: [f32; 2],
     pub b: [f32; 2],
-    /// How nearest rounds.
-    pub nearest: NearestMode,
     /// For tf_crop_and_resize: the value of points outside the input.
     pub extrapolation: Option<f32>,
+}
+
+/// What a resized pixel is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Interpolation {
+    /// One pixel.
+    Nearest(NearestMode),
+    /// Two pixels an axis, by distance.
+    Linear,
+    /// Four pixels an axis, by Keys' weights.
+    Cubic {
+        /// Keys' a, -0.75 or -0.5 as a rule.
+        coefficient: f32,
+        /// True if pixels outside count nothing, instead of as the border's.
+        exclude_outside: bool,
+    },
 }
 
 /// How `Resize` rounds a coordinate; ONNX's `nearest_mode`.

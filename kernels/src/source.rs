@@ -51,6 +51,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("reduce/columns.cu", include_str!("reduce/columns.cu")),
     ("reduce/fold.cuh", include_str!("reduce/fold.cuh")),
     ("reduce/rows.cu", include_str!("reduce/rows.cu")),
+    ("resize/cubic.cu", include_str!("resize/cubic.cu")),
     ("resize/nhwc.cu", include_str!("resize/nhwc.cu")),
     ("softmax/block.cu", include_str!("softmax/block.cu")),
     ("softmax/columns.cu", include_str!("softmax/columns.cu")),

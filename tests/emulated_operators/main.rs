@@ -7,6 +7,7 @@ mod functions;
 mod lines;
 mod movement;
 mod products;
+mod resizes;
 
 use emulation::{emulator, error_on, random_input};
 use limpid_graph::ir::{Fact, Graph, ValueId};

@@ -61,10 +61,12 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     if (thread_number() >= p.walk.vectors) return;
     const Spot at = spot_of(p.walk, thread_number());
     const Vector<A_TYPE, VECTOR> raw_a = fetch(p.walk, at, A, a);
-    Vector<B_TYPE, VECTOR> raw_b = {};
-    Vector<C_TYPE, VECTOR> raw_c = {};
-    if (INPUTS > 1) raw_b = fetch(p.walk, at, B, b);
-    if (INPUTS > 2) raw_c = fetch(p.walk, at, C, c);
+#if INPUTS > 1
+    const Vector<B_TYPE, VECTOR> raw_b = fetch(p.walk, at, B, b);
+#endif
+#if INPUTS > 2
+    const Vector<C_TYPE, VECTOR> raw_c = fetch(p.walk, at, C, c);
+#endif
 
     Vector<Y_TYPE, VECTOR> out = {};
 #pragma unroll

@@ -8,8 +8,8 @@ use limpid_graph::tensor::{DType, Tensor, Tolerance};
 use limpid_kernels::emulator::Memory;
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{
-    AxisOp, AxisSite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand, GemmSite, Image, NormSite, Scale,
-    Site, View, vector_width,
+    AxisOp, AxisSite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand, GemmSite, Image, Interpolation,
+    NormSite, Scale, Site, View, vector_width,
 };
 
 /// What a candidate is given and what it must make of it.
@@ -159,8 +159,13 @@ impl Problem {
             Site::Resize(site) => {
                 let values = inputs.fill(x, &Layout::image(&site.x));
                 let want = windows::resize(site, &values);
-                let inexact = site.linear && site.x.dtype != DType::I8;
-                let tolerance = inexact.then(|| Tolerance::elementwise(site.y.dtype));
+                let tolerance = match site.interpolation {
+                    Interpolation::Nearest(_) => None,
+                    Interpolation::Linear => Some(Tolerance::elementwise(site.y.dtype)),
+                    // Sixteen products, their weights up to 1.
+                    Interpolation::Cubic { .. } => product_tolerance(site.y.dtype, 16),
+                };
+                let tolerance = tolerance.filter(|_| site.x.dtype != DType::I8);
                 Self::plain(inputs, Layout::image(&site.y), want, tolerance)
             }
             Site::Elementwise(site) => {
