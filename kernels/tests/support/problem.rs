@@ -163,7 +163,7 @@ impl Problem {
                     Interpolation::Nearest(_) => None,
                     Interpolation::Linear => Some(Tolerance::elementwise(site.y.dtype)),
                     // Sixteen products, their weights up to 1.
-                    Interpolation::Cubic { .. } => product_tolerance(site.y.dtype, 16),
+                    Interpolation::Cubic { .. } => Some(Tolerance::gemm(site.y.dtype, 16, 2.0)),
                 };
                 let tolerance = tolerance.filter(|_| site.x.dtype != DType::I8);
                 Self::plain(inputs, Layout::image(&site.y), want, tolerance)

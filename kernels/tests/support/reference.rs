@@ -6,8 +6,7 @@ use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Comparison, UnaryFunction};
 use limpid_graph::tensor::DType;
 use limpid_kernels::site::{
-    AxisOp, AxisSite, ElementwiseOp, ElementwiseSite, Function, FunctionSite, GatherSite, GemmSite,
-    NormSite,
+    AxisOp, AxisSite, ElementwiseOp, ElementwiseSite, Function, FunctionSite, GatherSite, GemmSite, NormSite,
 };
 use rayon::prelude::*;
 
