@@ -1,7 +1,9 @@
 //! Reductions and normalizations.
 
 use super::{check, constant, node, random_input};
-use limpid_graph::ops::{BatchNorm, InstanceNormalization, LayerNormalization, Reduce, ReduceFunction};
+use limpid_graph::ops::{BatchNorm, Cast, InstanceNormalization, LayerNormalization, Reduce, ReduceFunction};
+use limpid_graph::tensor::{DType, Tensor};
+use limpid_kernels::target::{Arch, Target};
 
 const ALL: [ReduceFunction; 9] = [
     ReduceFunction::Mean,
@@ -56,9 +58,23 @@ fn normalizations() {
 fn a_batch_norm_that_no_rule_took() {
     check("its statistics constant", &[&[2, 5, 3, 4]], &|g, x| {
         let square = |values: Vec<f32>| values.into_iter().map(|v| 0.5 + v * v).collect::<Vec<f32>>();
-        let variance = limpid_graph::tensor::Tensor::new(&[5], square(random_input(&[5]).to_f32())).expect("five");
+        let variance = Tensor::new(&[5], square(random_input(&[5]).to_f32())).expect("five");
         let [scale, shift, mean] = [0, 1, 2].map(|_| constant(g, random_input(&[5])));
         let variance = constant(g, variance);
         node(g, BatchNorm { epsilon: 1e-3 }, &[x[0], scale, shift, mean, variance])
     });
+}
+
+#[test]
+fn what_has_no_kernel_is_named() {
+    let build: super::Build<'_> = &|g, x| {
+        let whole = node(g, Cast { to: DType::I64 }, x);
+        node(g, Reduce { function: ReduceFunction::Sum, axes: vec![1], keep_dims: false }, &[whole])
+    };
+    let graph = super::graph(&[&[2, 5]], false, build);
+    let bindings = graph.bind(&[&[2, 5]]).expect("the shape fits");
+    let error = limpid::plan::plan(&graph, &bindings, &Target::typical(Arch(80)), None).expect_err("it has no kernel");
+    let text = error.to_string();
+    assert!(text.starts_with("node `node1` (ReduceSum) cannot run on a GPU: "), "{text}");
+    assert!(text.contains("is i64; kernels reduce f16 and f32"), "{text}");
 }

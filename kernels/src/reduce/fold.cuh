@@ -30,34 +30,34 @@ struct Root {
 };
 
 template <class Term, class End>
-struct SumOf {
+struct Summed {
     float sum;
 
-    static __device__ __forceinline__ SumOf none(bool) { return {0.0f}; }
+    static __device__ __forceinline__ Summed none(bool) { return {0.0f}; }
     __device__ __forceinline__ void take(float x, int, bool) { sum += Term::of(x); }
-    __device__ __forceinline__ void join(const SumOf& other, bool) { sum += other.sum; }
-    __device__ __forceinline__ SumOf other_lane(int offset) const { return {__shfl_xor_sync(ALL_LANES, sum, offset)}; }
+    __device__ __forceinline__ void join(const Summed& other, bool) { sum += other.sum; }
+    __device__ __forceinline__ Summed other_lane(int offset) const { return {__shfl_xor_sync(ALL_LANES, sum, offset)}; }
     template <typename Y>
     __device__ __forceinline__ Y finish(int length) const {
         return from_f32<Y>(End::of(sum, length));
     }
 };
 
-typedef SumOf<Itself, Averaged> MeanFold;
-typedef SumOf<Itself, Kept> SumFold;
-typedef SumOf<Magnitude, Kept> L1Fold;
-typedef SumOf<Square, Kept> SumSquareFold;
-typedef SumOf<Square, Root> L2Fold;
+typedef Summed<Itself, Averaged> MeanFold;
+typedef Summed<Itself, Kept> SumFold;
+typedef Summed<Magnitude, Kept> L1Fold;
+typedef Summed<Square, Kept> SumSquareFold;
+typedef Summed<Square, Root> L2Fold;
 
 // One number that `Combine` makes of all; its start changes nothing.
 template <class Combine>
-struct OneOf {
+struct Folded {
     float value;
 
-    static __device__ __forceinline__ OneOf none(bool) { return {Combine::start()}; }
+    static __device__ __forceinline__ Folded none(bool) { return {Combine::start()}; }
     __device__ __forceinline__ void take(float x, int, bool) { value = Combine::of(value, x); }
-    __device__ __forceinline__ void join(const OneOf& other, bool) { value = Combine::of(value, other.value); }
-    __device__ __forceinline__ OneOf other_lane(int offset) const { return {__shfl_xor_sync(ALL_LANES, value, offset)}; }
+    __device__ __forceinline__ void join(const Folded& other, bool) { value = Combine::of(value, other.value); }
+    __device__ __forceinline__ Folded other_lane(int offset) const { return {__shfl_xor_sync(ALL_LANES, value, offset)}; }
     template <typename Y>
     __device__ __forceinline__ Y finish(int) const {
         return from_f32<Y>(value);
@@ -77,9 +77,9 @@ struct Smallest {
     static __device__ __forceinline__ float of(float a, float b) { return -larger(-a, -b); }
 };
 
-typedef OneOf<Product> ProdFold;
-typedef OneOf<Largest> MaxFold;
-typedef OneOf<Smallest> MinFold;
+typedef Folded<Product> ProdFold;
+typedef Folded<Largest> MaxFold;
+typedef Folded<Smallest> MinFold;
 
 struct LogSumExpFold {
     Normalizer normalizer;

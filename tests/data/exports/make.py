@@ -29,6 +29,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from architectures import convnext, detector, segmenter, swin
 from networks import (
     mobilenet,
     residual,
@@ -48,10 +49,6 @@ from networks import (
     superres,
     arithmetic,
     conv1d,
-    swin,
-    convnext,
-    detector,
-    segmenter,
 )
 
 NETWORKS = [mobilenet, residual, unet, resize, resize_as_input, pools, flatten,
