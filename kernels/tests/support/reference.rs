@@ -105,7 +105,8 @@ pub fn function(site: &FunctionSite, inputs: &[Vec<f64>]) -> Vec<f64> {
         match site.function {
             Function::Unary(f) if reals => f64::from(f.apply(a as f32)),
             Function::Unary(UnaryFunction::Abs) => a.abs(),
-            Function::Unary(UnaryFunction::Neg) => -a,
+            // An integer has no negative zero.
+            Function::Unary(UnaryFunction::Neg) => 0.0 - a,
             Function::Unary(_) => f64::from(i8::from(a > 0.0) - i8::from(a < 0.0)),
             Function::Binary(f) if reals => f64::from(site.activation.apply(f.apply(a as f32, b as f32))),
             // Nothing else can be said of a division by zero.
