@@ -87,7 +87,7 @@ fn check(export: &Path) -> Result<f64, String> {
 #[test]
 fn every_export_answers_as_pytorch_does_at_batch_two_and_one() {
     let supported: Vec<PathBuf> = exports().into_iter().filter(|path| !is_unsupported(path)).collect();
-    assert_eq!(supported.len(), 46, "exports were added or lost");
+    assert_eq!(supported.len(), 54, "exports were added or lost");
     let failures: Vec<String> =
         supported.iter().filter_map(|path| check(path).err().map(|e| format!("{}: {e}", file_name(path)))).collect();
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), supported.len(), failures.join("\n"));

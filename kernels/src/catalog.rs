@@ -34,16 +34,19 @@ pub const KERNELS: &[&dyn Kernel] = &[
     &crate::depthwise::Tiled,
     &crate::depthwise::Direct,
     &crate::elementwise::Broadcast,
+    &crate::elementwise::Function,
     &crate::gather::Rows,
     &crate::layout::Copy,
     &crate::layout::Transpose,
     &crate::layout::Cast,
     &crate::layout::Fill,
+    &crate::norm::Rows,
     &crate::pool::Window,
     &crate::pool::Global,
     &crate::reduce::Rows,
     &crate::reduce::Columns,
     &crate::resize::Nhwc,
+    &crate::resize::Cubic,
     &crate::softmax::Rows,
     &crate::softmax::Block,
     &crate::softmax::Columns,
@@ -136,10 +139,12 @@ mod tests {
         let target = Target::typical(Arch(80));
         for channels in [1, 3, 8] {
             for x in orders(channels, DType::F16) {
-                for op in [AxisOp::Softmax, AxisOp::LogSoftmax, AxisOp::Mean, AxisOp::ArgMax, AxisOp::ArgMaxLast] {
+                let reductions = [AxisOp::Mean, AxisOp::LogSumExp, AxisOp::ArgMax, AxisOp::ArgMaxLast];
+                for op in [AxisOp::Softmax, AxisOp::LogSoftmax].into_iter().chain(reductions) {
                     let reduced = || {
                         let outer = &x.dims[..3];
-                        let dtype = if op == AxisOp::Mean { DType::F16 } else { DType::I64 };
+                        let place = matches!(op, AxisOp::ArgMax | AxisOp::ArgMaxLast);
+                        let dtype = if place { DType::I64 } else { DType::F16 };
                         View::dense(&[outer[0], outer[1], outer[2], 1], dtype)
                     };
                     let keeps = matches!(op, AxisOp::Softmax | AxisOp::LogSoftmax);

@@ -24,6 +24,7 @@ pub mod gemm;
 pub mod index;
 pub mod launch;
 pub mod layout;
+pub mod norm;
 mod picture;
 pub mod pool;
 pub mod reduce;

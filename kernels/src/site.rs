@@ -6,104 +6,15 @@
 //! between `c` and `c` rounded up to that vector width, so that readers may load whole vectors without a
 //! mask and NaN never comes from padding. Everything else is a [`View`]: extents and strides.
 
-use limpid_graph::ir::Precision;
-use limpid_graph::ops::{Activation, Epilogue};
-use limpid_graph::tensor::DType;
-use serde::{Deserialize, Serialize};
+mod tensor;
 
 pub use crate::scale::Scale;
+pub use tensor::{Image, VECTOR_BYTES, View, vector_width};
 
-/// Bytes of one vector access; channel pitches and buffer offsets are multiples of it.
-pub const VECTOR_BYTES: u32 = 16;
-
-/// Elements of one vector access: 8 for f16, 4 for f32, 16 for i8.
-pub const fn vector_width(dtype: DType) -> u32 {
-    VECTOR_BYTES / dtype.size() as u32
-}
-
-/// An NHWC tensor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[allow(missing_docs)] // the four extents are the field's letters
-pub struct Image {
-    pub n: u32,
-    pub h: u32,
-    pub w: u32,
-    pub c: u32,
-    /// Elements from one pixel to the next.
-    pub pitch: u32,
-    /// What it is stored as.
-    pub dtype: DType,
-    /// What its integers stand for.
-    pub scale: Scale,
-}
-
-impl Image {
-    /// A dense image: pitch is `c` rounded up to the vector width.
-    pub fn dense(n: u32, h: u32, w: u32, c: u32, dtype: DType) -> Self {
-        Self { n, h, w, c, pitch: c.next_multiple_of(vector_width(dtype)), dtype, scale: Scale::ONE }
-    }
-
-    /// Channels rounded up to the vector width: the lanes a writer must write.
-    pub fn padded_channels(&self) -> u32 {
-        self.c.next_multiple_of(vector_width(self.dtype))
-    }
-
-    /// Pixels of all pictures.
-    pub fn pixels(&self) -> u64 {
-        u64::from(self.n) * u64::from(self.h) * u64::from(self.w)
-    }
-
-    /// Bytes from the first element to the end of the last pixel's pitch.
-    pub fn bytes(&self) -> u64 {
-        self.pixels() * u64::from(self.pitch) * self.dtype.size() as u64
-    }
-}
-
-/// A strided tensor of at most [`View::MAX_RANK`] dims, in physical order (the last varies fastest).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct View {
-    /// Extents.
-    pub dims: Vec<u32>,
-    /// Elements from one index to the next; 0 where the tensor is broadcast.
-    pub strides: Vec<i64>,
-    /// What it is stored as.
-    pub dtype: DType,
-    /// Lanes after the contiguous dim, mostly the last, that a writer must fill with zeros (an image's channel
-    /// padding). An [`AxisSite`], whose last dim is its axis, may have them after another one; see
-    /// [`View::contiguous_dim`].
-    pub zero_lanes: u32,
-    /// What its integers stand for.
-    pub scale: Scale,
-}
-
-impl View {
-    /// Dims a kernel takes.
-    pub const MAX_RANK: usize = 6;
-
-    /// A dense row-major view.
-    pub fn dense(dims: &[u32], dtype: DType) -> Self {
-        let mut strides = vec![1i64; dims.len()];
-        for i in (1..dims.len()).rev() {
-            strides[i - 1] = strides[i] * i64::from(dims[i]);
-        }
-        Self { dims: dims.to_vec(), strides, dtype, zero_lanes: 0, scale: Scale::ONE }
-    }
-
-    /// Elements in it, padding lanes not counted.
-    pub fn len(&self) -> u64 {
-        self.dims.iter().map(|&d| u64::from(d)).product()
-    }
-
-    /// True if an extent is 0.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// The dim with stride 1, one with more than one element if there is a choice.
-    pub fn contiguous_dim(&self) -> Option<usize> {
-        (0..self.dims.len()).filter(|&d| self.strides.get(d) == Some(&1)).max_by_key(|&d| self.dims[d] > 1)
-    }
-}
+use limpid_graph::ir::Precision;
+use limpid_graph::ops::{Activation, BinaryFunction, Comparison, Epilogue, UnaryFunction};
+use limpid_graph::tensor::DType;
+use serde::{Deserialize, Serialize};
 
 /// What stands behind an accumulator: [`Epilogue`] plus where the residual lies.
 ///
@@ -208,16 +119,29 @@ pub struct PoolSite {
 pub struct ResizeSite {
     pub x: Image,
     pub y: Image,
-    /// True: linear; false: nearest.
-    pub linear: bool,
+    pub interpolation: Interpolation,
     /// Per axis (h, w), input coordinate = `a · output index + b`, before any rounding; this covers
     /// half_pixel, pytorch_half_pixel, asymmetric, align_corners and tf_crop_and_resize.
     pub a: [f32; 2],
     pub b: [f32; 2],
-    /// How nearest rounds.
-    pub nearest: NearestMode,
     /// For tf_crop_and_resize: the value of points outside the input.
     pub extrapolation: Option<f32>,
+}
+
+/// What a resized pixel is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Interpolation {
+    /// One pixel.
+    Nearest(NearestMode),
+    /// Two pixels an axis, by distance.
+    Linear,
+    /// Four pixels an axis, by Keys' weights.
+    Cubic {
+        /// Keys' a, -0.75 or -0.5 as a rule.
+        coefficient: f32,
+        /// True if pixels outside count nothing, instead of as the border's.
+        exclude_outside: bool,
+    },
 }
 
 /// How `Resize` rounds a coordinate; ONNX's `nearest_mode`.
@@ -257,6 +181,32 @@ pub struct ElementwiseSite {
     pub activation: Activation,
 }
 
+/// A function of one to three inputs a, b, c.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Function {
+    /// f(a)
+    Unary(UnaryFunction),
+    /// f(a, b); of reals, those that [`ElementwiseOp`] has not
+    Binary(BinaryFunction),
+    /// Whether a stands in this relation to b, as a bool
+    Compare(Comparison),
+    /// b where a, a bool, is true, else c
+    Where,
+}
+
+/// Elementwise work beyond arithmetic: `y = activation(function(inputs…))`, views as in [`ElementwiseSite`].
+///
+/// Of f16 and f32 in any mix it is computed in f32 and rounded once; of integers, in their own type, wrapping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct FunctionSite {
+    pub function: Function,
+    pub inputs: Vec<View>,
+    pub y: View,
+    /// Of reals only.
+    pub activation: Activation,
+}
+
 /// Moves elements: layout change, transpose, slice, pad, concat into a larger tensor, cast.
 /// `x` and `y` have the same dims; the element type may change.
 ///
@@ -290,9 +240,25 @@ pub enum AxisOp {
     Softmax,
     /// x - max - ln Σ e^(x-max)
     LogSoftmax,
-    /// Σ x / count; the output's axis has extent 1
+    /// Σ x / count; the output's axis has extent 1, as that of all that follow
     Mean,
-    /// Index of the first largest (as i64); the output's axis has extent 1
+    /// Σ x
+    Sum,
+    /// Σ |x|
+    L1,
+    /// √Σ x²
+    L2,
+    /// Σ x²
+    SumSquare,
+    /// Π x
+    Prod,
+    /// The largest; NaN if there is one
+    Max,
+    /// The smallest; NaN if there is one
+    Min,
+    /// ln Σ e^x
+    LogSumExp,
+    /// Index of the first largest (as i64)
     ArgMax,
     /// Index of the last largest
     ArgMaxLast,
@@ -306,6 +272,21 @@ pub struct AxisSite {
     pub x: View,
     /// As `x`, or with the last dim 1 for reductions.
     pub y: View,
+}
+
+/// `y = (x - μ) / √(σ² + ε) · scale + bias`, with μ and σ² of each row of x: its last dim.
+///
+/// All views have x's dims; the parameters are broadcast from row to row (a layer's) or along rows (a channel's).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct NormSite {
+    pub x: View,
+    pub y: View,
+    /// Role::Input(1)
+    pub scale: View,
+    /// Role::Input(2)
+    pub bias: Option<View>,
+    pub epsilon: f32,
 }
 
 /// `y[o,i,n] = x[o, indices[i], n]`: rows picked by an integer tensor (Role::Input(1), i64 or i32).
@@ -333,7 +314,9 @@ pub enum Site {
     Elementwise(ElementwiseSite),
     Copy(CopySite),
     Fill(FillSite),
+    Function(FunctionSite),
     Axis(AxisSite),
+    Norm(NormSite),
     Gather(GatherSite),
 }
 
@@ -358,6 +341,8 @@ impl Site {
             Self::Copy(s) => [&mut s.x, &mut s.y].into_iter().for_each(view),
             Self::Fill(s) => view(&mut s.y),
             Self::Axis(s) => [&mut s.x, &mut s.y].into_iter().for_each(view),
+            Self::Function(s) => s.inputs.iter_mut().chain([&mut s.y]).for_each(view),
+            Self::Norm(s) => [&mut s.x, &mut s.y, &mut s.scale].into_iter().chain(&mut s.bias).for_each(view),
             Self::Gather(_) => {}
         }
         site

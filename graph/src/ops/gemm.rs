@@ -5,7 +5,8 @@
 //! residual (y's shape) if it has one. Unlike ONNX's, `a` may have more dims, all of which are rows.
 //!
 //! A constant `b` is always kept as (N,K), one row of weights for each output feature, and has taken up alpha:
-//! that is the form kernels read, and the one in which a scale per feature is a scale per row.
+//! that is the form kernels read, and the one in which a scale per feature is a scale per row. Where `b` is computed,
+//! import multiplies `a` by alpha first.
 
 use super::finish::Finish;
 use super::product::{Left, Product, Right, View};
@@ -133,7 +134,7 @@ impl Gemm {
 
     /// Reads ONNX's `Gemm`: alpha·A·B + beta·C. C is the bias if it has one value a feature.
     pub fn from_onnx(node: &NodeView<'_>, build: &mut Builder) -> Result<Vec<ValueId>, ImportError> {
-        let (a, mut b) = (node.input(0)?, node.input(1)?);
+        let (mut a, mut b) = (node.input(0)?, node.input(1)?);
         let mut op = Gemm {
             trans_a: node.flag("transA")?,
             trans_b: node.flag("transB")?,
@@ -146,6 +147,13 @@ impl Gemm {
             let scaled = scaled(&rows, op.alpha).map_err(|e| node.error(e))?;
             b = build.extra_constant(node, "weights", scaled);
             (op.trans_b, op.alpha) = (true, 1.0);
+        }
+        if op.alpha != 1.0 {
+            // (alpha·A)·B: a multiplication that rules and kernels know.
+            let alpha = Tensor::scalar(op.alpha).cast(build.graph().fact(a).dtype);
+            let alpha = build.extra_constant(node, "alpha", alpha);
+            a = build.add_part(node, "scaled a", Binary::new(BinaryFunction::Mul).into(), &[a, alpha])?[0];
+            op.alpha = 1.0;
         }
         let beta = node.float("beta")?.unwrap_or(1.0);
         let Some(c) = node.optional_input(2).filter(|_| beta != 0.0) else {

@@ -1,14 +1,14 @@
 //! When and how `broadcast.cu` runs: any elementwise site of f16, f32 and i8 operands.
 
 use super::edges;
+use super::walk::{self, Walked, wide};
 use crate::catalog::Kernel;
 use crate::epilogue::ActivationParams;
-use crate::index::{Divisor, Walk, distinct};
-use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
+use crate::index::Walk;
+use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Tactic, cuda_type};
 use crate::site::{ElementwiseOp, ElementwiseSite, Site, View};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
-use limpid_graph::ops::Cost;
 use limpid_graph::tensor::DType;
 
 /// `y = activation(op(a, b, c))`.
@@ -18,29 +18,12 @@ pub struct Broadcast;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    strides: [[i64; 6]; 4],
-    extents: [Divisor; 6],
-    access: [u32; 4],
-    rank: u32,
-    vectors: u32,
-    lanes: u32,
-    padded: u32,
+    walk: Walked,
     op: u32,
     activation: ActivationParams,
     scales: [f32; 3],
     inverse_y: f32,
 }
-
-/// How an operand's rows are moved; `Access` of broadcast.cu.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Lanes = 0,
-    One = 1,
-    Whole = 2,
-}
-
-/// Where y stands in the arrays of [`Params`].
-const Y: usize = 3;
 
 /// Blocks offered.
 const THREADS: [u32; 2] = [128, 256];
@@ -72,13 +55,6 @@ fn unit(inputs: &[DType], y: DType, vector: u32) -> CompileUnit {
     )
 }
 
-/// Elements a thread takes: 16 bytes of the narrowest operand, unless that were more than 32 of the widest.
-fn wide(types: impl Iterator<Item = DType> + Clone) -> u32 {
-    let sizes = types.map(|dtype| dtype.size() as u32);
-    let (narrowest, widest) = (sizes.clone().min().unwrap_or(4), sizes.max().unwrap_or(4));
-    (16 / narrowest).min(32 / widest)
-}
-
 fn check(site: &ElementwiseSite) -> Result<(), String> {
     let wanted = operands(site.op);
     if site.inputs.len() != wanted {
@@ -98,55 +74,27 @@ fn check(site: &ElementwiseSite) -> Result<(), String> {
     }
 }
 
-/// One variant: `vector` elements a thread.
-fn params(site: &ElementwiseSite, walk: &Walk, vector: u32) -> Params {
-    let views: Vec<&View> = site.inputs.iter().chain([&site.y]).collect();
-    let mut params = Params::zeroed();
-    for (i, view) in views.iter().enumerate() {
-        let slot = if i + 1 == views.len() { Y } else { i };
-        params.strides[slot] = walk.strides_of(i);
-        params.access[slot] = if walk.rows_are_whole(i, 0, view.dtype.size(), vector) {
-            Access::Whole
-        } else if walk.inner_stride(i) == 0 {
-            Access::One
-        } else {
-            Access::Lanes
-        } as u32;
-    }
-    for (scale, view) in params.scales.iter_mut().zip(&site.inputs) {
+fn candidate(site: &ElementwiseSite, walk: &Walk, vector: u32, threads: u32) -> Result<Candidate, String> {
+    let mut scales = [1.0; 3];
+    for (scale, view) in scales.iter_mut().zip(&site.inputs) {
         *scale = view.scale.get();
     }
-    let padded = walk.inner() + site.y.zero_lanes;
-    Params {
-        extents: walk.divisors(padded, vector),
-        rank: walk.rank() as u32,
-        vectors: (walk.rows() * u64::from(padded.div_ceil(vector))) as u32,
-        lanes: walk.inner(),
-        padded,
+    let walked = Walked::new(&site.inputs, &site.y, walk, vector);
+    let params = Params {
+        walk: walked,
         op: site.op as u32,
         activation: ActivationParams::new(site.activation),
+        scales,
         inverse_y: site.y.scale.inverse(),
-        ..params
-    }
-}
-
-fn candidate(site: &ElementwiseSite, walk: &Walk, vector: u32, threads: u32) -> Result<Candidate, String> {
-    let params = params(site, walk, vector);
+    };
     let inputs: Vec<DType> = site.inputs.iter().map(|view| view.dtype).collect();
-    let mut args: Vec<Arg> = (0..3).map(|i| Arg::optional(Role::Input(i), usize::from(i) < inputs.len())).collect();
-    args.extend([Arg::Pointer(Role::Output(0)), Arg::params(&params)]);
-    let padded = walk.inner() + site.y.zero_lanes;
-    let count = walk.rows() * u64::from(padded.div_ceil(vector));
+    let args = walk::args(inputs.len(), Arg::params(&params));
+    let count = walk::threads(walk, &site.y, vector);
     let launch = Launch::linear(unit(&inputs, site.y.dtype, vector), count, threads, args)?;
-
-    let read: u64 = site.inputs.iter().map(|view| distinct(view) * view.dtype.size() as u64).sum();
-    let written = walk.rows() * u64::from(padded) * site.y.dtype.size() as u64;
-    let scattered = params.access.contains(&(Access::Lanes as u32));
-    let efficiency = if scattered { 0.3 } else { 0.9 };
-    let cost = Cost { flops: site.y.len() * operands(site.op).max(2) as u64 / 2, bytes: read + written };
+    let operations = operands(site.op).max(2) as u64 / 2;
     let cost = CandidateCost {
         blocks_per_multiprocessor: 1024 / threads,
-        ..CandidateCost::of(cost, launch.blocks(), efficiency)
+        ..walked.cost(&site.inputs, &site.y, operations, launch.blocks())
     };
     let tactic = Tactic::new("elementwise/broadcast", &[("vector", vector), ("threads", threads)]);
     Ok(Candidate::plain(tactic, launch, cost))
@@ -163,13 +111,11 @@ impl Kernel for Broadcast {
         let views: Vec<&View> = site.inputs.iter().chain([&site.y]).collect();
         let walk = Walk::of(&views, site.y.zero_lanes > 0)?;
         let wide = wide(views.iter().map(|view| view.dtype));
-        let access = params(site, &walk, wide).access;
-        let y_whole = access[Y] == Access::Whole as u32;
-        let scattered = access[..site.inputs.len()].contains(&(Access::Lanes as u32));
+        let walked = Walked::new(&site.inputs, &site.y, &walk, wide);
         // A vector that is not written whole gains nothing; one that is gathered lane by lane may.
-        let vectors: &[u32] = if !y_whole {
+        let vectors: &[u32] = if !walked.y_is_whole() {
             &[1]
-        } else if scattered {
+        } else if walked.is_scattered() {
             &[wide, 1]
         } else {
             &[wide]

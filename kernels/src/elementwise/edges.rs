@@ -5,14 +5,14 @@ use limpid_graph::ops::Activation;
 use limpid_graph::tensor::DType;
 
 /// Two pictures of 5x3 pixels, `pitch` elements apart.
-fn image(c: u32, pitch: u32, dtype: DType) -> View {
+pub(super) fn image(c: u32, pitch: u32, dtype: DType) -> View {
     let strides = vec![i64::from(5 * 3 * pitch), i64::from(3 * pitch), i64::from(pitch), 1];
     let zero_lanes = c.next_multiple_of(vector_width(dtype)) - c;
     View { dims: vec![2, 5, 3, c], strides, dtype, zero_lanes, scale: Scale::ONE }
 }
 
 /// A dense tensor of some of a view's dims, repeated along the others.
-fn broadcast(view: &View, kept: &[usize], dtype: DType) -> View {
+pub(super) fn broadcast(view: &View, kept: &[usize], dtype: DType) -> View {
     let mut strides = vec![0; view.dims.len()];
     let mut stride = 1;
     for &d in kept.iter().rev() {

@@ -1,6 +1,11 @@
-//! Element by element: arithmetic with broadcasting and an activation.
+//! Element by element, with broadcasting: arithmetic with an activation ([`Broadcast`]), and every other function
+//! ([`Function`]).
 
 mod broadcast;
 mod edges;
+mod function;
+mod function_edges;
+mod walk;
 
 pub use broadcast::Broadcast;
+pub use function::Function;

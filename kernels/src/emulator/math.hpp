@@ -36,6 +36,9 @@ static inline float rsqrtf(float x) { return 1.0f / sqrtf(x); }
 static inline float __fdividef(float a, float b) { return a / b; }
 static inline float __frcp_rn(float x) { return 1.0f / x; }
 static inline float __fsqrt_rn(float x) { return sqrtf(x); }
+// sin and cos of x·π. The C library may or may not have them.
+#define sinpif(x) static_cast<float>(sin(3.14159265358979323846 * static_cast<double>(x)))
+#define cospif(x) static_cast<float>(cos(3.14159265358979323846 * static_cast<double>(x)))
 static inline float __saturatef(float x) { return x >= 0.0f ? (x < 1.0f ? x : 1.0f) : 0.0f; }
 
 // The build forbids contraction, so these are what their names say.

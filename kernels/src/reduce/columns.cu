@@ -1,4 +1,4 @@
-// Mean or ArgMax along a strided axis: y[o,n] = Σ x[o,:,n] / length, or the place of the largest of x[o,:,n].
+// A reduction along a strided axis: y[o,n] = Σ x[o,:,n], say, or the place of the largest of x[o,:,n].
 //
 // Shapes     `length` elements x_axis apart; the last of the other dims is the columns', best with stride 1: the
 //            mean of a picture's pixels, say, has channels as columns. Columns [extent, padded) of y are
@@ -7,7 +7,7 @@
 //            65535). A block is COLUMNS vectors by SLICES slices of the axis; the slices meet in shared memory.
 // Traffic    x once, y once.
 //
-// Parameters FOLD             MeanFold or ArgMaxFold
+// Parameters FOLD             one of reduce/fold.cuh
 //            VECTOR           columns of a thread: 16 bytes of x, or 1 for unaligned columns
 //            COLUMNS, SLICES  of a block; SLICES is a power of two
 //            X_TYPE, Y_TYPE   f16 or float; y of ArgMaxFold is int64_t

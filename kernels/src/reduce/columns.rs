@@ -1,6 +1,6 @@
 //! When and how `columns.cu` runs: along a strided axis.
 
-use super::{FOLDS, OPERATIONS, edge_sites, fold_defines, site_of};
+use super::{OPERATIONS, edge_sites, fold_defines, folds, site_of};
 use crate::axis::{Lines, Padding, cost};
 use crate::catalog::Kernel;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
@@ -96,7 +96,7 @@ impl Kernel for Columns {
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
         let mut units = Vec::new();
-        for (fold, x, y) in FOLDS {
+        for (fold, x, y) in folds() {
             units.extend(WHOLE.map(|shape| unit(fold, x, y, vector_width(x), shape)));
             units.extend(SINGLE.map(|shape| unit(fold, x, y, 1, shape)));
         }

@@ -1,11 +1,11 @@
-// Mean or ArgMax along an axis, best a contiguous one: y[o] = Σ x[o,:] / length, or the place of the largest of x[o,:].
+// A reduction along an axis, best a contiguous one: y[o] = Σ x[o,:], say, or the place of the largest of x[o,:].
 //
 // Shapes     lines of `length` elements x_axis apart, any outer strides; one element of y a line, followed by zeros
 //            up to `padded`. Computed in f32, rounded once; an index is int64_t.
 // Grid       LANES threads a line, THREADS / LANES lines a block.
 // Traffic    x once, y once.
 //
-// Parameters FOLD            MeanFold or ArgMaxFold
+// Parameters FOLD            one of reduce/fold.cuh
 //            LANES           threads of a line: a power of two up to 32, or THREADS
 //            THREADS         of a block
 //            X_TYPE, Y_TYPE  f16 or float; y of ArgMaxFold is int64_t

@@ -1,6 +1,6 @@
 //! When and how `rows.cu` runs: along a contiguous axis.
 
-use super::{FOLDS, OPERATIONS, edge_sites, fold_defines, site_of};
+use super::{OPERATIONS, edge_sites, fold_defines, folds, site_of};
 use crate::axis::{Lines, Padding, cost};
 use crate::catalog::Kernel;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
@@ -80,6 +80,6 @@ impl Kernel for Rows {
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        FOLDS.iter().flat_map(|&(fold, x, y)| LANES.map(|lanes| unit(fold, x, y, lanes))).collect()
+        folds().into_iter().flat_map(|(fold, x, y)| LANES.map(|lanes| unit(fold, x, y, lanes))).collect()
     }
 }

@@ -4,7 +4,7 @@ use crate::catalog::Kernel;
 use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
 use crate::picture::{TYPES, bytes, check, edge_image, pair_width, type_defines};
-use crate::site::{Image, NearestMode, ResizeSite, Scale, Site};
+use crate::site::{Image, Interpolation, NearestMode, ResizeSite, Scale, Site};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::ops::{Cost, exact};
@@ -55,6 +55,11 @@ impl Kernel for Nhwc {
 
     fn candidates(&self, site: &Site, _target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::Resize(site) = site else { return Err("is for resizes".to_owned()) };
+        let (linear, nearest) = match site.interpolation {
+            Interpolation::Nearest(mode) => (false, mode),
+            Interpolation::Linear => (true, NearestMode::Floor),
+            Interpolation::Cubic { .. } => return Err("is for nearest and linear, got cubic".to_owned()),
+        };
         let (x, y) = (&site.x, &site.y);
         check(x, y)?;
         let vectors = y.padded_channels() / pair_width(x, y);
@@ -65,7 +70,7 @@ impl Kernel for Nhwc {
             x_extent: [x.h as i32, x.w as i32],
             a: site.a,
             b: site.b,
-            nearest: site.nearest as i32,
+            nearest: nearest as i32,
             extrapolate: i32::from(site.extrapolation.is_some()),
             extrapolation: extrapolation(site),
             factor: exact::rescale(x.scale.get(), y.scale.get()),
@@ -76,11 +81,11 @@ impl Kernel for Nhwc {
             rows: Divisor::new(y.h),
             reserved: 0,
         };
-        let flops = y.pixels() * u64::from(y.c) * if site.linear { 9 } else { 0 };
+        let flops = y.pixels() * u64::from(y.c) * if linear { 9 } else { 0 };
         let least = Cost { flops, bytes: bytes(x, y) };
         let candidate = |threads: u32| {
             let args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)];
-            let launch = Launch::linear(unit(x.dtype, y.dtype, site.linear), count, threads, args)?;
+            let launch = Launch::linear(unit(x.dtype, y.dtype, linear), count, threads, args)?;
             let cost = CandidateCost {
                 blocks_per_multiprocessor: 1536 / threads,
                 ..CandidateCost::of(least, launch.blocks(), 0.75)
@@ -112,10 +117,11 @@ impl Kernel for Nhwc {
                 let scale = Scale::ONE;
                 let x = edge_image(Image { n: 2, h: from[0], w: from[1], c, pitch, dtype: x, scale }, 0.02);
                 let y = edge_image(Image::dense(2, to[0], to[1], c, y), 0.015);
-                let linear = ResizeSite { x, y, linear: true, a, b, nearest: modes[0], extrapolation: None };
+                let linear = ResizeSite { x, y, interpolation: Interpolation::Linear, a, b, extrapolation: None };
                 sites.push(Site::Resize(linear));
                 sites.push(Site::Resize(ResizeSite { extrapolation: Some(-2.0), ..linear }));
-                sites.extend(modes.map(|nearest| Site::Resize(ResizeSite { linear: false, nearest, ..linear })));
+                let nearest = |mode| ResizeSite { interpolation: Interpolation::Nearest(mode), ..linear };
+                sites.extend(modes.map(|mode| Site::Resize(nearest(mode))));
             }
         }
         sites

@@ -8,7 +8,8 @@ use limpid_graph::tensor::{DType, Tensor, Tolerance};
 use limpid_kernels::emulator::Memory;
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{
-    AxisOp, AxisSite, EpilogueSite, GatherSite, GemmOperand, GemmSite, Image, Scale, Site, View, vector_width,
+    AxisOp, AxisSite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand, GemmSite, Image, Interpolation,
+    NormSite, Scale, Site, View, vector_width,
 };
 
 /// What a candidate is given and what it must make of it.
@@ -158,8 +159,13 @@ impl Problem {
             Site::Resize(site) => {
                 let values = inputs.fill(x, &Layout::image(&site.x));
                 let want = windows::resize(site, &values);
-                let inexact = site.linear && site.x.dtype != DType::I8;
-                let tolerance = inexact.then(|| Tolerance::elementwise(site.y.dtype));
+                let tolerance = match site.interpolation {
+                    Interpolation::Nearest(_) => None,
+                    Interpolation::Linear => Some(Tolerance::elementwise(site.y.dtype)),
+                    // Sixteen products, their weights up to 1.
+                    Interpolation::Cubic { .. } => Some(Tolerance::gemm(site.y.dtype, 16, 2.0)),
+                };
+                let tolerance = tolerance.filter(|_| site.x.dtype != DType::I8);
                 Self::plain(inputs, Layout::image(&site.y), want, tolerance)
             }
             Site::Elementwise(site) => {
@@ -181,7 +187,9 @@ impl Problem {
                 let want = vec![quantized::filled(site); site.y.len() as usize];
                 Self::plain(inputs, Layout::new(&site.y), want, None)
             }
+            Site::Function(site) => Self::function(site, inputs),
             Site::Axis(site) => Self::axis(site, inputs),
+            Site::Norm(site) => Self::norm(site, inputs),
             Site::Gather(site) => Self::gather(site, inputs),
         }
     }
@@ -238,14 +246,56 @@ impl Problem {
         let n = site.x.dims.last().copied().unwrap_or(1);
         let picks = matches!(site.op, AxisOp::ArgMax | AxisOp::ArgMaxLast);
         let values = inputs.fill_with(Role::Input(0), &layout, |random| {
-            // Coarse numbers where the largest is sought, so that there are ties; else exponents that matter.
             let number = random.number(DType::F16);
-            if picks { (number * 4.0).round() } else { (number * 1024.0).round() / 128.0 }
+            match site.op {
+                // Coarse numbers where the largest is sought, so that there are ties.
+                _ if picks => (number * 4.0).round(),
+                // Near 1, so that a long product stays a number.
+                AxisOp::Prod => 1.0 + (number * 64.0).round() / 1024.0,
+                // Exponents that matter.
+                _ => (number * 1024.0).round() / 128.0,
+            }
         });
         let want = reference::axis(site, &values);
-        let scale = if site.op == AxisOp::LogSoftmax { 16.0 } else { 8.0 };
+        let scale = match site.op {
+            AxisOp::LogSoftmax | AxisOp::LogSumExp => 16.0,
+            // Not divided by their number.
+            AxisOp::Sum => 8.0 * (n as f32).sqrt(),
+            _ => 8.0,
+        };
         let tolerance = (!picks).then(|| Tolerance::gemm(site.y.dtype, n as usize, scale));
         Self::plain(inputs, Layout::new(&site.y), want, tolerance)
+    }
+
+    fn function(site: &FunctionSite, mut inputs: Inputs) -> Self {
+        let fill = |(index, view): (usize, &View)| {
+            inputs.fill_with(Role::Input(index as u8), &Layout::new(view), |random| {
+                // Coarse reals, so that some are equal, on both sides of where functions bend.
+                let number = random.number(view.dtype);
+                if view.dtype.is_float() { (number * 64.0).round() / 16.0 } else { number }
+            })
+        };
+        let operands: Vec<_> = site.inputs.iter().enumerate().map(fill).collect();
+        let want = reference::function(site, &operands);
+        let computes = matches!(site.function, Function::Unary(_) | Function::Binary(_)) && site.y.dtype.is_float();
+        // The GPU's powf is right to 4 units in the last place.
+        let Tolerance { relative, absolute } = Tolerance::elementwise(site.y.dtype);
+        let tolerance = computes.then_some(Tolerance { relative: 2.0 * relative, absolute: 2.0 * absolute });
+        Self::plain(inputs, Layout::new(&site.y), want, tolerance)
+    }
+
+    fn norm(site: &NormSite, mut inputs: Inputs) -> Self {
+        // A mean that is large against the deviation.
+        let x = inputs.fill_with(Role::Input(0), &Layout::new(&site.x), |random| {
+            4.0 + (random.number(DType::F16) * 256.0).round() / 256.0
+        });
+        let scale = inputs.fill(Role::Input(1), &Layout::new(&site.scale));
+        let bias = site.bias.as_ref().map(|view| inputs.fill(Role::Input(2), &Layout::new(view)));
+        let want = reference::norm(site, &x, &scale, bias.as_deref());
+        let n = site.x.dims.last().copied().unwrap_or(1);
+        // The mean's error, of numbers around 4, is divided by the deviation, which is more than 1/4.
+        let tolerance = Tolerance::gemm(site.y.dtype, n as usize, 16.0);
+        Self::plain(inputs, Layout::new(&site.y), want, Some(tolerance))
     }
 
     fn gather(site: &GatherSite, mut inputs: Inputs) -> Self {

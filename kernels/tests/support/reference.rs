@@ -3,8 +3,11 @@
 
 use super::finish::Finish;
 use limpid_graph::ir::Precision;
+use limpid_graph::ops::{Comparison, UnaryFunction};
 use limpid_graph::tensor::DType;
-use limpid_kernels::site::{AxisOp, AxisSite, ElementwiseOp, ElementwiseSite, GatherSite, GemmSite};
+use limpid_kernels::site::{
+    AxisOp, AxisSite, ElementwiseOp, ElementwiseSite, Function, FunctionSite, GatherSite, GemmSite, NormSite,
+};
 use rayon::prelude::*;
 
 /// A number as a product of this precision takes it. TF32 keeps 10 bits, to nearest, ties away from zero.
@@ -79,11 +82,60 @@ pub fn axis(site: &AxisSite, x: &[f64]) -> Vec<f64> {
             AxisOp::Softmax => x.iter().map(|v| (v - max).exp() / sum).collect(),
             AxisOp::LogSoftmax => x.iter().map(|v| v - max - sum.ln()).collect(),
             AxisOp::Mean => vec![x.iter().sum::<f64>() / extent as f64],
+            AxisOp::Sum => vec![x.iter().sum()],
+            AxisOp::L1 => vec![x.iter().map(|v| v.abs()).sum()],
+            AxisOp::L2 => vec![x.iter().map(|v| v * v).sum::<f64>().sqrt()],
+            AxisOp::SumSquare => vec![x.iter().map(|v| v * v).sum()],
+            AxisOp::Prod => vec![x.iter().product()],
+            AxisOp::Max => vec![max],
+            AxisOp::Min => vec![x.iter().copied().fold(f64::INFINITY, f64::min)],
+            AxisOp::LogSumExp => vec![max + sum.ln()],
             AxisOp::ArgMax => vec![x.iter().position(|&v| v == max).unwrap_or(0) as f64],
             AxisOp::ArgMaxLast => vec![x.iter().rposition(|&v| v == max).unwrap_or(0) as f64],
         }
     };
     x.chunks(extent.max(1)).flat_map(line).collect()
+}
+
+/// Inputs have the output's dims. Functions of reals are the operators' own; integers are small enough for f64.
+pub fn function(site: &FunctionSite, inputs: &[Vec<f64>]) -> Vec<f64> {
+    let reals = site.inputs.iter().all(|view| view.dtype.is_float());
+    let value = |index: usize| {
+        let [a, b, c] = [0, 1, 2].map(|i| inputs.get(i).map_or(0.0, |values| values[index]));
+        match site.function {
+            Function::Unary(f) if reals => f64::from(f.apply(a as f32)),
+            Function::Unary(UnaryFunction::Abs) => a.abs(),
+            // An integer has no negative zero.
+            Function::Unary(UnaryFunction::Neg) => 0.0 - a,
+            Function::Unary(_) => f64::from(i8::from(a > 0.0) - i8::from(a < 0.0)),
+            Function::Binary(f) if reals => f64::from(site.activation.apply(f.apply(a as f32, b as f32))),
+            // Nothing else can be said of a division by zero.
+            Function::Binary(f) => f.apply_integer(a as i64, b as i64).unwrap_or(0) as f64,
+            Function::Compare(Comparison::And) => f64::from(u8::from(a != 0.0 && b != 0.0)),
+            Function::Compare(Comparison::Or) => f64::from(u8::from(a != 0.0 || b != 0.0)),
+            Function::Compare(Comparison::Xor) => f64::from(u8::from(a != b)),
+            Function::Compare(relation) => f64::from(u8::from(relation.holds(a.partial_cmp(&b)))),
+            Function::Where => {
+                let chosen = if a != 0.0 { b } else { c };
+                if site.y.dtype.is_float() { cast(chosen, DType::F32, site.y.dtype) } else { chosen }
+            }
+        }
+    };
+    (0..site.y.len() as usize).map(value).collect()
+}
+
+/// Rows of the last dim, one after another; the parameters have x's dims.
+pub fn norm(site: &NormSite, x: &[f64], scale: &[f64], bias: Option<&[f64]>) -> Vec<f64> {
+    let extent = site.x.dims.last().copied().unwrap_or(1) as usize;
+    let row = |(number, row): (usize, &[f64])| -> Vec<f64> {
+        let mean = row.iter().sum::<f64>() / extent as f64;
+        let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / extent as f64;
+        let factor = 1.0 / (variance + f64::from(site.epsilon)).sqrt();
+        let first = number * extent;
+        let value = |i: usize| (row[i] - mean) * factor * scale[first + i] + bias.map_or(0.0, |b| b[first + i]);
+        (0..extent).map(value).collect()
+    };
+    x.chunks(extent.max(1)).enumerate().flat_map(row).collect()
 }
 
 /// x: (outer, axis, inner).

@@ -4,7 +4,9 @@ use super::finish::Finish;
 use super::quantized;
 use super::reference::operand;
 use limpid_graph::tensor::DType;
-use limpid_kernels::site::{ConvSite, ConvTransposeSite, Image, NearestMode, PoolKind, PoolSite, ResizeSite};
+use limpid_kernels::site::{
+    ConvSite, ConvTransposeSite, Image, Interpolation, NearestMode, PoolKind, PoolSite, ResizeSite,
+};
 use rayon::prelude::*;
 
 /// An element's place in a picture.
@@ -131,18 +133,40 @@ pub fn resize(site: &ResizeSite, x: &[f64]) -> Vec<f64> {
             let (h, w) = (h.clamp(0, i64::from(site.x.h) - 1), w.clamp(0, i64::from(site.x.w) - 1));
             index(&site.x, at.n, h, w, at.c).map_or(0.0, |from| x[from])
         };
-        if !site.linear {
-            let moved = pixel(nearest(site.nearest, at_input[0]), nearest(site.nearest, at_input[1]));
+        if let Interpolation::Nearest(mode) = site.interpolation {
+            let moved = pixel(nearest(mode, at_input[0]), nearest(mode, at_input[1]));
             return if site.x.dtype == DType::I8 { quantized::moved(&site.x, &site.y, moved) } else { moved };
         }
         if site.x.dtype == DType::I8 {
             return quantized::interpolated(site, at_input, |h, w| pixel(h as i64, w as i64) as f32);
+        }
+        if let Interpolation::Cubic { coefficient, exclude_outside } = site.interpolation {
+            let taps = |axis: usize| {
+                let floor = at_input[axis].floor();
+                let taps = keys(f64::from(at_input[axis]) - f64::from(floor), coefficient.into(), floor as i64 - 1);
+                let inside = |&(i, _): &(i64, f64)| !exclude_outside || (0..i64::from(extents[axis])).contains(&i);
+                taps.into_iter().filter(inside).collect::<Vec<_>>()
+            };
+            let (rows, columns) = (taps(0), taps(1));
+            let weights = |taps: &[(i64, f64)]| taps.iter().map(|(_, weight)| weight).sum::<f64>();
+            let row = |h: i64| columns.iter().map(|&(w, weight)| weight * pixel(h, w)).sum::<f64>();
+            let sum: f64 = rows.iter().map(|&(h, weight)| weight * row(h)).sum();
+            return sum / (weights(&rows) * weights(&columns));
         }
         let [h, w] = at_input.map(|c| c.floor() as i64);
         let [down, right] = at_input.map(|c| f64::from(c) - f64::from(c.floor()));
         let row = |h: i64| pixel(h, w) * (1.0 - right) + pixel(h, w + 1) * right;
         row(h) * (1.0 - down) + row(h + 1) * down
     })
+}
+
+/// Keys' cubic convolution: four neighbours from `first` on, and their weights, which sum to 1.
+fn keys(t: f64, a: f64, first: i64) -> [(i64, f64); 4] {
+    let weight = |d: f64| match d {
+        d if d <= 1.0 => (a + 2.0) * d.powi(3) - (a + 3.0) * d.powi(2) + 1.0,
+        d => a * d.powi(3) - 5.0 * a * d.powi(2) + 8.0 * a * d - 4.0 * a,
+    };
+    [(first, weight(1.0 + t)), (first + 1, weight(t)), (first + 2, weight(1.0 - t)), (first + 3, weight(2.0 - t))]
 }
 
 fn nearest(mode: NearestMode, at: f32) -> i64 {

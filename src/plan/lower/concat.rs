@@ -5,12 +5,12 @@
 //! costs nothing.
 
 use super::forms::{Form, Placed, pictorial};
+use super::strided::{Place, steps};
 use super::{LowerError, Lowering, narrow};
 use crate::plan::types::{BufferKind, Operand};
 use limpid_graph::ir::{Node, ValueId};
-use limpid_graph::ops::{Concat, Cost, Op};
-use limpid_kernels::launch::Role;
-use limpid_kernels::site::{CopySite, Image, Site, VECTOR_BYTES};
+use limpid_graph::ops::{Concat, Op};
+use limpid_kernels::site::{Image, VECTOR_BYTES, View};
 use std::collections::BTreeSet;
 
 impl Lowering<'_> {
@@ -113,21 +113,13 @@ impl Lowering<'_> {
         ends_pixel: bool,
     ) -> Result<(), LowerError> {
         let (source, from) = self.any_form(part)?;
-        let mut x = self.view_for(source, from, part, form)?;
-        x.zero_lanes = 0;
-        let mut y = self.view(whole, form)?;
-        y.dims.clone_from(&x.dims);
-        if !ends_pixel {
-            // The padding of a part in the middle of a pixel is its neighbour's memory.
-            y.zero_lanes = 0;
-        }
-        let operands = vec![
-            (Role::Input(0), self.forms[&(source, from)].operand),
-            (Role::Output(0), self.forms[&(whole, form)].operand),
-        ];
-        let cost = Cost { flops: 0, bytes: 2 * self.spec(part).bytes() as u64 };
+        let x = self.view_for(source, from, part, form)?;
+        let y = self.view(whole, form)?;
+        // The padding of a part in the middle of a pixel is its neighbour's memory.
+        let zero_lanes = if ends_pixel { y.zero_lanes } else { 0 };
+        let steps = steps(&x, &View { dims: x.dims.clone(), ..y });
+        let to = Place { offset: elements, ..self.place(whole, form) };
         let what = format!("copy `{}` into `{}`", self.name(part), self.name(whole));
-        self.emit(what, Site::Copy(CopySite { x, x_offset: 0, y, y_offset: elements }), operands, cost);
-        Ok(())
+        self.move_along(&what, self.place(source, from), to, &steps, zero_lanes)
     }
 }

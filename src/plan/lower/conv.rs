@@ -44,7 +44,7 @@ impl Lowering<'_> {
         };
         let mut operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
         operands.extend(residual.map(|at| (Role::Residual, at)));
-        self.emit_weighted(node, site(conv), operands, weights, bias);
+        self.emit_product(node, site(conv), operands, Some(weights), bias);
         Ok(())
     }
 
@@ -92,24 +92,24 @@ impl Lowering<'_> {
         Err(self.unsupported(node, node.op.name(), reason))
     }
 
-    /// Work with weights to pack.
-    pub fn emit_weighted(
+    /// Work with an epilogue, and weights to pack if it has any.
+    pub fn emit_product(
         &mut self,
         node: &Node,
         site: Site,
         operands: Vec<(Role, Operand)>,
-        weights: ValueId,
+        weights: Option<ValueId>,
         bias: Option<ValueId>,
     ) {
         let (group, cost, what) = (self.group.clone(), self.cost_of(node), describe(node));
-        let weights = Some((weights, self.spec(weights).shape.clone()));
+        let weights = weights.map(|value| (value, self.spec(value).shape.clone()));
         let scales = (node.precision == Precision::Int8).then(|| self.scale(node.inputs[0]));
         self.work.push(Work { group, node: self.node, what, site, operands, weights, bias, scales, cost });
     }
 }
 
 /// `Conv+bias+Relu`.
-pub(super) fn describe(node: &Node) -> String {
+fn describe(node: &Node) -> String {
     let epilogue = node.op.as_operator().epilogue().map(ToString::to_string).filter(|e| !e.is_empty());
     match epilogue {
         Some(steps) => format!("{}+{steps}", node.op.name()),

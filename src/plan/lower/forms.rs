@@ -1,12 +1,12 @@
 //! Where values lie, and how they get from one form to the other.
 
+use super::strided::steps;
 use super::{LowerError, Lowering, narrow};
 use crate::plan::types::{BufferKind, Operand};
 use limpid_graph::ir::ValueId;
-use limpid_graph::ops::{Cost, Spec};
+use limpid_graph::ops::Spec;
 use limpid_graph::tensor::{DType, row_major_strides};
-use limpid_kernels::launch::Role;
-use limpid_kernels::site::{CopySite, Image, Scale, Site, View};
+use limpid_kernels::site::{Image, Scale, View};
 
 /// How a value lies in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -188,19 +188,8 @@ impl Lowering<'_> {
 
     /// The strides of a value in a form, one for each of its logical dims.
     pub fn logical_strides(&self, value: ValueId, form: Form) -> Vec<i64> {
-        let shape = &self.spec(value).shape;
-        match form {
-            Form::Dense => row_major_strides(shape).into_iter().map(|s| s as i64).collect(),
-            Form::Image => {
-                let pitch = self.forms.get(&(value, form)).map_or(1, |p| i64::from(p.pitch));
-                let [_, _, h, w] = pictorial(self.spec(value)).map(|d| d as i64);
-                match shape.len() {
-                    2 => vec![pitch, 1],
-                    3 => vec![w * pitch, 1, pitch],
-                    _ => vec![h * w * pitch, 1, w * pitch, pitch],
-                }
-            }
-        }
+        let pitch = self.forms.get(&(value, form)).map_or(1, |p| i64::from(p.pitch));
+        strides_of(&self.spec(value).shape, form, pitch)
     }
 
     /// A value in a form as a view, dims in physical order.
@@ -243,16 +232,12 @@ impl Lowering<'_> {
         to: Form,
         placed: Placed,
     ) -> Result<(), LowerError> {
+        // The source first: it may be the target itself, elsewhere in the same form.
+        let (x, from_view) = (self.place(source, from), self.view_for(source, from, target, to)?);
         self.put(target, to, placed);
-        let mut x = self.view_for(source, from, target, to)?;
-        x.zero_lanes = 0;
-        let y = self.view(target, to)?;
+        let (y, to_view) = (self.place(target, to), self.view(target, to)?);
         let what = format!("layout {} -> {}", layout_name(x.dtype, from), layout_name(y.dtype, to));
-        let cost = Cost { flops: 0, bytes: (self.spec(source).bytes() + self.spec(target).bytes()) as u64 };
-        let operand = self.forms[&(source, from)].operand;
-        let operands = vec![(Role::Input(0), operand), (Role::Output(0), placed.operand)];
-        self.emit(what, Site::Copy(CopySite { x, x_offset: 0, y, y_offset: 0 }), operands, cost);
-        Ok(())
+        self.move_along(&what, x, y, &steps(&from_view, &to_view), to_view.zero_lanes)
     }
 }
 
@@ -262,6 +247,17 @@ pub(super) fn physical_order(form: Form, rank: usize) -> Vec<usize> {
         (Form::Image, 3) => vec![0, 2, 1],
         (Form::Image, 4) => vec![0, 2, 3, 1],
         _ => (0..rank).collect(),
+    }
+}
+
+/// The strides of a tensor of these extents in a form, one for each of its logical dims; an image has `pitch` elements
+/// from one pixel to the next.
+pub(super) fn strides_of(shape: &[usize], form: Form, pitch: i64) -> Vec<i64> {
+    match (form, shape) {
+        (Form::Image, [_, _]) => vec![pitch, 1],
+        (Form::Image, &[_, _, l]) => vec![l as i64 * pitch, 1, pitch],
+        (Form::Image, &[_, _, h, w]) => vec![(h * w) as i64 * pitch, 1, w as i64 * pitch, pitch],
+        _ => row_major_strides(shape).into_iter().map(|s| s as i64).collect(),
     }
 }
 

@@ -6,6 +6,7 @@
 //! shared by all who ask. A concatenation along channels is planned first, so that its parts are written where
 //! they belong and nothing is copied.
 
+mod blocks;
 mod concat;
 mod conv;
 mod elementwise;
@@ -13,19 +14,22 @@ mod error;
 mod forms;
 mod gemm;
 mod movement;
+mod norm;
+mod pad;
 mod reduce;
 mod spatial;
+mod strided;
 
 pub use error::LowerError;
 
 use super::types::{Buffer, BufferId, BufferKind, ConstantForm, Operand, Work};
 use forms::{Form, Placed};
 use limpid_graph::ir::{Graph, Node, NodeId, ValueId};
-use limpid_graph::ops::{Cost, Op, Spec};
+use limpid_graph::ops::{Activation, Cost, Op, Spec};
 use limpid_graph::reference::specs_of;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::Site;
+use limpid_kernels::site::{Function, Site};
 use std::collections::BTreeMap;
 
 /// All work of a network, in order, before kernels are chosen.
@@ -113,7 +117,13 @@ impl<'g> Lowering<'g> {
             Op::Resize(op) => self.resize(node, op),
             Op::Activation(op) => self.activation(node, op),
             Op::Binary(op) => self.binary(node, op),
+            Op::Unary(op) => self.function(node, Function::Unary(op.function), Activation::Identity),
+            Op::Compare(op) => self.function(node, Function::Compare(op.function), Activation::Identity),
+            Op::Where(_) => self.function(node, Function::Where, Activation::Identity),
             Op::ScaleShift(op) => self.scale_shift(node, op),
+            Op::BatchNorm(op) => self.batch_norm(node, op),
+            Op::InstanceNormalization(op) => self.instance_normalization(node, op),
+            Op::LayerNormalization(op) => self.layer_normalization(node, op),
             Op::Softmax(op) => self.softmax(node, op),
             Op::Reduce(op) => self.reduce(node, op),
             Op::ArgMax(op) => self.arg_max(node, op),
@@ -123,6 +133,10 @@ impl<'g> Lowering<'g> {
             Op::Pad(op) => self.pad(node, op),
             Op::Transpose(op) => self.transpose(node, op),
             Op::Gather(op) => self.gather(node, op),
+            Op::Expand(_) => self.expand(node),
+            Op::Tile(op) => self.tile(node, op),
+            Op::DepthToSpace(op) => self.depth_to_space(node, op),
+            Op::SpaceToDepth(op) => self.space_to_depth(node, op),
             Op::Reshape(_) | Op::Flatten(_) | Op::Squeeze(_) | Op::Unsqueeze(_) => self.reshape(node),
             Op::Identity(_) => self.alias(node),
             Op::Cast(_) | Op::Quantize(_) | Op::Dequantize(_) => self.conversion(node),

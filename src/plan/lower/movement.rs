@@ -1,11 +1,12 @@
 //! Operators that only move elements. Where the bytes are right already, nothing is done.
 
-use super::forms::{Form, Placed, physical_order, pictorial};
+use super::forms::{Form, Placed, padding_lanes, pictorial, strides_of};
+use super::strided::Place;
 use super::{LowerError, Lowering, narrow};
 use limpid_graph::ir::{Node, ValueId};
-use limpid_graph::ops::{Cost, Gather, Op, Pad, PadMode, Slice, Split, Transpose};
+use limpid_graph::ops::{Gather, Op, Slice, Split, Transpose};
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::{CopySite, FillSite, GatherSite, Site, View};
+use limpid_kernels::site::{GatherSite, Site, VECTOR_BYTES};
 
 impl Lowering<'_> {
     /// The output is the input.
@@ -35,12 +36,13 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Another shape for the same elements: free in row-major order, and for images of one pixel.
+    /// Another shape for the same elements: free in row-major order, and for images whose channels stay, as the order
+    /// of pixels is row-major, too.
     pub fn reshape(&mut self, node: &Node) -> Result<(), LowerError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
         let pictures = self.is_pictorial(input) && self.is_pictorial(output);
-        let ([n, c, h, w], y) = (pictorial(self.spec(input)), pictorial(self.spec(output)));
-        let same_pixels = pictures && n == y[0] && c == y[1] && h * w == 1 && y[2] * y[3] == 1;
+        let (x, y) = (pictorial(self.spec(input)), pictorial(self.spec(output)));
+        let same_pixels = pictures && x[..2] == y[..2];
         if same_pixels && self.any_form(input)?.1 == Form::Image {
             let (image, operand) = self.read_image(input)?;
             self.put(output, Form::Image, Placed { operand, pitch: image.pitch });
@@ -88,32 +90,6 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    pub fn pad(&mut self, node: &Node, op: &Pad) -> Result<(), LowerError> {
-        let (input, output) = (node.inputs[0], node.outputs[0]);
-        if op.mode != PadMode::Constant {
-            return Err(self.unsupported(node, "Pad", "only constant padding has a kernel"));
-        }
-        let value = op.value;
-        if op.begin.iter().chain(&op.end).any(|&p| p < 0) {
-            return Err(self.unsupported(node, "Pad", "it also cuts off elements (negative pads)"));
-        }
-        let (source, from) = self.any_form(input)?;
-        let form = self.like(from, output);
-        let placed = self.write(output, form)?;
-        let y = self.view(output, form)?;
-        let cost = Cost { flops: 0, bytes: self.spec(output).bytes() as u64 };
-        let site = Site::Fill(FillSite { y: y.clone(), value });
-        self.emit(format!("fill with {value}"), site, vec![(Role::Output(0), placed.operand)], cost);
-        let strides = self.logical_strides(output, form);
-        let y_offset = op.begin.iter().zip(&strides).map(|(&begin, stride)| begin * stride).sum();
-        let mut x = self.view_for(source, from, input, form)?;
-        x.zero_lanes = 0;
-        let y = View { dims: x.dims.clone(), zero_lanes: 0, ..y };
-        let operands = vec![(Role::Input(0), self.forms[&(source, from)].operand), (Role::Output(0), placed.operand)];
-        self.emit("Pad".to_owned(), Site::Copy(CopySite { x, x_offset: 0, y, y_offset }), operands, self.cost_of(node));
-        Ok(())
-    }
-
     pub fn gather(&mut self, node: &Node, op: &Gather) -> Result<(), LowerError> {
         let (input, indices, output) = (node.inputs[0], node.inputs[1], node.outputs[0]);
         let (x, at) = (self.read_dense(input)?, self.read_dense(indices)?);
@@ -132,9 +108,10 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Writes `output` from the elements of `source` that `strides` (by logical axis) and `offset` pick out.
+    /// Makes `output` of the elements of `source` that `strides` (by logical axis) and `offset` pick out. Where they
+    /// lie right already, nothing is moved.
     #[allow(clippy::too_many_arguments)] // a source, what is picked of it, and a target
-    fn move_elements(
+    pub fn move_elements(
         &mut self,
         node: &Node,
         source: ValueId,
@@ -144,25 +121,41 @@ impl Lowering<'_> {
         output: ValueId,
         form: Form,
     ) -> Result<(), LowerError> {
-        let operand = self.forms[&(source, from)].operand;
-        let placed = self.write(output, form)?;
-        let y = self.view(output, form)?;
-        if y.dims.len() > View::MAX_RANK {
-            let reason = format!("{} dims; kernels take {}", y.dims.len(), View::MAX_RANK);
-            return Err(self.unsupported(node, node.op.name(), reason));
+        if let Some(placed) = self.in_place(source, from, &strides, offset, output, form) {
+            self.put(output, form, placed);
+            return Ok(());
         }
-        let order = physical_order(form, strides.len());
-        let x = View {
-            dims: y.dims.clone(),
-            strides: order.iter().map(|&axis| strides[axis]).collect(),
-            dtype: self.spec(source).dtype,
-            zero_lanes: 0,
-            scale: self.scale(source),
+        self.write(output, form)?;
+        let (steps, zero_lanes) = self.steps_of(output, form, &strides)?;
+        let x = Place { offset, ..self.place(source, from) };
+        self.move_along(node.op.name(), x, self.place(output, form), &steps, zero_lanes)
+    }
+
+    /// Where `output` would lie if its elements stayed where they are; `None` if that is not the form asked for.
+    fn in_place(
+        &self,
+        source: ValueId,
+        from: Form,
+        strides: &[i64],
+        offset: i64,
+        output: ValueId,
+        form: Form,
+    ) -> Option<Placed> {
+        let (x, y) = (self.spec(source), self.spec(output));
+        if x.dtype != y.dtype || self.scale(source) != self.scale(output) || self.reserved.contains_key(&output) {
+            return None;
+        }
+        let pitch = match form {
+            Form::Image if padding_lanes(y).ok()? == 0 => narrow(pictorial(y)[1]).ok()?,
+            Form::Image => return None,
+            Form::Dense => 0,
         };
-        let operands = vec![(Role::Input(0), operand), (Role::Output(0), placed.operand)];
-        let site = Site::Copy(CopySite { x, x_offset: offset, y, y_offset: 0 });
-        self.emit(node.op.name().to_owned(), site, operands, self.cost_of(node));
-        Ok(())
+        let wanted = strides_of(&y.shape, form, pitch.into());
+        let same = strides.iter().zip(&wanted).zip(&y.shape).all(|((own, wanted), &d)| d == 1 || own == wanted);
+        let bytes = u64::try_from(offset).ok()? * x.dtype.size() as u64;
+        let placed = self.forms.get(&(source, from))?.offset_by(bytes);
+        let aligned = placed.operand.offset.is_multiple_of(u64::from(VECTOR_BYTES));
+        (same && aligned).then_some(Placed { pitch, ..placed })
     }
 
     /// The form of what is made from something in `from`: the same, if it can be.

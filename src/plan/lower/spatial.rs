@@ -4,7 +4,7 @@ use super::{LowerError, Lowering};
 use limpid_graph::ir::Node;
 use limpid_graph::ops::{GlobalPool, NearestMode, Padding, Pool, PoolKind, Resize, ResizeMode};
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::{self, PoolSite, ResizeSite, Site};
+use limpid_kernels::site::{self, Interpolation, PoolSite, ResizeSite, Site};
 
 impl Lowering<'_> {
     pub fn pool(&mut self, node: &Node, op: &Pool) -> Result<(), LowerError> {
@@ -67,37 +67,30 @@ impl Lowering<'_> {
 }
 
 impl Lowering<'_> {
-    /// Interpolation along h and w.
+    /// Interpolation along h and w; of signals (N,C,L), along w.
     pub fn resize(&mut self, node: &Node, op: &Resize) -> Result<(), LowerError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
-        if self.spec(input).shape.len() != 4 || self.spec(input).shape[..2] != self.spec(output).shape[..2] {
-            return Err(self.unsupported(node, "Resize", "kernels resize h and w of pictures (N,C,H,W)"));
+        let (from, to) = (self.spec(input).shape.clone(), self.spec(output).shape.clone());
+        if !(3..=4).contains(&from.len()) || from[..2] != to[..2] {
+            return Err(self.unsupported(node, "Resize", "kernels resize h and w of pictures (N,C,H,W) or (N,C,L)"));
         }
-        let (linear, nearest) = match op.mode {
-            ResizeMode::Linear => (true, NearestMode::Floor),
-            ResizeMode::Nearest(mode) => (false, mode),
-            ResizeMode::Cubic { .. } => return Err(self.unsupported(node, "Resize", "mode `cubic` has no kernel")),
-        };
         let (x, x_at) = self.read_image(input)?;
         let (y, y_at) = self.write_image(output)?;
-        let [h, w] = [2, 3].map(|axis| {
-            let (from, to) = (self.spec(input).shape[axis], self.spec(output).shape[axis]);
-            op.line(axis, from, to)
-        });
-        let site = ResizeSite {
-            x,
-            y,
-            linear,
-            a: [h.0, w.0],
-            b: [h.1, w.1],
-            nearest: match nearest {
+        let w = from.len() - 1;
+        let line = |axis: usize| op.line(axis, from[axis], to[axis]);
+        let (h, w) = (if w == 3 { line(2) } else { (1.0, 0.0) }, line(w));
+        let interpolation = match op.mode {
+            ResizeMode::Linear => Interpolation::Linear,
+            ResizeMode::Cubic { coefficient, exclude_outside } => Interpolation::Cubic { coefficient, exclude_outside },
+            ResizeMode::Nearest(mode) => Interpolation::Nearest(match mode {
                 NearestMode::RoundPreferFloor => site::NearestMode::RoundPreferFloor,
                 NearestMode::RoundPreferCeil => site::NearestMode::RoundPreferCeil,
                 NearestMode::Floor => site::NearestMode::Floor,
                 NearestMode::Ceil => site::NearestMode::Ceil,
-            },
-            extrapolation: op.coordinates.extrapolation(),
+            }),
         };
+        let extrapolation = op.coordinates.extrapolation();
+        let site = ResizeSite { x, y, interpolation, a: [h.0, w.0], b: [h.1, w.1], extrapolation };
         let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
         self.emit("Resize".to_owned(), Site::Resize(site), operands, self.cost_of(node));
         Ok(())

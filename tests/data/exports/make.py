@@ -29,6 +29,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from architectures import convnext, detector, segmenter, swin
 from networks import (
     mobilenet,
     residual,
@@ -52,12 +53,15 @@ from networks import (
 
 NETWORKS = [mobilenet, residual, unet, resize, resize_as_input, pools, flatten,
             slices, squeeze_excite, activations, shuffle, argmax, dilated,
-            attention, norms, superres, arithmetic, conv1d]
+            attention, norms, superres, arithmetic, conv1d, swin, convnext,
+            detector, segmenter]
 # Older opsets, where they write something that opset 17 does not.
 OLDER = {"mobilenet": 9, "shuffle": 9, "resize": 11, "pools": 11, "slices": 11,
          "squeeze_excite": 11, "attention": 11, "arithmetic": 11}
 # Where the unoptimised graph shows what the newer exporter leaves behind.
 RAW = {"residual", "flatten", "shuffle"}
+# Networks of so many nodes that the newer exporter's notes outweigh them.
+WITHOUT_NOTES = {"swin", "detector", "convnext", "segmenter"}
 # Networks whose height and width stay open too.
 OPEN_SIZE = {"resize_as_input"}
 
@@ -105,9 +109,10 @@ def export_dynamo(net, x, name, optimize):
     model = program.model_proto
     # The exporter notes on each node the Python lines it came from, with the
     # paths of their files, which have no place in a file kept under version
-    # control.  Its other notes stay: importers have to cope with them.
+    # control.  Its other notes mostly stay: importers have to cope with them.
     for node in model.graph.node:
-        kept = [p for p in node.metadata_props if p.key != "pkg.torch.onnx.stack_trace"]
+        kept = [p for p in node.metadata_props
+                if p.key != "pkg.torch.onnx.stack_trace" and name not in WITHOUT_NOTES]
         del node.metadata_props[:]
         node.metadata_props.extend(kept)
     return model

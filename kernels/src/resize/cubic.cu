@@ -1,0 +1,102 @@
+// Resize by cubic convolution: y[n,p,q,c] = Σ u_i v_j x[n, h+i, w+j, c] over the four by four pixels around
+// (a_h·p + b_h, a_w·q + b_w).
+//
+// Shapes     x and y NHWC, of the same floats. Pixels beyond the border are the border's, or count nothing where
+//            `exclude_outside` says so; with `extrapolate`, points outside the input take a given value instead.
+// Numbers    weights are Keys', of distances 1+t, t, 1-t, 2-t; sums in f32 along w, then along h, rounded once.
+// Grid       one thread per vector of one output pixel, channels fastest; fewer than 2^31 threads.
+// Traffic    x and y once (neighbours share pixels through L1 and L2).
+//
+// Parameters TYPE  f16 or float
+// Source     Keys, "Cubic convolution interpolation for digital image processing", 1981;
+//            https://onnx.ai/onnx/operators/onnx__Resize.html
+
+#include "include/index.cuh"
+#include "include/vector.cuh"
+
+// Channels of a thread.
+constexpr int VECTOR = 16 / sizeof(TYPE);
+
+struct CubicParams {
+    int64_t x_pitch;
+    int64_t y_pitch;
+    int32_t x_h, x_w;
+    float a_h, a_w;
+    float b_h, b_w;
+    float coefficient;  // Keys' a
+    int32_t exclude_outside;
+    int32_t extrapolate;
+    float extrapolation;
+    int32_t channels;  // lanes from here on are zero
+    uint32_t threads;
+    Divisor channel_vectors;
+    Divisor columns;  // of y
+    Divisor rows;
+    uint32_t reserved;
+};
+
+// The four neighbours of a coordinate along one axis, and what they count.
+struct Taps {
+    int index[4];
+    float weight[4];
+};
+
+// The weight at distance 1 to 2, and at distance 0 to 1.
+__device__ __forceinline__ float far(float d, float a) { return ((a * d - 5.0f * a) * d + 8.0f * a) * d - 4.0f * a; }
+__device__ __forceinline__ float near(float d, float a) { return ((a + 2.0f) * d - (a + 3.0f)) * d * d + 1.0f; }
+
+__device__ __forceinline__ Taps taps_of(float at, int extent, const CubicParams& p) {
+    const float below = floorf(at), t = __fsub_rn(at, below);
+    const float a = p.coefficient;
+    Taps taps = {{}, {far(1.0f + t, a), near(t, a), near(1.0f - t, a), far(2.0f - t, a)}};
+    float sum = 0.0f;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+        const int index = static_cast<int>(below) + i - 1;
+        taps.index[i] = min(max(index, 0), extent - 1);
+        if (p.exclude_outside && index != taps.index[i]) taps.weight[i] = 0.0f;
+        sum += taps.weight[i];
+    }
+    if (p.exclude_outside) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) taps.weight[i] /= sum;
+    }
+    return taps;
+}
+
+extern "C" __global__ void __launch_bounds__(512, 1)
+    resize_cubic(const TYPE* __restrict__ x, TYPE* __restrict__ y, const CubicParams p) {
+    uint32_t n = thread_number();
+    if (n >= p.threads) return;
+    const int channel = static_cast<int>(take_index(n, p.channel_vectors)) * VECTOR;
+    const int64_t pixel = n;
+    const float w = __fmaf_rn(p.a_w, static_cast<float>(take_index(n, p.columns)), p.b_w);
+    const float h = __fmaf_rn(p.a_h, static_cast<float>(take_index(n, p.rows)), p.b_h);
+    const TYPE* const picture = x + static_cast<int64_t>(n) * p.x_h * p.x_w * p.x_pitch + channel;
+
+    float v[VECTOR];
+    const bool outside = h < 0.0f || h > static_cast<float>(p.x_h - 1) || w < 0.0f || w > static_cast<float>(p.x_w - 1);
+    if (p.extrapolate && outside) {
+        splat(v, p.extrapolation);
+    } else {
+        const Taps rows = taps_of(h, p.x_h, p), columns = taps_of(w, p.x_w, p);
+        splat(v, 0.0f);
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            const TYPE* const line = picture + static_cast<int64_t>(rows.index[i]) * p.x_w * p.x_pitch;
+            Vector<TYPE, VECTOR> from[4];
+#pragma unroll
+            for (int j = 0; j < 4; ++j) from[j] = load_vector<VECTOR>(line + columns.index[j] * p.x_pitch);
+            float sum[VECTOR] = {};
+#pragma unroll
+            for (int j = 0; j < 4; ++j) {
+#pragma unroll
+                for (int k = 0; k < VECTOR; ++k) sum[k] += columns.weight[j] * to_f32(from[j].lane[k]);
+            }
+#pragma unroll
+            for (int k = 0; k < VECTOR; ++k) v[k] += rows.weight[i] * sum[k];
+        }
+    }
+    clear_from(v, p.channels - channel);
+    store(y + pixel * p.y_pitch + channel, v);
+}
