@@ -87,9 +87,9 @@ fn threads_meet_in_barriers_and_shuffles() {
         let want = if i % 64 < 32 { sum(base + 32..base + 64) } else { sum(base..base + 32) };
         assert_eq!(*got, want, "y[{i}]");
     }
-    assert_eq!(traffic.buffers[&X], (400, 0));
-    assert_eq!(traffic.buffers[&Y], (0, 400));
-    assert_eq!(traffic.shared, (512, 512));
+    assert_eq!(traffic.buffers[&X].total(), (400, 0));
+    assert_eq!(traffic.buffers[&Y].total(), (0, 400));
+    assert_eq!(traffic.shared.total(), (512, 512));
 }
 
 /// The kernels' activations of INT8 against their definition, for every 10007th f32: the stride walks through all

@@ -17,13 +17,17 @@ pub enum FaultKind {
     WriteToInput,
     /// Two accesses to shared memory, one of them a write, with nothing that orders them.
     DataRace,
-    /// An access to bytes that an asynchronous copy has not delivered yet.
+    /// An access to bytes or registers that an asynchronous operation has not delivered yet, or still reads.
     MissingWait,
+    /// A store that bulk copies or wgmma meet without `fence.proxy.async`, or an mbarrier without its fence.
+    MissingProxyFence,
+    /// A matrix descriptor that does not fit what lies in shared memory.
+    WrongDescriptor,
     /// A warp collective that not all lanes of its mask reach, or reach in different forms.
     MissingLanes,
     /// A barrier that not all threads reach.
     BarrierNotReached,
-    /// A barrier used with different counts or forms at once.
+    /// A barrier used with different counts or forms at once, or an mbarrier against its rules.
     WrongBarrier,
     /// An instruction given an address in the wrong kind of memory.
     WrongMemorySpace,
@@ -51,6 +55,8 @@ impl FaultKind {
             "write to an input" => FaultKind::WriteToInput,
             "data race" => FaultKind::DataRace,
             "missing wait" => FaultKind::MissingWait,
+            "missing proxy fence" => FaultKind::MissingProxyFence,
+            "wrong descriptor" => FaultKind::WrongDescriptor,
             "missing lanes" => FaultKind::MissingLanes,
             "barrier not reached" => FaultKind::BarrierNotReached,
             "wrong barrier" => FaultKind::WrongBarrier,

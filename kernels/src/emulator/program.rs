@@ -1,7 +1,9 @@
 //! One compiled kernel, and how a launch goes to it and comes back. `runtime/main.cpp` is the other end.
 
-use super::{EmulatorError, Fault};
+use super::{EmulatorError, Fault, tensor_map};
 use crate::launch::{Arg, Launch, Role};
+use crate::tensor_map::TensorMap;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -36,13 +38,39 @@ impl Buffer {
 /// Every buffer a launch points at.
 pub type Memory = BTreeMap<Role, Buffer>;
 
+/// Bytes (read, written) of one piece of memory, by the way they went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Moved {
+    /// By loads, stores, atomics, `ldmatrix`, `stmatrix`.
+    pub plain: (u64, u64),
+    /// By `cp.async`.
+    pub async_copy: (u64, u64),
+    /// By bulk and tensor copies.
+    pub bulk: (u64, u64),
+    /// By `wgmma`, which reads matrices in shared memory: each of its four warps all of b.
+    pub tensor_cores: (u64, u64),
+}
+
+impl Moved {
+    /// All ways together.
+    pub fn total(&self) -> (u64, u64) {
+        let ways = [self.plain, self.async_copy, self.bulk, self.tensor_cores];
+        ways.iter().fold((0, 0), |sum, way| (sum.0 + way.0, sum.1 + way.1))
+    }
+
+    fn take(answer: &mut &[u8]) -> Option<Self> {
+        let mut pair = || Some((take_u64(answer)?, take_u64(answer)?));
+        Some(Self { plain: pair()?, async_copy: pair()?, bulk: pair()?, tensor_cores: pair()? })
+    }
+}
+
 /// Bytes that the threads of a launch asked for, at the level of single instructions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Bytes (read, written) of each buffer.
-    pub buffers: BTreeMap<Role, (u64, u64)>,
-    /// Bytes (read, written) of shared memory.
-    pub shared: (u64, u64),
+    /// Of each buffer.
+    pub buffers: BTreeMap<Role, Moved>,
+    /// Of shared memory.
+    pub shared: Moved,
 }
 
 /// A kernel compiled for the CPU.
@@ -107,6 +135,14 @@ impl Program {
                     request.u32(1);
                     request.u32(index.ok_or(EmulatorError::MissingBuffer(*role))? as u32);
                 }
+                Arg::TensorMap(map) => {
+                    let index = memory.keys().position(|known| *known == map.role);
+                    request.u32(2);
+                    request.u64(TensorMap::BYTES as u64);
+                    request.u32(index.ok_or(EmulatorError::MissingBuffer(map.role))? as u32);
+                    request.u64(map.offset);
+                    request.0.extend(tensor_map::describe(map)?);
+                }
                 Arg::Bytes(bytes) => {
                     request.u32(0);
                     request.u64(bytes.len() as u64);
@@ -160,14 +196,14 @@ impl Request {
 fn take_answer(mut answer: &[u8], memory: &mut Memory) -> Option<Traffic> {
     let mut traffic = Traffic::default();
     for (role, buffer) in memory.iter_mut() {
-        traffic.buffers.insert(*role, (take_u64(&mut answer)?, take_u64(&mut answer)?));
+        traffic.buffers.insert(*role, Moved::take(&mut answer)?);
         if !buffer.read_only {
             let length = buffer.bytes.len();
             buffer.bytes.copy_from_slice(answer.split_off(..length)?);
             buffer.written.copy_from_slice(answer.split_off(..length)?);
         }
     }
-    traffic.shared = (take_u64(&mut answer)?, take_u64(&mut answer)?);
+    traffic.shared = Moved::take(&mut answer)?;
     answer.is_empty().then_some(traffic)
 }
 

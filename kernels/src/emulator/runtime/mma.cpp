@@ -166,6 +166,10 @@ static void multiply(Fiber* lanes, const Shape& shape, Element element) {
             const Place at = shape.b(group, thread, i);
             b[at.column][at.row] = element(mine.b, i);
         }
+        if (is_uninitialised<T>(mine.d, static_cast<unsigned>(shape.c_elements))) {
+            current = &lanes[lane];
+            fault("never written", current->waiting.pc, "%s adds to accumulators that nobody wrote", shape.name);
+        }
         for (int i = 0; i < shape.c_elements; ++i) {
             const Place at = shape.c(group, thread, i);
             d[at.row][at.column] = static_cast<const T*>(mine.d)[i];
