@@ -104,8 +104,7 @@ CLUSTER_KERNEL(2, 1, 1) __launch_bounds__(32)
     barrier_cluster_wait();
 #endif
 }
-#endif
-
+#else
 // Two warps hand a buffer over by named barriers, four times; the elected lane counts.
 extern "C" __global__ void __launch_bounds__(64) relay(int* __restrict__ y) {
     __shared__ int slot[32];
@@ -149,3 +148,4 @@ extern "C" __global__ void __launch_bounds__(32) matrices(uint32_t* __restrict__
     for (int i = 0; i < 4; ++i) y[lane * 5 + i] = loaded[i];
     y[lane * 5 + 4] = rows[lane][0];
 }
+#endif

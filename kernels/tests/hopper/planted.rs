@@ -16,11 +16,11 @@ const PRODUCT: [(&str, FaultKind, &str); 14] = [
     ("UNINITIALISED", FaultKind::NeverWritten, "accumulators that nobody wrote"),
     ("EARLY_READ", FaultKind::MissingWait, "wgmma.wait_group comes first"),
     ("NO_FENCE", FaultKind::MissingWait, "without wgmma.fence"),
-    ("NO_EMPTY_WAIT", FaultKind::DataRace, "asynchronous copies write"),
+    ("NO_EMPTY_WAIT", FaultKind::WrongBarrier, "have arrived in this phase already"),
     ("TOO_FEW_BYTES", FaultKind::BarrierNotReached, "bytes"),
     ("TOO_MANY_BYTES", FaultKind::BarrierNotReached, "and 16 bytes"),
     ("NO_INIT_FENCE", FaultKind::MissingProxyFence, "fence.mbarrier_init"),
-    ("EARLY_RELEASE", FaultKind::MissingWait, "still reads"),
+    ("EARLY_RELEASE", FaultKind::DataRace, "bulk copy of byte 0 of dynamic shared memory and read"),
     ("ONE_WARP_LESS", FaultKind::MissingLanes, "another warp of the warpgroup"),
 ];
 
@@ -28,7 +28,7 @@ const PRODUCT: [(&str, FaultKind, &str); 14] = [
 const COPIES: [(&str, &str, FaultKind, &str); 4] = [
     ("bulk", "NO_PROXY_FENCE", FaultKind::MissingProxyFence, "without fence.proxy.async"),
     ("bulk", "NO_READ_WAIT", FaultKind::MissingWait, "the thread ends while its bulk copy"),
-    ("pair", "NO_LAST_BARRIER", FaultKind::MissingWait, "whose threads have all returned"),
+    ("pair", "NO_LAST_BARRIER", FaultKind::MissingWait, "such as a barrier of the cluster"),
     ("relay", "NO_NAMED_BARRIER", FaultKind::DataRace, "static shared memory"),
 ];
 

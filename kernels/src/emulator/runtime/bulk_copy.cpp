@@ -14,13 +14,14 @@ struct Arrival {
     std::vector<Piece> pieces;
     uintptr_t barrier;
     unsigned bytes;
+    Pc pc;
 };
 static std::vector<Arrival> arrivals;
 
 void start_arrival(std::vector<Piece> pieces, uintptr_t barrier, unsigned bytes, Pc pc) {
     const unsigned agent = mbarrier_agent(barrier, pc);
     for (const Piece& piece : pieces) proxy_write(piece.at, piece.bytes, agent, pc);
-    arrivals.push_back({std::move(pieces), barrier, bytes});
+    arrivals.push_back({std::move(pieces), barrier, bytes, pc});
 }
 
 bool deliver_copies() {
@@ -42,7 +43,7 @@ bool deliver_copies() {
 void end_copies() {
     if (!arrivals.empty()) {
         current = &fibers[0];
-        fault("missing wait", 0, "the block ends while a bulk copy to %s is under way",
+        fault("missing wait", arrivals.front().pc, "the block ends while a bulk copy to %s is under way",
               describe_address(arrivals.front().pieces.front().at).c_str());
     }
     for (Fiber& fiber : fibers) {

@@ -36,7 +36,17 @@ static void complete_if_due() {
 }
 
 // "All the threads in the cluster that have not exited": one that leaves is not waited for.
-void thread_left_cluster() { complete_if_due(); }
+void thread_left_cluster() {
+    if (cluster_blocks > 1 && has_left(current->cta)) race_leave(current->cta);
+    complete_if_due();
+}
+
+bool has_left(unsigned cta) {
+    for (unsigned t = 0; t < block_threads; ++t) {
+        if (!fibers[cta * block_threads + t].done) return false;
+    }
+    return true;
+}
 
 void cluster_arrive() {
     Background& mine = current->background;

@@ -61,8 +61,8 @@ void confirm_suspicion() {
 }
 
 void fault(const char* kind, Pc pc, const char* format, ...) {
-    // Whatever goes wrong after a read of garbage is likely to come of it, but a race explains the read itself.
-    if (std::strcmp(kind, "data race") != 0) confirm_suspicion();
+    // Whatever goes wrong after a read of garbage is likely to come of it, but a race or a wait that is missing explains the read itself.
+    if (std::strcmp(kind, "data race") != 0 && std::strcmp(kind, "missing wait") != 0) confirm_suspicion();
     char message[600];
     va_list arguments;
     va_start(arguments, format);

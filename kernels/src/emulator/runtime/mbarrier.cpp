@@ -86,6 +86,7 @@ void mbarrier_arrive(uint64_t* address, uint32_t bytes, bool remote) {
         fault("wrong memory space", pc, "mbarrier.arrive on another block's %s; mbarrier_arrive_cluster does that",
               describe_address(at).c_str());
     }
+    race_reach(region.cta, pc);
     if (remote && !barrier.published && barrier.initializer->cta != current->cta) {
         fault("missing proxy fence", pc, "mbarrier.arrive from another block at %s, initialised without fence.mbarrier_init",
               describe_address(at).c_str());

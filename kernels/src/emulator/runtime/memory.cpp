@@ -234,11 +234,10 @@ static void check_elsewhere(uintptr_t address, unsigned bytes, Access kind, Pc p
 // An access to the shared memory of another block of the cluster: that block must still be there.
 static void check_neighbour(const Region& region, Access kind, uintptr_t address, Pc pc) {
     if (region.cta < 0 || region.cta == static_cast<int>(current->cta)) return;
-    for (unsigned t = 0; t < block_threads; ++t) {
-        if (!fibers[static_cast<unsigned>(region.cta) * block_threads + t].done) return;
-    }
-    fault("missing wait", pc, "%s of %s, whose threads have all returned: it needs a barrier of the cluster before it ends",
-          word_for(kind), describe_address(address).c_str());
+    race_reach(region.cta, pc);
+    if (!has_left(static_cast<unsigned>(region.cta))) return;
+    fault("missing wait", pc, "%s of %s, whose threads have all returned: nothing makes them wait, such as a barrier of the "
+          "cluster", word_for(kind), describe_address(address).c_str());
 }
 
 // What a read needs to be known of every byte it takes, and a write of those it replaces.

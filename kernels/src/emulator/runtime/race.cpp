@@ -36,6 +36,13 @@ static std::vector<Knowledge> known_to;   // to each warp
 static Cell* cells;
 static ReadMark* reads;  // for each cell, one for each warp
 static size_t warp_count, agents;
+// The last access of each warp to the shared memory of each other block of the cluster.
+struct Reach {
+    uint32_t clock;
+    unsigned lane;
+    Pc pc;
+};
+static std::vector<std::vector<Reach>> reaches;
 
 void set_up_races() {
     warp_count = warps.size();
@@ -59,8 +66,14 @@ void set_up_races() {
 void start_races() {
     if (!cells) return;
     for (Knowledge& knowledge : known_to) knowledge = {clock_of, stretch_of};
-    for (size_t w = 0; w < warp_count; ++w) clock_of[w] += 1;
+    for (size_t w = 0; w < warp_count; ++w) clock_of[w] += 1, stretch_of[w] += 1;
     agents = 0;
+    reaches.assign(warp_count, std::vector<Reach>(cluster_blocks, Reach{}));
+}
+
+void race_reach(int cta, Pc pc) {
+    if (cta < 0 || cta == static_cast<int>(current->cta)) return;
+    reaches[current->warp][static_cast<unsigned>(cta)] = {clock_of[current->warp], current->lane, pc};
 }
 
 static void merge(std::vector<uint32_t>& into, const std::vector<uint32_t>& from) {
@@ -127,6 +140,19 @@ static bool ordered(unsigned by, uint32_t clock) {
     return by < seen.size() && clock <= seen[by];
 }
 
+// The last thread of a block returns: what others did in its shared memory must be known to be over.
+void race_leave(unsigned cta) {
+    std::vector<uint32_t> seen;
+    for (unsigned w = cta * block_warps; w < (cta + 1) * block_warps; ++w) merge(seen, known_to[w].seen);
+    for (unsigned w = 0; w < warp_count; ++w) {
+        const Reach& reach = reaches[w][cta];
+        if (!reach.clock || (w < seen.size() && reach.clock <= seen[w])) continue;
+        current = &fibers[w * kWarp + reach.lane];
+        fault("missing wait", reach.pc, "access to the shared memory of block %u of the cluster, which may have ended: "
+              "nothing makes it wait, such as a barrier of the cluster", cta);
+    }
+}
+
 [[noreturn]] static void report_copy(uintptr_t address, const char* mine, Pc pc, Pc other_pc) {
     also(other_pc, current, "bulk copy that nobody waited for, started there; access");
     fault("data race", pc, "%s of %s, which a bulk copy wrote whose mbarrier was not waited for", mine,
@@ -139,6 +165,18 @@ static bool ordered(unsigned by, uint32_t clock) {
     also(other_pc, &other, theirs);
     fault("data race", pc, "%s of %s and %s by %s with nothing between that orders them", mine,
           describe_address(address).c_str(), theirs, name_of(other).c_str());
+}
+
+static bool known_before(uintptr_t address) {
+    const Region& region = *find_region(address);
+    return region.known[address - region.begin] != kNeverWritten;
+}
+
+// A thread has read what this copy is about to bring: it did not wait.
+[[noreturn]] static void report_haste(uintptr_t address, Pc pc, unsigned warp, uint32_t lanes, Pc read_pc) {
+    also(pc, current, "bulk copy started there;");
+    current = &fibers[warp * kWarp + static_cast<unsigned>(__builtin_ctz(lanes))];
+    fault("missing wait", read_pc, "read of %s, which a bulk copy has not delivered yet", describe_address(address).c_str());
 }
 
 // One cell; `mask` says which of its two bytes are meant, `agent` who writes if not the running thread (0).
@@ -166,6 +204,7 @@ static void check_cell(size_t index, uint8_t mask, Access kind, uintptr_t addres
         if (!marks[w].clock || ordered(w, marks[w].clock)) continue;
         const uint32_t others = w == warp ? marks[w].lanes & ~(1u << lane) : marks[w].lanes;
         if (others) {
+            if (agent && !known_before(address)) report_haste(address, pc, w, others, cell.read_pc);
             report(address, mine, pc, w, static_cast<unsigned>(__builtin_ctz(others)), "read", cell.read_pc);
         }
     }

@@ -215,6 +215,9 @@ unsigned race_agent();
 uint32_t race_tick(unsigned agent);
 uint32_t race_now(unsigned agent);
 void race_write_by(const Region& region, uintptr_t address, unsigned bytes, unsigned agent, Pc pc);
+// The running thread uses shared memory of this block of the cluster; a block ends.
+void race_reach(int cta, Pc pc);
+void race_leave(unsigned cta);
 void race_require_fence(const Region& region, uintptr_t address, unsigned bytes, const char* what, Pc pc);
 
 // ---- Hopper (mbarrier.cpp, bulk_copy.cpp, wgmma.cpp, cluster.cpp) --------------------------------------------
@@ -231,6 +234,8 @@ void start_warpgroups();
 void end_warpgroups();
 void start_cluster_barrier();
 void thread_left_cluster();
+// All threads of this block have returned.
+bool has_left(unsigned cta);
 unsigned cluster_missing();
 
 // ---- Faults (fault.cpp) --------------------------------------------------------------------------------------
