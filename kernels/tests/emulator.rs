@@ -213,14 +213,13 @@ fn finds_wrong_addresses() {
 #[test]
 fn finds_what_was_never_written() {
     assert_found("LOST_PART", FaultKind::NeverWritten);
+    assert_found("UNINITIALISED", FaultKind::NeverWritten);
 }
 
 /// Faults that no single access shows: the answer is wrong.
 #[test]
 fn wrong_fragments_give_wrong_answers() {
-    for name in ["WRONG_ROW", "UNINITIALISED"] {
-        if let Some(outcome) = plant(name) {
-            assert!(!outcome.unwrap_or_else(|f| panic!("{f}")), "{name} went unnoticed");
-        }
+    if let Some(outcome) = plant("WRONG_ROW") {
+        assert!(!outcome.unwrap_or_else(|f| panic!("{f}")), "WRONG_ROW went unnoticed");
     }
 }

@@ -1,5 +1,6 @@
 //! What a kernel did wrong, and where.
 
+use serde::Serialize;
 use std::fmt;
 use std::path::Path;
 use std::process::Command;
@@ -72,7 +73,7 @@ impl FaultKind {
 }
 
 /// One function on the way to a fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Frame {
     /// The function, without parameters and template arguments.
     pub function: String,
@@ -125,7 +126,7 @@ fn triple(text: &str) -> Option<[u32; 3]> {
 
 /// The source lines of a return address, by binutils' addr2line, which comes with every C++ compiler on Linux.
 /// Nothing if it is not there: a fault without a line is still a fault.
-fn frames(executable: &Path, pc: &str) -> Vec<Frame> {
+pub(super) fn frames(executable: &Path, pc: &str) -> Vec<Frame> {
     let Ok(address) = u64::from_str_radix(pc, 16) else { return Vec::new() };
     // A return address points behind the call.
     let address = format!("{:#x}", address.saturating_sub(1));

@@ -18,10 +18,12 @@ mod fault;
 mod program;
 mod tensor_map;
 mod toolchain;
+mod trace;
 
 pub use fault::{Fault, FaultKind, Frame};
 pub use program::{Buffer, Memory, Moved, Program, Traffic};
 pub use toolchain::Emulator;
+pub use trace::{Element, SharedAccess, TensorInstruction, Trace, TraceAt};
 
 use std::path::PathBuf;
 

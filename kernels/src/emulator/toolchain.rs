@@ -26,7 +26,7 @@ const HEADERS: [(&str, &str); 9] = [
 ];
 
 /// What a kernel is linked with; compiled once.
-const RUNTIME: [(&str, &str); 18] = [
+const RUNTIME: [(&str, &str); 19] = [
     ("async_copy.cpp", include_str!("runtime/async_copy.cpp")),
     ("barrier.cpp", include_str!("runtime/barrier.cpp")),
     ("bulk_copy.cpp", include_str!("runtime/bulk_copy.cpp")),
@@ -42,13 +42,15 @@ const RUNTIME: [(&str, &str); 18] = [
     ("proxy.cpp", include_str!("runtime/proxy.cpp")),
     ("race.cpp", include_str!("runtime/race.cpp")),
     ("tensor_copy.cpp", include_str!("runtime/tensor_copy.cpp")),
+    ("trace.cpp", include_str!("runtime/trace.cpp")),
     ("warp.cpp", include_str!("runtime/warp.cpp")),
     ("warpgroup.cpp", include_str!("runtime/warpgroup.cpp")),
     ("wgmma.cpp", include_str!("runtime/wgmma.cpp")),
 ];
-const RUNTIME_HEADERS: [(&str, &str); 3] = [
+const RUNTIME_HEADERS: [(&str, &str); 4] = [
     ("bulk_copy.hpp", include_str!("runtime/bulk_copy.hpp")),
     ("state.hpp", include_str!("runtime/state.hpp")),
+    ("trace.hpp", include_str!("runtime/trace.hpp")),
     ("warpgroup.hpp", include_str!("runtime/warpgroup.hpp")),
 ];
 

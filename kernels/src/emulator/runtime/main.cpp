@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "state.hpp"
+#include "trace.hpp"
 
 namespace emulator {
 
@@ -129,7 +129,7 @@ static unsigned check_cluster(uint64_t threads) {
     return blocks;
 }
 
-// Bytes read and written by each path.
+// Bytes read and written by each path; and how many different ones, which is known while tracing.
 static void write_traffic(const std::vector<const Region*>& regions) {
     uint64_t traffic[kPaths][2] = {};
     for (const Region* region : regions) {
@@ -138,7 +138,15 @@ static void write_traffic(const std::vector<const Region*>& regions) {
             traffic[path][1] += region->bytes_written[path];
         }
     }
+    uint64_t touched[2] = {};
+    for (const Region* region : regions) {
+        for (size_t i = 0; region->touched && i < region->end - region->begin; ++i) {
+            touched[0] += region->touched[i] & 1;
+            touched[1] += region->touched[i] >> 1;
+        }
+    }
     write_all(traffic, sizeof traffic);
+    write_all(touched, sizeof touched);
 }
 
 static void write_answer() {
@@ -153,6 +161,10 @@ static void write_answer() {
     std::vector<const Region*> shared = {&shared_static()};
     for (unsigned cta = 0; cta < cluster_blocks; ++cta) shared.push_back(&shared_dynamic(cta));
     write_traffic(shared);
+    const std::string trace = trace_report();
+    const uint64_t length = trace.size();
+    write_all(&length, sizeof length);
+    write_all(trace.data(), trace.size());
 }
 
 }  // namespace emulator
@@ -165,6 +177,10 @@ int main() {
     launch.grid = input.index();
     launch.block = input.index();
     launch.shared_bytes = input.number<uint32_t>();
+    tracing.on = input.number<uint32_t>() != 0;
+    tracing.block = input.index();
+    tracing.thread = input.number<uint32_t>();
+    tracing.most = input.number<uint64_t>();
     const uint64_t threads = uint64_t{launch.block.x} * launch.block.y * launch.block.z;
     const uint64_t blocks = uint64_t{launch.grid.x} * launch.grid.y * launch.grid.z;
     if (threads == 0 || threads > 1024 || blocks == 0 || launch.grid.y > 65535 || launch.grid.z > 65535) {

@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "state.hpp"
+#include "trace.hpp"
 
 namespace emulator {
 
@@ -89,6 +89,7 @@ void add_buffer(const std::string& name, const void* data, const uint8_t* known,
     region.begin = map(bytes, kOffset);
     region.end = region.begin + bytes;
     region.known = new uint8_t[bytes + 1];
+    if (tracing.on) region.touched = static_cast<uint8_t*>(calloc(bytes + 1, 1));
     region.read_only = read_only;
     region.constant = name == "Weights" || name == "Bias" || name == "Scales";
     std::memcpy(reinterpret_cast<void*>(region.begin), data, bytes);
@@ -263,6 +264,11 @@ static void check_known(const Region& region, uintptr_t address, unsigned bytes,
     }
 }
 
+static void touch(Region& region, uintptr_t address, unsigned bytes, Access kind) {
+    const uint8_t mark = kind == Access::Read ? 1 : kind == Access::Atomic ? 3 : 2;
+    for (unsigned i = 0; i < bytes; ++i) region.touched[address - region.begin + i] |= mark;
+}
+
 void access(uintptr_t address, unsigned bytes, Access kind, Pc pc) {
     if (current->stack_begin <= address && address + bytes <= current->stack_end) {
         if (current->watched) check_registers(address, bytes, kind, pc);
@@ -282,10 +288,13 @@ void access(uintptr_t address, unsigned bytes, Access kind, Pc pc) {
     if (region->shared) {
         check_neighbour(*region, kind, address, pc);
         race_check(*region, address, bytes, kind, pc);
+        // A copy that arrives was told of when it was started.
+        if (tracing.on && !(path == Path::AsyncCopy && kind == Access::Write)) trace_shared(*region, address, bytes, kind, pc);
     } else if (!region->constant && !current->background.dependent_pc) {
         current->background.dependent_pc = pc;
     }
     check_known(*region, address, bytes, kind, pc);
+    if (region->touched) touch(*region, address, bytes, kind);
     if (kind != Access::Write && kind != Access::AsyncWrite) region->bytes_read[static_cast<int>(path)] += bytes;
     if (kind == Access::Read) return;
     if (kind != Access::AsyncWrite) region->bytes_written[static_cast<int>(path)] += bytes;

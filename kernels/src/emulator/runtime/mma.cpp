@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "state.hpp"
+#include "trace.hpp"
 
 namespace emulator {
 
@@ -186,6 +186,17 @@ static void multiply(Fiber* lanes, const Shape& shape, Element element) {
             static_cast<T*>(operands(lane).d)[i] = d[at.row][at.column];
         }
     }
+    if (!trace_instruction(lanes, shape.name)) return;
+    const int group = static_cast<int>(traced_lane()) >> 2, thread = static_cast<int>(traced_lane()) % 4;
+    const auto tell = [&](char operand, int elements, Place (*place)(int, int, int), auto value) {
+        for (int i = 0; i < elements; ++i) {
+            const Place at = place(group, thread, i);
+            trace_element(operand, at.row, at.column, value(at));
+        }
+    };
+    tell('a', shape.a_elements, shape.a, [&](Place at) { return a[at.row][at.column]; });
+    tell('b', shape.b_elements, shape.b, [&](Place at) { return b[at.column][at.row]; });
+    tell('d', shape.c_elements, shape.c, [&](Place at) { return d[at.row][at.column]; });
 }
 
 static void perform_mma(Fiber* lanes, uint32_t) {

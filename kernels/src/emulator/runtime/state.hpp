@@ -157,6 +157,7 @@ struct Region {
     bool constant = false;     // of no other grid's making: weights, bias, scales
     int cta = -1;              // whose dynamic shared memory it is
     size_t cells = 0;          // where race.cpp remembers it
+    uint8_t* touched = nullptr;   // of a buffer, while tracing: 1 for bytes read, 2 for bytes written
     uint8_t* readers = nullptr;   // shared: asynchronous operations that still read each byte
     Origin* origins = nullptr;    // dynamic shared: of each 16 bytes
     uint64_t bytes_read[kPaths] = {}, bytes_written[kPaths] = {};

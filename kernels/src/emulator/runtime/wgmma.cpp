@@ -3,8 +3,10 @@
 //
 // A product is computed when it is started; its accumulators get their values when its group is waited for, and are
 // out of bounds to the thread until then, as are a's registers to be changed and the matrices in shared memory.
+#include <cstdio>
 #include <cstring>
 
+#include "trace.hpp"
 #include "warpgroup.hpp"
 
 namespace emulator {
@@ -251,6 +253,19 @@ static void perform_wgmma(Fiber* lanes, uint32_t) {
         else mine.registers.push_back({at, 16, true, true, false, mine.products_committed, {}});
     }
     current = last;
+    char name[40];
+    std::snprintf(name, sizeof name, "wgmma.m64n%uk%u", form.n, k);
+    if (!trace_instruction(lanes, name)) return;
+    const Fiber& lane = lanes[traced_lane()];
+    const unsigned char* values = find_registers(lanes[traced_lane()].background, reinterpret_cast<uintptr_t>(operands_of(lane).d), 4)->values.data();
+    for (unsigned i = 0; i < form.n / 2; ++i) {
+        float real;
+        int32_t whole;
+        std::memcpy(&real, values + 4 * i, 4);
+        std::memcpy(&whole, values + 4 * i, 4);
+        const unsigned row = top + lane.lane / 4 + i % 4 / 2 * 8, column = i / 4 * 8 + lane.lane % 4 * 2 + i % 2;
+        trace_element('d', static_cast<int>(row), static_cast<int>(column), form.type == Wgmma::S8 ? whole : real);
+    }
 }
 
 void wgmma(const Wgmma& form, void* d, const uint32_t* a, uint64_t a_matrix, uint64_t b_matrix, bool accumulate) {
