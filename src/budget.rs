@@ -249,8 +249,12 @@ mod tests {
         assert_eq!(Budget::cosine("0.99"), Ok(Budget::Cosine(0.99)));
         assert!(Budget::cosine("1.5").is_err() && Budget::cosine("0").is_err());
         let answer = |drop, cosine| Answer { drop, cosine };
-        assert!(Budget::Drop(0.1).allows(&answer(Some(0.1), 0.5)) && !Budget::Drop(0.1).allows(&answer(Some(0.2), 1.0)));
+        assert!(
+            Budget::Drop(0.1).allows(&answer(Some(0.1), 0.5)) && !Budget::Drop(0.1).allows(&answer(Some(0.2), 1.0))
+        );
         assert!(!Budget::Drop(0.1).allows(&answer(None, 1.0)));
-        assert!(Budget::Cosine(0.99).allows(&answer(None, 0.995)) && !Budget::Cosine(0.99).allows(&answer(None, f64::NAN)));
+        assert!(
+            Budget::Cosine(0.99).allows(&answer(None, 0.995)) && !Budget::Cosine(0.99).allows(&answer(None, f64::NAN))
+        );
     }
 }

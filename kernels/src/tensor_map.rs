@@ -97,9 +97,11 @@ impl TensorMap {
     /// Bytes that one copy brings, zeros for what lies outside included.
     pub fn copy_bytes(&self) -> u64 {
         let elements = match &self.access {
-            TensorAccess::Tiled { extents } => {
-                extents.iter().zip(&self.element_strides).map(|(&n, &step)| u64::from(n.div_ceil(step.max(1)))).product()
-            }
+            TensorAccess::Tiled { extents } => extents
+                .iter()
+                .zip(&self.element_strides)
+                .map(|(&n, &step)| u64::from(n.div_ceil(step.max(1))))
+                .product(),
             TensorAccess::Im2col { channels, pixels, .. } => u64::from(*channels) * u64::from(*pixels),
         };
         elements * self.dtype.size() as u64

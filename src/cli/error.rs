@@ -159,9 +159,7 @@ impl CommandError {
             Self::NotFound { .. } => Some("`limpid inspect FILE --passes` lists all names".to_owned()),
             Self::Budget(error) => match **error {
                 BudgetError::TooTight { .. } => Some("ask for less, or build in fp16 or fp32".to_owned()),
-                BudgetError::NoLabels => {
-                    Some("`limpid labels` writes labels; --min-cosine needs none".to_owned())
-                }
+                BudgetError::NoLabels => Some("`limpid labels` writes labels; --min-cosine needs none".to_owned()),
                 _ => None,
             },
             Self::Input(_)

@@ -15,8 +15,8 @@ pub struct IsolatedNode {
     pub graph: Graph,
     /// Its plan: conversions of the inputs, the node's own steps, conversions of the outputs.
     pub plan: Plan,
-    /// The node.
-    pub node: NodeId,
+    /// Numbers of the node's own steps in it.
+    own: Vec<usize>,
     /// In what it differs from the node in its network.
     pub notes: Vec<String>,
 }
@@ -25,7 +25,7 @@ impl IsolatedNode {
     /// Takes a node out of an engine, with the kernels of this plan.
     ///
     /// # Errors
-    /// None for a node that the plan runs; else what planning says.
+    /// What planning says of it; nothing where the engine was planned by this version.
     pub fn new(engine: &Engine, from: &Plan, node: NodeId) -> Result<Self, PlanError> {
         let mut graph = engine.graph.clone();
         let others: Vec<NodeId> = graph.nodes().map(|(id, _)| id).filter(|&id| id != node).collect();
@@ -46,14 +46,17 @@ impl IsolatedNode {
         let mut choice = AsChosen { steps: chosen.clone() };
         let tuner = Tuner { measure: &mut choice, cache: &mut cache };
         let plan = plan(&graph, &from.bindings, &from.target, Some(tuner))?;
-        let mut isolated = Self { graph, plan, node, notes: Vec::new() };
+        // What only brings the inputs into the form that the node wants is no step of its own.
+        let belongs = |step: &Step| step.node == Some(node) && chosen.iter().any(|other| other.what == step.what);
+        let own = plan.steps.iter().enumerate().filter(|(_, step)| belongs(step)).map(|(index, _)| index).collect();
+        let mut isolated = Self { graph, plan, own, notes: Vec::new() };
         isolated.notes = isolated.differences(engine, &chosen);
         Ok(isolated)
     }
 
     /// The node's own steps, with their numbers in the plan.
     pub fn steps(&self) -> impl Iterator<Item = (usize, &Step)> {
-        self.plan.steps.iter().enumerate().filter(|(_, step)| step.node == Some(self.node))
+        self.own.iter().map(|&index| (index, &self.plan.steps[index]))
     }
 
     /// What the kernel itself says that a step computes and moves.

@@ -90,8 +90,7 @@ fn pack(
     resolve: &dyn Fn(Role) -> Option<DevicePtr>,
 ) -> Result<(AlignedBytes, Vec<usize>), DeviceError> {
     let entry = &launch.unit.entry;
-    let find =
-        |role: Role| resolve(role).ok_or_else(|| DeviceError::Unassigned { entry: entry.clone(), role });
+    let find = |role: Role| resolve(role).ok_or_else(|| DeviceError::Unassigned { entry: entry.clone(), role });
     let arguments = launch.args.iter().map(|argument| match argument {
         Arg::Pointer(role) => Ok(find(*role)?.address().to_ne_bytes().to_vec()),
         Arg::TensorMap(map) => tensor_map::encode(map, find(map.role)?),

@@ -52,7 +52,13 @@ impl Case {
     }
 
     /// A `rows`×K matrix in memory, and the map by which it is copied.
-    fn operand(self, role: Role, rows: usize, mn_major: bool, value: impl Fn(usize, usize) -> i32) -> (Buffer, TensorMap) {
+    fn operand(
+        self,
+        role: Role,
+        rows: usize,
+        mn_major: bool,
+        value: impl Fn(usize, usize) -> i32,
+    ) -> (Buffer, TensorMap) {
         let (k, size) = (self.k(), self.dtype.size());
         let (lines, length) = if mn_major { (k, rows) } else { (rows, k) };
         let element = |line: usize, at: usize| if mn_major { value(at, line) } else { value(line, at) };

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 /// Bytes of a step, as planned and as seen.
 ///
-/// The plan counts a step's bytes in two ways. `least` is the operator's: every tensor once, without padding. `planned`
+/// The plan counts a step's bytes in two ways. `least` is the operator's: every tensor once, the bias among
+/// them, without padding. `planned`
 /// is the chosen kernel's: every operand once as it lies in memory, with its padding, partial sums of a split K once
 /// written and once read, bias and scales left out; an operand too large for the second-level cache counts again for
 /// each wave of blocks.
@@ -38,8 +39,11 @@ impl Account {
             add(&mut shared, &launch.shared);
         }
         let counted = |role: &Role| !matches!(role, Role::Bias | Role::Scales);
-        let seen =
-            buffers.iter().filter(|(role, _)| counted(role)).map(|(_, moved)| moved.distinct.0 + moved.distinct.1).sum();
+        let seen = buffers
+            .iter()
+            .filter(|(role, _)| counted(role))
+            .map(|(_, moved)| moved.distinct.0 + moved.distinct.1)
+            .sum();
         let unread = |role: Role| {
             let size = step.operands.iter().find(|bound| bound.role == role).map_or(0, |bound| bound.bytes);
             size.saturating_sub(buffers.get(&role).map_or(0, |moved| moved.distinct.0))

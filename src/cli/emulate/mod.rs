@@ -4,10 +4,10 @@ mod account;
 mod show;
 mod verdict;
 
+use super::CommandError;
 use super::console::Console;
 use super::inspect;
-use super::source::{self, precision_parser};
-use super::{CommandError, source::is_engine};
+use super::source::{self, is_engine, precision_parser};
 use crate::builder::{BuildError, Builder, Destination};
 use crate::engine::Engine;
 use crate::input::{self, InputFile, random};
@@ -105,14 +105,10 @@ pub(super) fn run(args: &EmulateArgs, console: &mut Console) -> Result<(), Comma
     let emulator = Emulator::new(&Emulator::default_cache()).map_err(CommandError::emulator)?;
     let mut session = EmulatedSession::new(&isolated.graph, &isolated.plan, &emulator)?;
     session.start(&inputs)?;
-    let at = TraceAt {
-        block: args.block,
-        thread: args.thread,
-        instructions: if args.trace { u64::MAX } else { 1 },
-    };
+    let at = TraceAt { block: args.block, thread: args.thread, instructions: if args.trace { u64::MAX } else { 1 } };
     let mut observed = Vec::new();
     for (index, step) in isolated.plan.steps.iter().enumerate() {
-        if step.node != Some(node) {
+        if !isolated.steps().any(|(own, _)| own == index) {
             session.step(index)?;
             continue;
         }
@@ -125,8 +121,7 @@ pub(super) fn run(args: &EmulateArgs, console: &mut Console) -> Result<(), Comma
     }
     let got = session.outputs()?;
     let want = Interpreter::new(&isolated.graph).and_then(|graph| graph.run(&inputs)).map_err(RunError::from)?;
-    let verdicts: Vec<Verdict> =
-        got.iter().zip(&want).map(|(got, want)| Verdict::new(&isolated, got, want)).collect();
+    let verdicts: Vec<Verdict> = got.iter().zip(&want).map(|(got, want)| Verdict::new(&isolated, got, want)).collect();
     show::show(args, &isolated, &observed, &verdicts, console)?;
     match verdicts.iter().find(|verdict| !verdict.agrees) {
         Some(verdict) => Err(CommandError::Absent {

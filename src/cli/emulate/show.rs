@@ -76,7 +76,10 @@ fn show_bytes(seen: &Observed<'_>, console: &mut Console) -> Result<(), CommandE
         ("planned", format!("{planned} bytes: what the kernel is said to move, padding included")),
         (
             "seen",
-            format!("{} bytes, and {} that no window reaches: {verdict} with the plan", account.seen, account.unreached),
+            format!(
+                "{} bytes, and {} that no window reaches: {verdict} with the plan",
+                account.seen, account.unreached
+            ),
         ),
     ]))?;
     Ok(())
@@ -111,7 +114,9 @@ fn show_launch(args: &EmulateArgs, launch: &Launch, trace: &Trace, console: &mut
 }
 
 fn shared_row(access: &SharedAccess) -> Vec<String> {
-    let place = access.place.first().map_or_else(|| "?".to_owned(), |f| format!("{}:{}", f.file, f.line));
+    // The line and who called it: one loader serves several operands.
+    let lines: Vec<String> = access.place.iter().take(2).map(|f| format!("{}:{}", f.file, f.line)).collect();
+    let place = if lines.is_empty() { "?".to_owned() } else { lines.join(" < ") };
     let extra = access.transactions.saturating_sub(access.ideal);
     vec![
         place,

@@ -45,7 +45,9 @@ fn tolerance(isolated: &IsolatedNode, dtype: DType, scale: f32) -> Tolerance {
     for (_, step) in isolated.steps() {
         let (k, precision) = match &step.site {
             Site::Conv(site) => (site.x.c / site.groups.max(1) * site.kernel[0] * site.kernel[1], site.precision),
-            Site::ConvTranspose(site) => (site.x.c / site.groups.max(1) * site.kernel[0] * site.kernel[1], site.precision),
+            Site::ConvTranspose(site) => {
+                (site.x.c / site.groups.max(1) * site.kernel[0] * site.kernel[1], site.precision)
+            }
             Site::Gemm(site) => (site.k, site.precision),
             Site::Pool(site) => (site.kernel[0] * site.kernel[1], Precision::Fp32),
             _ => continue,
