@@ -82,7 +82,7 @@ Examples:
   limpid compare resnet50.onnx resnet50.engine pictures/ do they answer the same?
   limpid inspect resnet50.engine --passes                what was fused, what was not, and why
   limpid export resnet50-int8.engine -o resnet50.onnx    its scales as Q/DQ, for ONNX Runtime and TensorRT
-  limpid emulate resnet50.engine --node conv1            a layer's GPU kernel on the CPU, every access checked
+  limpid emulate resnet50.engine --node /conv1           a layer's GPU kernel on the CPU, every access checked
 
 The exit code is 0, 1 for a failure, 2 for wrong usage.";
 

@@ -130,6 +130,25 @@ extern "C" __global__ void __launch_bounds__(64) relay(int* __restrict__ y) {
     if (threadIdx.x == 0) y[128] = elected;
 }
 
+// y = x, as a grid does it that starts before the one that made x has ended; registers go from one warpgroup to the other.
+extern "C" __global__ void __launch_bounds__(256) dependent(const int* __restrict__ x, int* __restrict__ y) {
+#ifdef EARLY_INPUT
+    const int early = x[threadIdx.x];
+    griddepcontrol_wait();
+    y[threadIdx.x] = early;
+#else
+    griddepcontrol_wait();
+    y[threadIdx.x] = x[threadIdx.x];
+#endif
+    griddepcontrol_launch_dependents();
+#ifdef HALF_A_WARPGROUP
+    if (threadIdx.x < 64) setmaxnreg_dec<40>();
+#else
+    if (threadIdx.x < 128) setmaxnreg_dec<40>();
+#endif
+    else setmaxnreg_inc<160>();
+}
+
 // The 8x8 matrices of a warp through shared memory and back: y[0..4] are ldmatrix' registers of what stmatrix stored.
 extern "C" __global__ void __launch_bounds__(32) matrices(uint32_t* __restrict__ y) {
     __shared__ __align__(16) uint32_t rows[32][4];

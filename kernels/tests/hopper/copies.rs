@@ -212,6 +212,7 @@ pub fn run(machine: &dyn Machine, entry: &str, plant: &str) -> Result<Vec<i32>, 
             let map = TensorMap::tiled(X, DType::I32, &[256], &[], &[16], Swizzle::None);
             launch("pair", &defines, 2, 32, 400, vec![Arg::TensorMap(map), Arg::Pointer(Y)])
         }
+        "dependent" => launch("dependent", &defines, 1, 256, 0, vec![Arg::Pointer(X), Arg::Pointer(Y)]),
         "relay" => launch("relay", &defines, 1, 64, 0, vec![Arg::Pointer(Y)]),
         other => panic!("{other} is no kernel of copies.cu"),
     };
@@ -232,10 +233,11 @@ pub fn check(machine: &(dyn Machine + Sync)) {
         assert_eq!(pair[(rank * 32 + lane) * 3..][..3], want, "block {rank}, lane {lane}");
     }
     let relay = run("relay");
-    for i in 0..128 {
-        assert_eq!(relay[i], (i / 32 * 32 + 31 - i % 32) as i32, "step {}", i / 32);
+    for (i, &got) in relay[..128].iter().enumerate() {
+        assert_eq!(got, (i / 32 * 32 + 31 - i % 32) as i32, "step {}", i / 32);
     }
     assert_eq!(relay[128], 2, "one lane of each warp is elected");
+    assert_eq!(run("dependent"), (0..256).map(x).collect::<Vec<_>>());
     for trans in [false, true] {
         matrices(machine, trans);
     }

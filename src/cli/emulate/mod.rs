@@ -29,7 +29,7 @@ use verdict::Verdict;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
-  limpid emulate resnet50.engine --node conv1                        is it right, what does it move, where do banks clash
+  limpid emulate resnet50.engine --node /conv1                       is it right, what does it move, where do banks clash
   limpid emulate resnet50.onnx --target sm_80 --precision fp16 --node /layer1/0/conv1 --thread 5 --trace
                                                                      what thread 5 held of each tensor-core instruction
 
