@@ -211,3 +211,49 @@ fn whoever_stops_reading_early_sees_no_error() {
     let said = Said::of(child.wait_with_output().expect("it ends"));
     assert_eq!((said.code, said.err.as_str()), (0, ""));
 }
+
+/// The GPU's kernel of a layer, on the CPU: right, its bytes as planned, its tensor-core fragments told.
+#[test]
+fn a_layer_is_emulated() {
+    if limpid_kernels::emulator::Emulator::new(&limpid_kernels::emulator::Emulator::default_cache()).is_err() {
+        assert!(std::env::var_os("LIMPID_REQUIRE_CXX").is_none(), "the emulator is demanded and not there");
+        eprintln!("SKIPPED: no C++ compiler");
+        return;
+    }
+    let place = Workplace::new();
+    let model = data("fashion.onnx");
+    let arguments =
+        ["emulate", &model, "--precision", "fp16", "--node", "/blocks/blocks.1/conv1/Conv", "--thread", "5", "--trace"];
+    let seen = place.json(&arguments);
+    assert_eq!(seen["outputs"][0]["agrees"], true, "{seen}");
+    let bytes = &seen["steps"][0]["bytes"];
+    assert_eq!(bytes["agrees"], true, "{bytes}");
+    // 16 channels fill whole vectors, so nothing is padded; the operator counts the bias, 16 floats, and the kernel does not.
+    assert_eq!(bytes["least"].as_u64(), bytes["planned"].as_u64().map(|planned| planned + 64), "{bytes}");
+    let trace = &seen["steps"][0]["launches"][0]["trace"];
+    let instruction = &trace["told"][0];
+    assert_eq!(instruction["name"], "mma.m16n8k16.f16");
+    // Thread 5 is group 1, thread 1 of it: "Matrix Fragments for mma.m16n8k16 with floating point type".
+    let held = |operand: &str| -> Vec<(u64, u64)> {
+        let elements = instruction["elements"].as_array().expect("a list").iter();
+        let place = |e: &Value| Some((e["row"].as_u64()?, e["column"].as_u64()?));
+        elements.filter(|e| e["operand"] == operand).filter_map(place).collect()
+    };
+    assert_eq!(held("a"), [(1, 2), (1, 3), (9, 2), (9, 3), (1, 10), (1, 11), (9, 10), (9, 11)]);
+    assert_eq!(held("b"), [(2, 1), (3, 1), (10, 1), (11, 1)]);
+    assert_eq!(held("d"), [(1, 2), (1, 3), (9, 2), (9, 3)]);
+    assert_eq!(trace["told"].as_array().map(|told| told.len() as u64), trace["instructions"].as_u64());
+    let shared = trace["shared"].as_array().expect("a list");
+    assert!(shared.iter().all(|s| s["transactions"].as_u64() >= s["ideal"].as_u64()), "{shared:?}");
+    assert!(shared.iter().any(|s| s["place"][0]["file"].as_str().is_some_and(|f| f.ends_with(".cuh"))), "{shared:?}");
+    let told = place.ok(&arguments[..6]);
+    for word in ["agrees with the plan", "transactions", "mma.m16n8k16.f16", "right: "] {
+        assert!(told.contains(word), "{word}: {told}");
+    }
+    place.fails(
+        2,
+        &["--thread 9999"],
+        &["emulate", &model, "--node", "/blocks/blocks.1/conv1/Conv", "--thread", "9999"],
+    );
+    place.fails(1, &["no node `nowhere`"], &["emulate", &model, "--node", "nowhere"]);
+}

@@ -119,9 +119,13 @@ fn cudarc_stays_in_its_room() {
 }
 
 #[test]
-fn assembly_stays_in_one_header() {
-    let outside = |s: &Source| (s.is("cu") || s.is("cuh")) && s.path != "kernels/src/include/ptx.cuh";
-    hold("`asm` is written only in ptx.cuh", lines_with(&["asm volatile", "asm(", "asm volatile("], outside));
+fn assembly_stays_in_its_headers() {
+    // One header for each group of instructions, since all wrappers together would fill a file of a thousand lines.
+    let outside = |s: &Source| (s.is("cu") || s.is("cuh")) && !s.path.starts_with("kernels/src/include/ptx");
+    hold(
+        "`asm` is written only in ptx.cuh, ptx_hopper.cuh and ptx_wgmma.cuh",
+        lines_with(&["asm volatile", "asm(", "asm volatile("], outside),
+    );
 }
 
 #[test]

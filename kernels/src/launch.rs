@@ -1,6 +1,7 @@
 //! What a kernel comes down to: something to compile, a grid, arguments. Bytes only, no handles, so that a
 //! launch can be kept in a file, compiled for a GPU that is elsewhere, or run by an emulator.
 
+use crate::tensor_map::TensorMap;
 use crate::weights::Packing;
 use limpid_graph::ops::Cost;
 use limpid_graph::tensor::DType;
@@ -72,6 +73,8 @@ pub enum Arg {
     Null,
     /// A parameter struct by value, `#[repr(C)]` bytes.
     Bytes(Vec<u8>),
+    /// A tensor in global memory as the tensor copies of sm_90 see it; 128 opaque bytes by value.
+    TensorMap(TensorMap),
 }
 
 impl Arg {

@@ -34,5 +34,6 @@ pub mod site;
 pub mod softmax;
 pub mod source;
 pub mod target;
+pub mod tensor_map;
 pub mod tile;
 pub mod weights;

@@ -33,6 +33,8 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/index.cuh", include_str!("include/index.cuh")),
     ("include/matrix.cuh", include_str!("include/matrix.cuh")),
     ("include/ptx.cuh", include_str!("include/ptx.cuh")),
+    ("include/ptx_hopper.cuh", include_str!("include/ptx_hopper.cuh")),
+    ("include/ptx_wgmma.cuh", include_str!("include/ptx_wgmma.cuh")),
     ("include/reduce.cuh", include_str!("include/reduce.cuh")),
     ("include/row.cuh", include_str!("include/row.cuh")),
     ("include/simt.cuh", include_str!("include/simt.cuh")),

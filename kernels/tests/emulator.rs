@@ -87,9 +87,9 @@ fn threads_meet_in_barriers_and_shuffles() {
         let want = if i % 64 < 32 { sum(base + 32..base + 64) } else { sum(base..base + 32) };
         assert_eq!(*got, want, "y[{i}]");
     }
-    assert_eq!(traffic.buffers[&X], (400, 0));
-    assert_eq!(traffic.buffers[&Y], (0, 400));
-    assert_eq!(traffic.shared, (512, 512));
+    assert_eq!(traffic.buffers[&X].total(), (400, 0));
+    assert_eq!(traffic.buffers[&Y].total(), (0, 400));
+    assert_eq!(traffic.shared.total(), (512, 512));
 }
 
 /// The kernels' activations of INT8 against their definition, for every 10007th f32: the stride walks through all
@@ -213,14 +213,13 @@ fn finds_wrong_addresses() {
 #[test]
 fn finds_what_was_never_written() {
     assert_found("LOST_PART", FaultKind::NeverWritten);
+    assert_found("UNINITIALISED", FaultKind::NeverWritten);
 }
 
 /// Faults that no single access shows: the answer is wrong.
 #[test]
 fn wrong_fragments_give_wrong_answers() {
-    for name in ["WRONG_ROW", "UNINITIALISED"] {
-        if let Some(outcome) = plant(name) {
-            assert!(!outcome.unwrap_or_else(|f| panic!("{f}")), "{name} went unnoticed");
-        }
+    if let Some(outcome) = plant("WRONG_ROW") {
+        assert!(!outcome.unwrap_or_else(|f| panic!("{f}")), "WRONG_ROW went unnoticed");
     }
 }

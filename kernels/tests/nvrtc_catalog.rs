@@ -9,6 +9,7 @@ use limpid_kernels::catalog::{KERNELS, Kernel};
 use limpid_kernels::device::{Compiler, CubinCache, DeviceError};
 use limpid_kernels::launch::{Arg, CompileUnit, Launch};
 use limpid_kernels::target::{Arch, Target};
+use limpid_kernels::tensor_map::TensorMap;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -121,6 +122,7 @@ fn size(arg: &Arg) -> u32 {
     match arg {
         Arg::Pointer(_) | Arg::Null => 8,
         Arg::Bytes(bytes) => bytes.len() as u32,
+        Arg::TensorMap(_) => TensorMap::BYTES as u32,
     }
 }
 

@@ -4,10 +4,12 @@ use crate::compare::CompareError;
 use crate::engine::EngineError;
 use crate::input::InputError;
 use crate::runtime::RunError;
+use crate::runtime::emulated::EmulatedError;
 use crate::sensitivity::SensitivityError;
 use crate::zoo::ZooError;
 use limpid_graph::onnx::{ExportError, WriteError};
 use limpid_graph::rewrite::RewriteError;
+use limpid_kernels::emulator::EmulatorError;
 use std::io;
 
 /// Why a command failed.
@@ -22,6 +24,12 @@ pub enum CommandError {
     /// The engine does not run.
     #[error(transparent)]
     Run(Box<RunError>),
+    /// A kernel cannot be emulated, or did something wrong when it was.
+    #[error(transparent)]
+    Emulated(Box<EmulatedError>),
+    /// There is no emulator here.
+    #[error(transparent)]
+    Emulator(Box<EmulatorError>),
     /// Inputs, labels or outputs cannot be read or written.
     #[error(transparent)]
     Input(#[from] InputError),
@@ -105,7 +113,18 @@ impl From<BudgetError> for CommandError {
     }
 }
 
+impl From<EmulatedError> for CommandError {
+    fn from(error: EmulatedError) -> Self {
+        Self::Emulated(Box::new(error))
+    }
+}
+
 impl CommandError {
+    /// No emulator.
+    pub(super) fn emulator(error: EmulatorError) -> Self {
+        Self::Emulator(Box::new(error))
+    }
+
     /// Wrong usage without further help.
     pub(super) fn usage(message: impl Into<String>) -> Self {
         Self::Usage { message: message.into(), help: None }
@@ -148,7 +167,9 @@ impl CommandError {
             | Self::Zoo(_)
             | Self::Export(_)
             | Self::Encode(_)
-            | Self::Output(_) => None,
+            | Self::Output(_)
+            | Self::Emulated(_)
+            | Self::Emulator(_) => None,
         }
     }
 }

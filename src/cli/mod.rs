@@ -10,6 +10,7 @@ mod calibration;
 mod compare;
 mod console;
 mod demo;
+mod emulate;
 mod environment;
 mod error;
 mod export;
@@ -66,6 +67,7 @@ enum Command {
     Export(export::ExportArgs),
     Labels(labels::LabelsArgs),
     Sensitivity(sensitivity::SensitivityArgs),
+    Emulate(emulate::EmulateArgs),
     Zoo(zoo::ZooArgs),
 }
 
@@ -80,6 +82,7 @@ Examples:
   limpid compare resnet50.onnx resnet50.engine pictures/ do they answer the same?
   limpid inspect resnet50.engine --passes                what was fused, what was not, and why
   limpid export resnet50-int8.engine -o resnet50.onnx    its scales as Q/DQ, for ONNX Runtime and TensorRT
+  limpid emulate resnet50.engine --node /conv1           a layer's GPU kernel on the CPU, every access checked
 
 The exit code is 0, 1 for a failure, 2 for wrong usage.";
 
@@ -110,6 +113,7 @@ fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
         Command::Export(args) => export::run(args, console),
         Command::Labels(args) => labels::run(args, console),
         Command::Sensitivity(args) => sensitivity::run(args, console),
+        Command::Emulate(args) => emulate::run(args, console),
         Command::Zoo(args) => zoo::run(args, console),
     }
 }

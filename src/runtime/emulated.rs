@@ -6,8 +6,8 @@
 use crate::plan::{Bound, ConstantError, Location, Plan, Step};
 use limpid_graph::ir::Graph;
 use limpid_graph::tensor::{Tensor, TensorError};
-use limpid_kernels::emulator::{Buffer, Emulator, EmulatorError, Memory, Traffic};
-use limpid_kernels::launch::Role;
+use limpid_kernels::emulator::{Buffer, Emulator, EmulatorError, Memory, Program, Trace, TraceAt, Traffic};
+use limpid_kernels::launch::{Launch, Role};
 use std::collections::BTreeMap;
 
 /// Why an emulated run ended.
@@ -86,32 +86,54 @@ impl<'a> EmulatedSession<'a> {
 
     /// Runs all steps on these inputs.
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, EmulatedError> {
+        self.start(inputs)?;
+        (0..self.plan.steps.len()).try_for_each(|index| self.step(index).map(drop))?;
+        self.outputs()
+    }
+
+    /// Puts the inputs in their places.
+    pub fn start(&mut self, inputs: &[Tensor]) -> Result<(), EmulatedError> {
         let expected: Vec<usize> = self.plan.inputs.iter().map(|port| port.bytes()).collect();
         let got: Vec<usize> = inputs.iter().map(|tensor| tensor.bytes().len()).collect();
         if expected != got {
             return Err(EmulatedError::Inputs { expected, got });
         }
         self.inputs = inputs.iter().map(|tensor| Region::holding(tensor.bytes().to_vec())).collect();
-        for index in 0..self.plan.steps.len() {
-            self.step(index)?;
-        }
+        Ok(())
+    }
+
+    /// What the outputs hold.
+    pub fn outputs(&self) -> Result<Vec<Tensor>, EmulatedError> {
         let outputs = self.plan.outputs.iter().zip(&self.outputs);
         outputs.map(|(port, region)| Ok(Tensor::from_bytes(port.dtype, &port.shape, &region.bytes)?)).collect()
     }
 
     /// Runs one step on what memory holds; the bytes its launches moved.
     pub fn step(&mut self, index: usize) -> Result<Vec<Traffic>, EmulatedError> {
+        self.launch(index, |program, launch, memory| program.run(launch, memory))
+    }
+
+    /// As [`EmulatedSession::step`], and tells what one block of each launch did.
+    pub fn trace(&mut self, index: usize, at: &TraceAt) -> Result<Vec<(Traffic, Trace)>, EmulatedError> {
+        self.launch(index, |program, launch, memory| program.trace(launch, memory, at))
+    }
+
+    fn launch<T>(
+        &mut self,
+        index: usize,
+        run: impl Fn(&Program, &Launch, &mut Memory) -> Result<T, EmulatorError>,
+    ) -> Result<Vec<T>, EmulatedError> {
         let step = &self.plan.steps[index];
         let fail =
             |source| EmulatedError::Step { index, group: step.group.clone(), tactic: step.tactic.to_string(), source };
         let mut memory: Memory = step.operands.iter().map(|bound| (bound.role, self.load(bound))).collect();
-        let mut traffic = Vec::with_capacity(step.launches.len());
+        let mut told = Vec::with_capacity(step.launches.len());
         for launch in &step.launches {
             let program = self.emulator.compile(&launch.unit, self.plan.target.arch).map_err(fail)?;
-            traffic.push(program.run(launch, &mut memory).map_err(fail)?);
+            told.push(run(&program, launch, &mut memory).map_err(fail)?);
         }
         self.keep(step, memory);
-        Ok(traffic)
+        Ok(told)
     }
 
     /// What a kernel sees behind an operand.

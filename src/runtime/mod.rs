@@ -6,6 +6,7 @@ pub mod cuda;
 pub mod emulated;
 mod error;
 mod gpu;
+pub mod isolated;
 pub mod kernels;
 mod latency;
 mod session;

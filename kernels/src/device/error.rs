@@ -175,6 +175,14 @@ pub enum DeviceError {
         /// The tensor.
         role: Role,
     },
+    /// No tensor copy takes such a tensor.
+    #[error("a tensor map of {role:?} cannot be: {reason}")]
+    TensorMap {
+        /// Whose tensor.
+        role: Role,
+        /// Which rule it breaks.
+        reason: String,
+    },
     /// A grid, a block or a shared memory size that no GPU, or not this one, can launch.
     #[error("kernel `{entry}` cannot be launched: {what} is {found}, allowed is {allowed}")]
     Dimensions {

@@ -8,6 +8,7 @@ use super::driver::check;
 use super::error::DeviceError;
 use super::module::Function;
 use super::stream::Stream;
+use super::tensor_map;
 use crate::launch::{Arg, Launch, Role};
 use cudarc::driver::sys;
 use std::ffi::c_void;
@@ -89,12 +90,10 @@ fn pack(
     resolve: &dyn Fn(Role) -> Option<DevicePtr>,
 ) -> Result<(AlignedBytes, Vec<usize>), DeviceError> {
     let entry = &launch.unit.entry;
+    let find = |role: Role| resolve(role).ok_or_else(|| DeviceError::Unassigned { entry: entry.clone(), role });
     let arguments = launch.args.iter().map(|argument| match argument {
-        Arg::Pointer(role) => {
-            let pointer =
-                resolve(*role).ok_or_else(|| DeviceError::Unassigned { entry: entry.clone(), role: *role })?;
-            Ok(pointer.address().to_ne_bytes().to_vec())
-        }
+        Arg::Pointer(role) => Ok(find(*role)?.address().to_ne_bytes().to_vec()),
+        Arg::TensorMap(map) => tensor_map::encode(map, find(map.role)?),
         Arg::Null => Ok(0u64.to_ne_bytes().to_vec()),
         Arg::Bytes(bytes) => Ok(bytes.clone()),
     });

@@ -41,6 +41,7 @@ mod pinned;
 mod program;
 mod samples;
 mod stream;
+mod tensor_map;
 mod timer;
 mod version;
 

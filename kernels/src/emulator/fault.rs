@@ -1,5 +1,6 @@
 //! What a kernel did wrong, and where.
 
+use serde::Serialize;
 use std::fmt;
 use std::path::Path;
 use std::process::Command;
@@ -17,13 +18,17 @@ pub enum FaultKind {
     WriteToInput,
     /// Two accesses to shared memory, one of them a write, with nothing that orders them.
     DataRace,
-    /// An access to bytes that an asynchronous copy has not delivered yet.
+    /// An access to bytes or registers that an asynchronous operation has not delivered yet, or still reads.
     MissingWait,
+    /// A store that bulk copies or wgmma meet without `fence.proxy.async`, or an mbarrier without its fence.
+    MissingProxyFence,
+    /// A matrix descriptor that does not fit what lies in shared memory.
+    WrongDescriptor,
     /// A warp collective that not all lanes of its mask reach, or reach in different forms.
     MissingLanes,
     /// A barrier that not all threads reach.
     BarrierNotReached,
-    /// A barrier used with different counts or forms at once.
+    /// A barrier used with different counts or forms at once, or an mbarrier against its rules.
     WrongBarrier,
     /// An instruction given an address in the wrong kind of memory.
     WrongMemorySpace,
@@ -51,6 +56,8 @@ impl FaultKind {
             "write to an input" => FaultKind::WriteToInput,
             "data race" => FaultKind::DataRace,
             "missing wait" => FaultKind::MissingWait,
+            "missing proxy fence" => FaultKind::MissingProxyFence,
+            "wrong descriptor" => FaultKind::WrongDescriptor,
             "missing lanes" => FaultKind::MissingLanes,
             "barrier not reached" => FaultKind::BarrierNotReached,
             "wrong barrier" => FaultKind::WrongBarrier,
@@ -66,7 +73,7 @@ impl FaultKind {
 }
 
 /// One function on the way to a fault.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Frame {
     /// The function, without parameters and template arguments.
     pub function: String,
@@ -119,7 +126,7 @@ fn triple(text: &str) -> Option<[u32; 3]> {
 
 /// The source lines of a return address, by binutils' addr2line, which comes with every C++ compiler on Linux.
 /// Nothing if it is not there: a fault without a line is still a fault.
-fn frames(executable: &Path, pc: &str) -> Vec<Frame> {
+pub(super) fn frames(executable: &Path, pc: &str) -> Vec<Frame> {
     let Ok(address) = u64::from_str_radix(pc, 16) else { return Vec::new() };
     // A return address points behind the call.
     let address = format!("{:#x}", address.saturating_sub(1));

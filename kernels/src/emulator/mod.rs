@@ -16,11 +16,14 @@
 
 mod fault;
 mod program;
+mod tensor_map;
 mod toolchain;
+mod trace;
 
 pub use fault::{Fault, FaultKind, Frame};
-pub use program::{Buffer, Memory, Program, Traffic};
+pub use program::{Buffer, Memory, Moved, Program, Traffic};
 pub use toolchain::Emulator;
+pub use trace::{Element, SharedAccess, TensorInstruction, Trace, TraceAt};
 
 use std::path::PathBuf;
 
@@ -52,6 +55,14 @@ pub enum EmulatorError {
     /// The launch points at a buffer that was not given.
     #[error("the launch needs the buffer {0:?}, which was not given")]
     MissingBuffer(crate::launch::Role),
+    /// No tensor copy takes such a tensor.
+    #[error("a tensor map of {role:?} cannot be: {reason}")]
+    TensorMap {
+        /// Whose tensor.
+        role: crate::launch::Role,
+        /// Which rule it breaks.
+        reason: String,
+    },
     /// The compiled kernel did not speak as expected.
     #[error("the emulated launch of `{entry}` ended without an answer ({status})")]
     NoAnswer {

@@ -1,7 +1,10 @@
 //! One compiled kernel, and how a launch goes to it and comes back. `runtime/main.cpp` is the other end.
 
-use super::{EmulatorError, Fault};
+use super::trace::{Trace, TraceAt};
+use super::{EmulatorError, Fault, tensor_map};
 use crate::launch::{Arg, Launch, Role};
+use crate::tensor_map::TensorMap;
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -36,13 +39,41 @@ impl Buffer {
 /// Every buffer a launch points at.
 pub type Memory = BTreeMap<Role, Buffer>;
 
+/// Bytes (read, written) of one piece of memory, by the way they went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Moved {
+    /// By loads, stores, atomics, `ldmatrix`, `stmatrix`.
+    pub plain: (u64, u64),
+    /// By `cp.async`.
+    pub async_copy: (u64, u64),
+    /// By bulk and tensor copies.
+    pub bulk: (u64, u64),
+    /// By `wgmma`, which reads matrices in shared memory: each of its four warps all of b.
+    pub tensor_cores: (u64, u64),
+    /// Different bytes of a buffer, however often they were moved; counted while tracing.
+    pub distinct: (u64, u64),
+}
+
+impl Moved {
+    /// All ways together.
+    pub fn total(&self) -> (u64, u64) {
+        let ways = [self.plain, self.async_copy, self.bulk, self.tensor_cores];
+        ways.iter().fold((0, 0), |sum, way| (sum.0 + way.0, sum.1 + way.1))
+    }
+
+    fn take(answer: &mut &[u8]) -> Option<Self> {
+        let mut pair = || Some((take_u64(answer)?, take_u64(answer)?));
+        Some(Self { plain: pair()?, async_copy: pair()?, bulk: pair()?, tensor_cores: pair()?, distinct: pair()? })
+    }
+}
+
 /// Bytes that the threads of a launch asked for, at the level of single instructions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Bytes (read, written) of each buffer.
-    pub buffers: BTreeMap<Role, (u64, u64)>,
-    /// Bytes (read, written) of shared memory.
-    pub shared: (u64, u64),
+    /// Of each buffer.
+    pub buffers: BTreeMap<Role, Moved>,
+    /// Of shared memory.
+    pub shared: Moved,
 }
 
 /// A kernel compiled for the CPU.
@@ -67,7 +98,25 @@ impl Program {
     /// # Errors
     /// [`EmulatorError::Fault`] if the kernel did something wrong; a missing buffer; a process that cannot run.
     pub fn run(&self, launch: &Launch, memory: &mut Memory) -> Result<Traffic, EmulatorError> {
-        let request = self.request(launch, memory)?;
+        Ok(self.answer(launch, memory, None)?.0)
+    }
+
+    /// As [`Program::run`], and tells what one block of it did.
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub fn trace(&self, launch: &Launch, memory: &mut Memory, at: &TraceAt) -> Result<(Traffic, Trace), EmulatorError> {
+        let (traffic, text) = self.answer(launch, memory, Some(at))?;
+        Ok((traffic, Trace::parse(&text, &self.executable)))
+    }
+
+    fn answer(
+        &self,
+        launch: &Launch,
+        memory: &mut Memory,
+        trace: Option<&TraceAt>,
+    ) -> Result<(Traffic, String), EmulatorError> {
+        let request = self.request(launch, memory, trace)?;
         let answer = self.exchange(&request)?;
         if let Some(report) = answer.strip_prefix(b"fault\n") {
             let report = String::from_utf8_lossy(report);
@@ -80,11 +129,16 @@ impl Program {
     }
 
     /// The launch as `main.cpp` reads it.
-    fn request(&self, launch: &Launch, memory: &Memory) -> Result<Vec<u8>, EmulatorError> {
+    fn request(&self, launch: &Launch, memory: &Memory, trace: Option<&TraceAt>) -> Result<Vec<u8>, EmulatorError> {
         let mut request = Request::default();
         request.u32(LIMIT_SECONDS);
         launch.grid.iter().chain(&launch.block).for_each(|&n| request.u32(n));
         request.u32(launch.shared_bytes);
+        request.u32(u32::from(trace.is_some()));
+        let at = trace.copied().unwrap_or_default();
+        at.block.iter().for_each(|&n| request.u32(n));
+        request.u32(at.thread);
+        request.u64(at.instructions);
         request.u32(memory.len() as u32);
         for (role, buffer) in memory {
             let name = format!("{role:?}");
@@ -106,6 +160,14 @@ impl Program {
                     let index = memory.keys().position(|known| known == role);
                     request.u32(1);
                     request.u32(index.ok_or(EmulatorError::MissingBuffer(*role))? as u32);
+                }
+                Arg::TensorMap(map) => {
+                    let index = memory.keys().position(|known| *known == map.role);
+                    request.u32(2);
+                    request.u64(TensorMap::BYTES as u64);
+                    request.u32(index.ok_or(EmulatorError::MissingBuffer(map.role))? as u32);
+                    request.u64(map.offset);
+                    request.0.extend(tensor_map::describe(map)?);
                 }
                 Arg::Bytes(bytes) => {
                     request.u32(0);
@@ -156,19 +218,21 @@ impl Request {
     }
 }
 
-/// Takes traffic and contents of each buffer off the answer; `None` if it is shorter or longer than that.
-fn take_answer(mut answer: &[u8], memory: &mut Memory) -> Option<Traffic> {
+/// Takes traffic and contents of each buffer off the answer, then the trace; `None` if it is shorter or longer.
+fn take_answer(mut answer: &[u8], memory: &mut Memory) -> Option<(Traffic, String)> {
     let mut traffic = Traffic::default();
     for (role, buffer) in memory.iter_mut() {
-        traffic.buffers.insert(*role, (take_u64(&mut answer)?, take_u64(&mut answer)?));
+        traffic.buffers.insert(*role, Moved::take(&mut answer)?);
         if !buffer.read_only {
             let length = buffer.bytes.len();
             buffer.bytes.copy_from_slice(answer.split_off(..length)?);
             buffer.written.copy_from_slice(answer.split_off(..length)?);
         }
     }
-    traffic.shared = (take_u64(&mut answer)?, take_u64(&mut answer)?);
-    answer.is_empty().then_some(traffic)
+    traffic.shared = Moved::take(&mut answer)?;
+    let length = take_u64(&mut answer)? as usize;
+    let trace = String::from_utf8_lossy(answer.split_off(..length)?).into_owned();
+    answer.is_empty().then_some((traffic, trace))
 }
 
 fn take_u64(from: &mut &[u8]) -> Option<u64> {

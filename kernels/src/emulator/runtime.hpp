@@ -40,6 +40,7 @@ uint32_t ballot(uint32_t mask, bool predicate);
 uint32_t match_any(uint32_t mask, uint64_t value);
 uint32_t reduce_add(uint32_t mask, uint32_t value);
 uint32_t active_mask();
+bool elect(uint32_t mask);
 
 // Tensor cores: register images as the PTX ISA lays them out; see runtime/mma.cpp.
 enum class Mma : int {
@@ -67,6 +68,44 @@ uint32_t tf32_from_f32(uint32_t bits);
 void cp_async(void* shared, const void* global, unsigned bytes, unsigned source_bytes);
 void cp_async_commit();
 void cp_async_wait(unsigned groups_that_may_be_pending);
+
+// Hopper: see ptx_hopper.cuh for what each does, and the file of the runtime for how.
+extern const Index cluster_extent;
+uint32_t shared_address(const void* shared);
+void* mapa(const void* shared, uint32_t rank);
+uint32_t cluster_ctarank();
+uint32_t cluster_nctarank();
+void cluster_arrive();
+void cluster_wait();
+void griddepcontrol_wait();
+void setmaxnreg(unsigned count, bool increase);
+void fence_proxy_async();
+void fence_mbarrier_init();
+void mbarrier_init(uint64_t* barrier, uint32_t count);
+void mbarrier_inval(uint64_t* barrier);
+void mbarrier_arrive(uint64_t* barrier, uint32_t expected_bytes, bool remote);
+bool mbarrier_try_wait(uint64_t* barrier, uint32_t parity);
+void cp_async_bulk_load(void* shared, const void* global, uint32_t bytes, uint64_t* barrier);
+void cp_async_bulk_cluster(void* to, const void* from, uint32_t bytes, uint64_t* barrier);
+void cp_async_bulk_store(void* global, const void* shared, uint32_t bytes);
+void cp_async_bulk_commit();
+void cp_async_bulk_wait(unsigned groups_that_may_be_pending, bool read_only);
+void st_async(uint32_t* there, uint32_t value, uint64_t* barrier);
+void prefetch_tensormap(const void* map);
+// `blocks`: the cluster's blocks that get it; 0 for this one.
+void tensor_load(unsigned rank, void* shared, const void* map, const int* at, uint64_t* barrier, uint32_t blocks);
+void tensor_load_im2col(unsigned rank, void* shared, const void* map, const int* at, const uint16_t* offsets,
+                        uint64_t* barrier, uint32_t blocks);
+void tensor_store(unsigned rank, const void* map, const int* at, const void* shared);
+struct Wgmma {
+    enum Type : int { F16, Tf32, S8 } type;
+    unsigned n;
+    bool transpose_a, transpose_b;
+};
+void wgmma(const Wgmma& form, void* d, const uint32_t* a, uint64_t a_matrix, uint64_t b_matrix, bool accumulate);
+void wgmma_fence();
+void wgmma_commit();
+void wgmma_wait(unsigned groups_that_may_be_pending);
 
 // Atomics on 4 or 8 bytes. The operation is the caller's: between these two nothing else runs.
 void atomic_access(void* address, unsigned bytes);

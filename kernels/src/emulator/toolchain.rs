@@ -13,7 +13,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a kernel includes.
-const HEADERS: [(&str, &str); 7] = [
+const HEADERS: [(&str, &str); 9] = [
     ("cuda.hpp", include_str!("cuda.hpp")),
     ("runtime.hpp", include_str!("runtime.hpp")),
     ("vector_types.hpp", include_str!("vector_types.hpp")),
@@ -21,23 +21,38 @@ const HEADERS: [(&str, &str); 7] = [
     ("collectives.hpp", include_str!("collectives.hpp")),
     ("atomics.hpp", include_str!("atomics.hpp")),
     ("emulator_ptx.hpp", include_str!("emulator_ptx.hpp")),
+    ("emulator_hopper.hpp", include_str!("emulator_hopper.hpp")),
+    ("emulator_wgmma.hpp", include_str!("emulator_wgmma.hpp")),
 ];
 
 /// What a kernel is linked with; compiled once.
-const RUNTIME: [(&str, &str); 11] = [
+const RUNTIME: [(&str, &str); 19] = [
     ("async_copy.cpp", include_str!("runtime/async_copy.cpp")),
     ("barrier.cpp", include_str!("runtime/barrier.cpp")),
+    ("bulk_copy.cpp", include_str!("runtime/bulk_copy.cpp")),
+    ("cluster.cpp", include_str!("runtime/cluster.cpp")),
     ("fault.cpp", include_str!("runtime/fault.cpp")),
     ("fiber.cpp", include_str!("runtime/fiber.cpp")),
     ("hooks.cpp", include_str!("runtime/hooks.cpp")),
     ("main.cpp", include_str!("runtime/main.cpp")),
     ("matrix_copy.cpp", include_str!("runtime/matrix_copy.cpp")),
+    ("mbarrier.cpp", include_str!("runtime/mbarrier.cpp")),
     ("memory.cpp", include_str!("runtime/memory.cpp")),
     ("mma.cpp", include_str!("runtime/mma.cpp")),
+    ("proxy.cpp", include_str!("runtime/proxy.cpp")),
     ("race.cpp", include_str!("runtime/race.cpp")),
+    ("tensor_copy.cpp", include_str!("runtime/tensor_copy.cpp")),
+    ("trace.cpp", include_str!("runtime/trace.cpp")),
     ("warp.cpp", include_str!("runtime/warp.cpp")),
+    ("warpgroup.cpp", include_str!("runtime/warpgroup.cpp")),
+    ("wgmma.cpp", include_str!("runtime/wgmma.cpp")),
 ];
-const RUNTIME_HEADER: (&str, &str) = ("state.hpp", include_str!("runtime/state.hpp"));
+const RUNTIME_HEADERS: [(&str, &str); 4] = [
+    ("bulk_copy.hpp", include_str!("runtime/bulk_copy.hpp")),
+    ("state.hpp", include_str!("runtime/state.hpp")),
+    ("trace.hpp", include_str!("runtime/trace.hpp")),
+    ("warpgroup.hpp", include_str!("runtime/warpgroup.hpp")),
+];
 
 /// Addresses in the executable are those in its debug information, and fit in 32 bits.
 const COMMON_FLAGS: &[&str] = &["-std=c++17", "-fno-pie", "-fno-exceptions", "-ffp-contract=off", "-w"];
@@ -80,7 +95,7 @@ impl Emulator {
         for flag in COMMON_FLAGS.iter().chain(RUNTIME_FLAGS).chain(KERNEL_FLAGS) {
             hash.update(flag.as_bytes());
         }
-        for (_, text) in HEADERS.iter().chain(&RUNTIME).chain([&RUNTIME_HEADER]) {
+        for (_, text) in HEADERS.iter().chain(&RUNTIME).chain(&RUNTIME_HEADERS) {
             hash.update(text.as_bytes());
         }
         let base = cache.join(format!("base-{}", short(&hash)));
@@ -162,7 +177,9 @@ impl Emulator {
             write(&work.join(name), text)?;
         }
         write(&work.join("prefix.hpp"), "#include \"cuda.hpp\"\n")?;
-        write(&work.join("runtime").join(RUNTIME_HEADER.0), RUNTIME_HEADER.1)?;
+        for (name, text) in RUNTIME_HEADERS {
+            write(&work.join("runtime").join(name), text)?;
+        }
         RUNTIME.par_iter().try_for_each(|(name, text)| {
             let path = work.join("runtime").join(name);
             write(&path, text)?;

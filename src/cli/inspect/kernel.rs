@@ -6,25 +6,34 @@ use crate::plan::{Plan, Step};
 use limpid_kernels::launch::Launch;
 use serde_json::{Value, json};
 
-/// Prints what runs a node: each launch's kernel with its definitions and resources, then the sources.
-pub(super) fn show(engine: &Engine, wanted: &str, console: &mut Console) -> Result<(), CommandError> {
-    needs_plan(engine)?;
+/// The group that runs a node. An ONNX node may be asked for by its own name, wherever it was fused to.
+pub(in crate::cli) fn group(engine: &Engine, wanted: &str) -> Result<String, CommandError> {
     let accounts = engine.ledger.account(&engine.graph);
-    // An ONNX node may be asked for by its own name, wherever it was fused to.
     let groups = engine.plans.iter().flat_map(|p| &p.steps).map(|s| s.group.as_str());
     let fused = accounts.iter().filter(|a| a.group.is_some()).map(|a| a.origin.name.as_str());
     let name = names::find("node", wanted, groups.chain(fused))?;
     let account = accounts.iter().find(|a| a.origin.name == name);
-    let group = account.and_then(|a| a.group.as_deref()).unwrap_or(name);
+    Ok(account.and_then(|a| a.group.as_deref()).unwrap_or(name).to_owned())
+}
+
+/// Nothing is launched for a group.
+pub(in crate::cli) fn not_run(group: &str) -> CommandError {
+    CommandError::Absent {
+        message: format!("no kernel runs `{group}`: its values lie in place, nothing is computed"),
+        help: format!("`limpid inspect ENGINE --why {group}` tells what became of it"),
+    }
+}
+
+/// Prints what runs a node: each launch's kernel with its definitions and resources, then the sources.
+pub(super) fn show(engine: &Engine, wanted: &str, console: &mut Console) -> Result<(), CommandError> {
+    needs_plan(engine)?;
+    let group = group(engine, wanted)?;
 
     let steps = |plan: &Plan| plan.steps.iter().filter(|s| s.group == group).cloned().collect::<Vec<Step>>();
     let found: Vec<(&Plan, Step)> =
         engine.plans.iter().flat_map(|plan| steps(plan).into_iter().map(move |step| (plan, step))).collect();
     if found.is_empty() {
-        return Err(CommandError::Absent {
-            message: format!("no kernel runs `{group}`: its values lie in place, nothing is computed"),
-            help: format!("`limpid inspect ENGINE --why {group}` tells what became of it"),
-        });
+        return Err(not_run(&group));
     }
     console.json(|| found.iter().map(|(plan, step)| as_json(engine, plan, step)).collect::<Vec<_>>())?;
     let mut sources: Vec<&str> = Vec::new();

@@ -8,6 +8,7 @@ mod summary;
 mod tactics;
 mod why;
 
+pub(super) use kernel::{group, not_run};
 pub(super) use passes::Fusion;
 pub(super) use summary::Summary;
 
@@ -94,7 +95,7 @@ fn show_summary(engine: &Engine, console: &mut Console) -> Result<(), CommandErr
 }
 
 /// What only an engine with GPU plans can show.
-fn needs_plan(engine: &Engine) -> Result<(), CommandError> {
+pub(super) fn needs_plan(engine: &Engine) -> Result<(), CommandError> {
     if !engine.plans.is_empty() {
         return Ok(());
     }

@@ -17,12 +17,14 @@ void cp_async(void* shared, const void* global, unsigned bytes, unsigned source_
         fault("wrong memory space", pc, "cp.async writes to shared memory, got %s", describe_address(to).c_str());
     }
     Copy copy{to, bytes, {}};
+    path = Path::AsyncCopy;
     if (source_bytes) {
         require_alignment(global, bytes, "cp.async from global memory", pc);
         access(reinterpret_cast<uintptr_t>(global), source_bytes, Access::Read, pc);
         std::memcpy(copy.data, global, source_bytes);
     }
     access(to, bytes, Access::AsyncWrite, pc);
+    path = Path::Plain;
     current->open.push_back(copy);
 }
 
@@ -33,6 +35,7 @@ void cp_async_commit() {
 
 void cp_async_wait(unsigned pending) {
     const Pc pc = CALLER;
+    path = Path::AsyncCopy;
     while (current->groups.size() > pending) {
         for (const Copy& copy : current->groups.front()) {
             Region& region = *find_region(copy.to);
@@ -42,6 +45,7 @@ void cp_async_wait(unsigned pending) {
         }
         current->groups.pop_front();
     }
+    path = Path::Plain;
 }
 
 }  // namespace emulator

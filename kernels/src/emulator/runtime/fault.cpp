@@ -14,13 +14,17 @@ namespace emulator {
 static std::string second_place;
 
 std::string name_of(const Fiber& fiber) {
-    char text[80];
-    std::snprintf(text, sizeof text, "thread (%u,%u,%u)", fiber.thread.x, fiber.thread.y, fiber.thread.z);
+    char text[120];
+    const int length = std::snprintf(text, sizeof text, "thread (%u,%u,%u)", fiber.thread.x, fiber.thread.y, fiber.thread.z);
+    const Index& b = fiber.block;
+    if (cluster_blocks > 1) {
+        std::snprintf(text + length, sizeof text - static_cast<size_t>(length), " of block (%u,%u,%u)", b.x, b.y, b.z);
+    }
     return text;
 }
 
 void also(Pc pc, const Fiber* fiber, const char* role) {
-    char text[160];
+    char text[240];
     std::snprintf(text, sizeof text, "also %llx %s of %s\n", static_cast<unsigned long long>(pc), role,
                   name_of(*fiber).c_str());
     second_place = text;
@@ -57,8 +61,8 @@ void confirm_suspicion() {
 }
 
 void fault(const char* kind, Pc pc, const char* format, ...) {
-    // Whatever goes wrong after a read of garbage is likely to come of it, but a race explains the read itself.
-    if (std::strcmp(kind, "data race") != 0) confirm_suspicion();
+    // Whatever goes wrong after a read of garbage is likely to come of it, but a race or a wait that is missing explains the read itself.
+    if (std::strcmp(kind, "data race") != 0 && std::strcmp(kind, "missing wait") != 0) confirm_suspicion();
     char message[600];
     va_list arguments;
     va_start(arguments, format);
@@ -67,7 +71,7 @@ void fault(const char* kind, Pc pc, const char* format, ...) {
     char report[1200];
     int length = std::snprintf(report, sizeof report, "fault\nkind %s\nmessage %s\n", kind, message);
     if (current) {
-        const Index& b = current_block;
+        const Index& b = current->block;
         const Index& t = current->thread;
         length += std::snprintf(report + length, sizeof report - static_cast<size_t>(length),
                                 "block %u %u %u\nthread %u %u %u\npc %llx\n", b.x, b.y, b.z, t.x, t.y, t.z,

@@ -15,17 +15,17 @@
 namespace emulator {
 
 Launch launch;
-Index current_block;
 Fiber* current;
 std::vector<Fiber> fibers;
 std::vector<Warp> warps;
+unsigned block_threads, block_warps, cluster_blocks, threads_done;
 
 static jmp_buf scheduler;
 static ucontext_t boot;
 constexpr size_t kStackBytes = 256 << 10;
 
 Index thread_index() { return current->thread; }
-Index block_index() { return current_block; }
+Index block_index() { return current->block; }
 Index block_extent() { return launch.block; }
 Index grid_extent() { return launch.grid; }
 unsigned lane_index() { return current->lane; }
@@ -44,6 +44,8 @@ static Fiber* next_runnable() {
 static void switch_from(jmp_buf& here) {
     if (_setjmp(here)) return;
     current = next_runnable();
+    // Copies come as late as they can, so that nothing relies on their haste.
+    while (!current && threads_done < fibers.size() && deliver_copies()) current = next_runnable();
     if (current) _longjmp(current->context, 1);
     _longjmp(scheduler, 1);
 }
@@ -64,12 +66,18 @@ static void fiber_main() {
     for (;;) {
         entry.call(launch.arguments.data());
         self.done = true;
+        threads_done += 1;
         warps[self.warp].done |= 1u << self.lane;
+        thread_left_cluster();
         block_current();
     }
 }
 
-void create_fibers(unsigned threads) {
+void create_fibers(unsigned each_block, unsigned blocks) {
+    const unsigned threads = each_block * blocks;
+    block_threads = each_block;
+    block_warps = (each_block + kWarp - 1) / kWarp;
+    cluster_blocks = blocks;
     const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     const size_t each = kStackBytes + page;  // an unmapped page below each stack catches its overflow
     void* arena = mmap(nullptr, threads * each + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -82,7 +90,9 @@ void create_fibers(unsigned threads) {
         fiber.stack_end = fiber.stack_begin + kStackBytes;
         void* stack = reinterpret_cast<void*>(fiber.stack_begin);
         if (mprotect(stack, kStackBytes, PROT_READ | PROT_WRITE)) fault("resources", 0, "no memory for a stack");
-        fiber.thread = {t % launch.block.x, t / launch.block.x % launch.block.y, t / launch.block.x / launch.block.y};
+        const unsigned u = t % each_block;
+        fiber.cta = t / each_block;
+        fiber.thread = {u % launch.block.x, u / launch.block.x % launch.block.y, u / launch.block.x / launch.block.y};
         fiber.warp = t / kWarp;
         fiber.lane = t % kWarp;
         warps[fiber.warp].present |= 1u << fiber.lane;
@@ -98,17 +108,24 @@ void create_fibers(unsigned threads) {
     current = nullptr;
 }
 
-void run_block(Index block) {
-    current_block = block;
+void run_cluster(Index first) {
     for (Fiber& fiber : fibers) {
+        const unsigned x = cluster_extent.x, y = cluster_extent.y;
+        fiber.block = {first.x + fiber.cta % x, first.y + fiber.cta / x % y, first.z + fiber.cta / x / y};
         fiber.done = false;
+        fiber.watched = false;
         fiber.waiting = Waiting{};
         fiber.open.clear();
         fiber.groups.clear();
+        fiber.background = Background{};
     }
     for (Warp& warp : warps) warp = {warp.present, warp.present, 0};
-    start_memory_of_block();
+    threads_done = 0;
+    start_memory();
     start_barriers();
+    start_mbarriers();
+    start_warpgroups();
+    start_cluster_barrier();
     current = nullptr;
     if (!_setjmp(scheduler)) {
         current = next_runnable();
@@ -117,6 +134,8 @@ void run_block(Index block) {
     for (const Warp& warp : warps) {
         if (warp.done != warp.present) describe_stuck();
     }
+    end_copies();
+    end_warpgroups();
     confirm_suspicion();
 }
 
@@ -129,7 +148,7 @@ void meet(const char* what, uint32_t mask, void (*perform)(Fiber*, uint32_t), vo
     if (mask & ~warp.present) {
         fault("missing lanes", pc, "%s with mask %08x, but the warp has only the lanes %08x", what, mask, warp.present);
     }
-    self.waiting = {what, pc, mask, perform, operands, -1};
+    self.waiting = {what, pc, mask, perform, operands};
     Fiber* lanes = &fibers[self.warp * kWarp];
     for (uint32_t rest = mask; rest; rest &= rest - 1) {
         const Waiting& other = lanes[__builtin_ctz(rest)].waiting;
@@ -139,6 +158,14 @@ void meet(const char* what, uint32_t mask, void (*perform)(Fiber*, uint32_t), vo
     }
     perform(lanes, mask);
     for (uint32_t rest = mask; rest; rest &= rest - 1) wake(lanes[__builtin_ctz(rest)]);
+}
+
+// True if `other` is where `waiting` waits for threads to come.
+static bool has_come(const Fiber& victim, const Fiber& other) {
+    if (other.done) return false;
+    const Waiting &mine = victim.waiting, &theirs = other.waiting;
+    if (mine.mask) return theirs.perform == mine.perform && theirs.mask == mine.mask;
+    return theirs.barrier == mine.barrier && theirs.mbarrier == mine.mbarrier;
 }
 
 // Nobody can run and not everybody is done: says who waits for whom.
@@ -153,34 +180,36 @@ void describe_stuck() {
     const bool collective = waiting.mask != 0;
     const Fiber* absent = nullptr;
     uint32_t missing = 0;
-    unsigned absent_count = 0;
     for (const Fiber& fiber : fibers) {
-        const Waiting& other = fiber.waiting;
-        if (collective) {
-            if (fiber.warp != victim->warp || !(waiting.mask >> fiber.lane & 1)) continue;
-            if (!fiber.done && other.perform == waiting.perform && other.mask == waiting.mask) continue;
-            missing |= 1u << fiber.lane;
-        } else if (!fiber.done && other.barrier == waiting.barrier) {
-            continue;
-        }
-        ++absent_count;
+        if (collective && (fiber.warp != victim->warp || !(waiting.mask >> fiber.lane & 1))) continue;
+        if (waiting.barrier != kClusterBarrier && fiber.cta != victim->cta) continue;
+        if (has_come(*victim, fiber)) continue;
+        missing |= 1u << fiber.lane;
         if (!absent) absent = &fiber;
     }
     current = const_cast<Fiber*>(victim);
-    if (!absent) fault("deadlock", waiting.pc, "%s waits for more threads than there are", waiting.what);
-    std::string where = name_of(*absent);
-    if (absent->done) {
-        where += " has returned";
-    } else {
-        where += std::string(" waits at ") + absent->waiting.what;
-        also(absent->waiting.pc, absent, "waits");
+    std::string where = "no other thread is left";
+    if (absent) {
+        where = name_of(*absent);
+        if (absent->done) {
+            where += " has returned";
+        } else {
+            where += std::string(" waits at ") + absent->waiting.what;
+            also(absent->waiting.pc, absent, "waits");
+        }
     }
     if (collective) {
         fault("missing lanes", waiting.pc, "%s with mask %08x: lanes %08x never come; %s", waiting.what, waiting.mask,
               missing, where.c_str());
     }
-    fault("barrier not reached", waiting.pc, "%s: %u of %zu threads never come; %s", waiting.what, absent_count,
-          fibers.size(), where.c_str());
+    if (waiting.mbarrier) {
+        fault("barrier not reached", waiting.pc, "%s; %s", describe_mbarrier(waiting.mbarrier).c_str(), where.c_str());
+    }
+    const auto [absent_count, expected] = waiting.barrier == kClusterBarrier
+                                              ? std::pair<unsigned, unsigned>{cluster_missing(), fibers.size()}
+                                              : barrier_missing(victim->cta, waiting.barrier);
+    fault("barrier not reached", waiting.pc, "%s: %u of %u threads never come; %s", waiting.what, absent_count, expected,
+          where.c_str());
 }
 
 }  // namespace emulator

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "state.hpp"
+#include "trace.hpp"
 
 namespace emulator {
 
@@ -166,6 +166,10 @@ static void multiply(Fiber* lanes, const Shape& shape, Element element) {
             const Place at = shape.b(group, thread, i);
             b[at.column][at.row] = element(mine.b, i);
         }
+        if (is_uninitialised<T>(mine.d, static_cast<unsigned>(shape.c_elements))) {
+            current = &lanes[lane];
+            fault("never written", current->waiting.pc, "%s adds to accumulators that nobody wrote", shape.name);
+        }
         for (int i = 0; i < shape.c_elements; ++i) {
             const Place at = shape.c(group, thread, i);
             d[at.row][at.column] = static_cast<const T*>(mine.d)[i];
@@ -182,6 +186,17 @@ static void multiply(Fiber* lanes, const Shape& shape, Element element) {
             static_cast<T*>(operands(lane).d)[i] = d[at.row][at.column];
         }
     }
+    if (!trace_instruction(lanes, shape.name)) return;
+    const int group = static_cast<int>(traced_lane()) >> 2, thread = static_cast<int>(traced_lane()) % 4;
+    const auto tell = [&](char operand, int elements, Place (*place)(int, int, int), auto value) {
+        for (int i = 0; i < elements; ++i) {
+            const Place at = place(group, thread, i);
+            trace_element(operand, at.row, at.column, value(at));
+        }
+    };
+    tell('a', shape.a_elements, shape.a, [&](Place at) { return a[at.row][at.column]; });
+    tell('b', shape.b_elements, shape.b, [&](Place at) { return b[at.column][at.row]; });
+    tell('d', shape.c_elements, shape.c, [&](Place at) { return d[at.row][at.column]; });
 }
 
 static void perform_mma(Fiber* lanes, uint32_t) {

@@ -5,7 +5,7 @@
 namespace emulator {
 
 void sync_warp(uint32_t mask) {
-    meet("__syncwarp", mask, [](Fiber* lanes, uint32_t) { race_join(1u << lanes->warp); }, nullptr, CALLER);
+    meet("__syncwarp", mask, [](Fiber* lanes, uint32_t) { race_join(WarpSet().set(lanes->warp)); }, nullptr, CALLER);
 }
 
 struct ShuffleOperands {
@@ -91,6 +91,12 @@ uint32_t reduce_add(uint32_t mask, uint32_t value) {
     };
     meet("__reduce_add_sync", mask, perform, &operands, CALLER);
     return operands.result;
+}
+
+// Which lane is chosen is up to the hardware; a kernel must be right whichever it is, so not the obvious one.
+bool elect(uint32_t mask) {
+    meet("elect.sync", mask, [](Fiber*, uint32_t) {}, nullptr, CALLER);
+    return current->lane == 31u - static_cast<unsigned>(__builtin_clz(mask));
 }
 
 // The hardware may answer any set of lanes that happen to run together; a kernel must be right whatever it is,

@@ -1,0 +1,206 @@
+// cp.async.bulk.tensor: boxes of tensors of 1 to 5 dimensions, tiled and im2col. PTX ISA: "Tensors": "Tiled mode",
+// "im2col mode", "Swizzling Modes".
+#include <cstring>
+
+#include "bulk_copy.hpp"
+
+namespace emulator {
+
+// A kernel's TensorMap as tensor_map.rs lays it out for the emulator; main.cpp fills in the address.
+struct Map {
+    uint64_t address;
+    uint64_t strides[4];           // bytes, of dimensions 1 to 4
+    uint32_t dims[5];              // elements, innermost first
+    uint16_t box[5];               // tiled: elements; im2col: channels, pixels
+    int16_t lower[3], upper[3];    // im2col: corners of the pixels' bounding box
+    uint8_t element_strides[5];
+    uint8_t rank, element_bytes, swizzle, im2col;
+    uint32_t mark;
+};
+static_assert(sizeof(Map) <= 128, "a tensor map has 128 bytes");
+constexpr uint32_t kMark = 0x4c504d54;
+
+static const Map& map_of(const void* map, unsigned rank, bool im2col, Pc pc) {
+    const Map& tensor = *static_cast<const Map*>(map);
+    if (tensor.mark != kMark) fault("wrong arguments", pc, "a tensor copy is given something that is no tensor map");
+    if (tensor.rank != rank || (tensor.im2col != 0) != im2col) {
+        fault("wrong arguments", pc, "a %u-dimensional %s copy with a map of a %u-dimensional %s", rank,
+              im2col ? "im2col" : "tiled", tensor.rank, tensor.im2col ? "im2col tensor" : "tiled tensor");
+    }
+    return tensor;
+}
+
+// Where 16 bytes go that belong at `address` if nothing were scattered: "Swizzling Modes", from the shared address.
+static uintptr_t swizzled(uintptr_t address, unsigned swizzle) {
+    const uint32_t shared = shared_address(reinterpret_cast<void*>(address));
+    const uint32_t rows = swizzle == 0 ? 0 : (1u << swizzle) - 1;
+    return address + (shared ^ (shared >> 7 & rows) << 4) - shared;
+}
+
+// Rows of the box in the order in which they lie in shared memory: where each begins in the tensor.
+struct Row {
+    int64_t at[5];
+};
+
+static std::vector<Row> tiled_rows(const Map& map, const int* at) {
+    std::vector<Row> rows(1);
+    for (unsigned d = 0; d < map.rank; ++d) rows[0].at[d] = at[d];
+    for (unsigned d = 1; d < map.rank; ++d) {
+        const std::vector<Row> inner = std::move(rows);
+        rows.clear();
+        for (unsigned i = 0; i < map.box[d]; i += map.element_strides[d]) {
+            for (Row row : inner) {
+                row.at[d] += i;
+                rows.push_back(row);
+            }
+        }
+    }
+    return rows;
+}
+
+// Pixels of the bounding box from `at` on, w first, then h, d, n; each is shifted by the filter tap's offsets.
+static std::vector<Row> im2col_rows(const Map& map, const int* at, const uint16_t* offsets, Pc pc) {
+    const unsigned spatial = map.rank - 2;
+    std::vector<Row> rows;
+    Row base{};
+    for (unsigned d = 0; d < map.rank; ++d) base.at[d] = at[d];
+    for (unsigned s = 0; s < spatial; ++s) {
+        const int64_t last = static_cast<int64_t>(map.dims[s + 1]) - 1 + map.upper[s];
+        if (at[s + 1] < map.lower[s] || at[s + 1] > last) {
+            fault("out of bounds", pc, "an im2col copy begins at %d in dimension %u; its bounding box is %d to %lld",
+                  at[s + 1], s + 1, map.lower[s], static_cast<long long>(last));
+        }
+    }
+    for (unsigned pixel = 0; pixel < map.box[1]; ++pixel) {
+        Row row = base;
+        for (unsigned s = 0; s < spatial; ++s) row.at[s + 1] += offsets[s];
+        rows.push_back(row);
+        for (unsigned s = 0;; ++s) {
+            if (s == spatial) {
+                base.at[s + 1] += 1;
+                break;
+            }
+            base.at[s + 1] += map.element_strides[s + 1];
+            if (base.at[s + 1] <= static_cast<int64_t>(map.dims[s + 1]) - 1 + map.upper[s]) break;
+            base.at[s + 1] = map.lower[s];
+        }
+    }
+    return rows;
+}
+
+// The elements of 16 bytes of a row that lie in the tensor: how many in a row from the first on, and where.
+// `step` elements apart; elements before the tensor's begin are counted by `skipped`.
+struct Chunk {
+    uint64_t from;
+    unsigned skipped, present, step;
+};
+static Chunk chunk_of(const Map& map, const Row& row, unsigned chunk) {
+    const unsigned elements = 16 / map.element_bytes;
+    const unsigned step = map.im2col ? 1 : map.element_strides[0];
+    Chunk found{map.address, 0, 0, step};
+    for (unsigned d = 1; d < map.rank; ++d) {
+        if (row.at[d] < 0 || row.at[d] >= map.dims[d]) return found;
+        found.from += static_cast<uint64_t>(row.at[d]) * map.strides[d - 1];
+    }
+    int64_t first = row.at[0] + static_cast<int64_t>(chunk) * elements * step;
+    while (first < 0 && found.skipped < elements) first += step, ++found.skipped;
+    for (int64_t i = first; found.skipped + found.present < elements && i < map.dims[0]; i += step) ++found.present;
+    found.from += static_cast<uint64_t>(first) * map.element_bytes;
+    return found;
+}
+
+static unsigned row_elements(const Map& map) {
+    return map.im2col ? map.box[0] : (map.box[0] + map.element_strides[0] - 1u) / map.element_strides[0];
+}
+
+static uint32_t copies;
+
+static void load(const Map& map, const std::vector<Row>& rows, void* shared, uint64_t* barrier, uint32_t blocks, Pc pc) {
+    const unsigned alignment = 128;
+    require_alignment(shared, alignment, "cp.async.bulk.tensor to shared memory", pc);
+    const unsigned row_bytes = row_elements(map) * map.element_bytes;
+    const auto to = reinterpret_cast<uintptr_t>(shared);
+    const Region* target = find_region(to);
+    if (!target || !target->shared) fault("wrong memory space", pc, "cp.async.bulk.tensor to shared memory, got %s", describe_address(to).c_str());
+    std::vector<Piece> pieces;
+    ++copies;
+    path = Path::Bulk;
+    for (size_t r = 0; r < rows.size(); ++r) {
+        for (unsigned chunk = 0; chunk < row_bytes / 16; ++chunk) {
+            const Chunk found = chunk_of(map, rows[r], chunk);
+            Piece piece{swizzled(to + r * row_bytes + 16 * chunk, map.swizzle), 16, {}, {}};
+            piece.origin = {copies, static_cast<uint16_t>(r), static_cast<uint8_t>(chunk), map.swizzle};
+            const unsigned bytes = map.element_bytes;
+            for (unsigned i = 0; i < found.present; i += found.step == 1 ? found.present : 1) {
+                const unsigned run = found.step == 1 ? found.present : 1;
+                const uint64_t from = found.from + uint64_t{i} * found.step * bytes;
+                access(from, run * bytes, Access::Read, pc);
+                std::memcpy(piece.data + (found.skipped + i) * bytes, reinterpret_cast<void*>(from), run * bytes);
+            }
+            pieces.push_back(piece);
+        }
+    }
+    path = Path::Plain;
+    const auto total = static_cast<unsigned>(16 * pieces.size());
+    const auto at = reinterpret_cast<uintptr_t>(barrier);
+    if (!blocks) return start_arrival(std::move(pieces), at, total, pc);
+    const uintptr_t begin = shared_dynamic(current->cta).begin;
+    for (unsigned cta = 0; cta < 16; ++cta) {
+        if (!(blocks >> cta & 1)) continue;
+        if (cta >= cluster_blocks) fault("out of bounds", pc, "a multicast to block %u of a cluster of %u", cta, cluster_blocks);
+        const uintptr_t shift = shared_dynamic(cta).begin - begin;
+        std::vector<Piece> theirs = pieces;
+        for (Piece& piece : theirs) piece.at += shift;
+        start_arrival(std::move(theirs), at + shift, total, pc);
+    }
+}
+
+void tensor_load(unsigned rank, void* shared, const void* map, const int* at, uint64_t* barrier, uint32_t blocks) {
+    const Pc pc = CALLER;
+    const Map& tensor = map_of(map, rank, false, pc);
+    load(tensor, tiled_rows(tensor, at), shared, barrier, blocks, pc);
+}
+
+void tensor_load_im2col(unsigned rank, void* shared, const void* map, const int* at, const uint16_t* offsets,
+                        uint64_t* barrier, uint32_t blocks) {
+    const Pc pc = CALLER;
+    const Map& tensor = map_of(map, rank, true, pc);
+    load(tensor, im2col_rows(tensor, at, offsets, pc), shared, barrier, blocks, pc);
+}
+
+void tensor_store(unsigned rank, const void* map, const int* at, const void* shared) {
+    const Pc pc = CALLER;
+    const Map& tensor = map_of(map, rank, false, pc);
+    require_alignment(shared, 128, "cp.async.bulk.tensor from shared memory", pc);
+    const std::vector<Row> rows = tiled_rows(tensor, at);
+    const unsigned row_bytes = row_elements(tensor) * tensor.element_bytes, bytes = tensor.element_bytes;
+    const auto from = reinterpret_cast<uintptr_t>(shared);
+    BulkStore store;
+    std::vector<uintptr_t> sources;
+    for (size_t r = 0; r < rows.size(); ++r) {
+        for (unsigned chunk = 0; chunk < row_bytes / 16; ++chunk) {
+            const Chunk found = chunk_of(tensor, rows[r], chunk);
+            const uintptr_t at16 = swizzled(from + r * row_bytes + 16 * chunk, tensor.swizzle);
+            for (unsigned i = 0; i < found.present; i += found.step == 1 ? found.present : 1) {
+                const unsigned run = found.step == 1 ? found.present : 1;
+                store.to.push_back({found.from + uint64_t{i} * found.step * bytes, run * bytes});
+                store.from.push_back({at16 + (found.skipped + i) * bytes, run * bytes});
+            }
+        }
+    }
+    const std::vector<Span> spans = store.from;
+    start_store(std::move(store), pc);
+    std::vector<unsigned char>& data = current->background.stores.back().data;
+    for (const Span& span : spans) {
+        const auto* source = reinterpret_cast<const unsigned char*>(span.at);
+        data.insert(data.end(), source, source + span.bytes);
+    }
+}
+
+void prefetch_tensormap(const void* map) {
+    if (static_cast<const Map*>(map)->mark != kMark) {
+        fault("wrong arguments", CALLER, "prefetch.tensormap is given something that is no tensor map");
+    }
+}
+
+}  // namespace emulator
