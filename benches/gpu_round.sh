@@ -7,7 +7,8 @@
 #
 # The steps, in this order if none is named: device kernels demo networks int8 memcheck latency. LIMPID_NETWORKS and
 # LIMPID_BATCHES, lists with commas, narrow the last ones down. A step that fails does not stop those after it; the
-# summary says which failed, and the exit status is theirs.
+# summary says which failed, and the exit status is theirs. The step `compile`, which must be named, compiles every
+# kernel for every architecture.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=target/gpu_round
@@ -16,10 +17,10 @@ build() {
     set -e
     mkdir -p "$bin"
     cargo test --workspace --release --no-run --message-format=json \
-        --test device --test gpu_catalog --test gpu_networks |
+        --test device --test gpu_catalog --test gpu_networks --test nvrtc_catalog |
         python3 -c '
 import json, shutil, sys
-wanted = {"device", "gpu_catalog", "gpu_networks"}
+wanted = {"device", "gpu_catalog", "gpu_networks", "nvrtc_catalog"}
 for line in sys.stdin:
     message = json.loads(line)
     name = message.get("target", {}).get("name")
@@ -88,6 +89,7 @@ run() {
         case $name in
             device) step device 60 "$bin/device" --ignored --test-threads=1 ;;
             kernels) step kernels 300 "$bin/gpu_catalog" --ignored --nocapture ;;
+            compile) step compile 500 "$bin/nvrtc_catalog" ;;
             demo) step demo 90 "$bin/limpid" demo ;;
             networks) step networks 560 "$bin/gpu_networks" --ignored --nocapture every_network ;;
             int8) step int8 560 "$bin/gpu_networks" --ignored --nocapture int8 ;;
@@ -102,5 +104,5 @@ run() {
 case ${1:-} in
     build) build ;;
     run) shift; run "$@" ;;
-    *) sed -n '2,12p' "$0"; exit 2 ;;
+    *) sed -n '2,13p' "$0"; exit 2 ;;
 esac

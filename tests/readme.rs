@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-const PRECISIONS: [&str; 3] = ["fp32", "tf32", "fp16"];
+/// Columns of the tables; INT8 has no tolerance to report.
+const TIMED: &[&str] = &["fp32", "tf32", "fp16", "int8"];
+const MEASURED: &[&str] = &["fp32", "tf32", "fp16"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -18,7 +20,11 @@ fn results(name: &str) -> Value {
 }
 
 /// Rows of `list` by network, in the file's order, and batch; each holds one value for each precision.
-fn by_network<'a>(list: &'a Value, cell: impl Fn(&'a Value) -> String) -> Vec<(String, u64, Vec<String>)> {
+fn by_network<'a>(
+    list: &'a Value,
+    precisions: &[&str],
+    cell: impl Fn(&'a Value) -> String,
+) -> Vec<(String, u64, Vec<String>)> {
     let mut order: Vec<(String, u64)> = Vec::new();
     let mut cells: BTreeMap<(String, u64, String), String> = BTreeMap::new();
     for row in list.as_array().expect("a list") {
@@ -33,17 +39,17 @@ fn by_network<'a>(list: &'a Value, cell: impl Fn(&'a Value) -> String) -> Vec<(S
         cells.get(&(name.to_owned(), batch, precision.to_owned())).cloned().unwrap_or_else(|| "not measured".to_owned())
     };
     let row = |(name, batch): (String, u64)| {
-        let cells = PRECISIONS.iter().map(|precision| of(&name, batch, precision)).collect();
+        let cells = precisions.iter().map(|precision| of(&name, batch, precision)).collect();
         (name, batch, cells)
     };
     order.into_iter().map(row).collect()
 }
 
-fn table(rows: Vec<(String, u64, Vec<String>)>, unit: &str) -> String {
+fn table(rows: Vec<(String, u64, Vec<String>)>, precisions: &[&str], unit: &str) -> String {
     let mut out = String::new();
-    let heads: Vec<String> = PRECISIONS.iter().map(|precision| format!("{precision} {unit}")).collect();
+    let heads: Vec<String> = precisions.iter().map(|precision| format!("{precision} {unit}")).collect();
     writeln!(out, "| network | batch | {} |", heads.join(" | ").replace("  ", " ").trim()).expect("text");
-    writeln!(out, "|---|---:|{}", "---:|".repeat(PRECISIONS.len())).expect("text");
+    writeln!(out, "|---|---:|{}", "---:|".repeat(precisions.len())).expect("text");
     for (name, batch, cells) in rows {
         writeln!(out, "| {name} | {batch} | {} |", cells.join(" | ")).expect("text");
     }
@@ -65,21 +71,21 @@ fn latency() -> String {
         let (median, spread) = (device["median"].as_f64().expect("µs"), device["spread"].as_f64().expect("a share"));
         format!("{median:.1} ±{:.1} %", spread * 50.0)
     };
-    let rows = by_network(&file["latencies"], cell);
+    let rows = by_network(&file["latencies"], TIMED, cell);
     format!(
         "{} ({}), driver {}, {low} to {high} MHz, random inputs, transfers left out; median of up to 1000 runs and half the \
          distance of the quartiles.\n\n{}",
         machine["gpu"].as_str().expect("a name"),
         file["date"].as_str().expect("a date"),
         machine["driver"].as_str().expect("a version"),
-        table(rows, "µs")
+        table(rows, TIMED, "µs")
     )
 }
 
 fn errors() -> String {
     let file = results("h200.json");
     let cell = |row: &Value| format!("{:.1e}", row["relative_l2"].as_f64().expect("a number"));
-    table(by_network(&file["errors"], cell), "")
+    table(by_network(&file["errors"], MEASURED, cell), MEASURED, "")
 }
 
 fn calibrators() -> String {

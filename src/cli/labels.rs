@@ -15,9 +15,10 @@ Examples:
 
 ImageNet: the numbers in ILSVRC2012_validation_ground_truth.txt, of its development kit, are no
 classes of a network; they count from 1 and in an order of their own. --ids says what they stand
-for. An archive has to be unpacked first: `tar xf ILSVRC2012_img_val.tar -C val`.")]
+for. Archives such as ILSVRC2012_img_val.tar are read as they are.")]
 pub(super) struct LabelsArgs {
-    /// The folder: with a folder per class, or with all the pictures if there is --ground-truth
+    /// The folder, or a .tar, .tar.gz or .tgz of it: with a folder per class, or with all the pictures if there is
+    /// --ground-truth
     folder: PathBuf,
 
     /// The file to write: `filename,labelIndex`, a line a picture

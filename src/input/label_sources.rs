@@ -1,9 +1,14 @@
 //! Where labels come from: folders of classes, and the files that come with ImageNet's validation pictures.
 
 use super::dataset::listing::Listing;
-use super::{InputError, Labels};
+use super::{InputError, Labels, archive};
 use std::collections::BTreeMap;
 use std::path::Path;
+
+/// The pictures of a folder or of an archive of it.
+fn pictures(path: &Path) -> Result<Listing, InputError> {
+    if archive::is_archive(path) { archive::listing(path) } else { Listing::of(path) }
+}
 
 /// The pictures of a folder with a folder per class, and their classes: the places of the folders' names in the file
 /// `synset`, or without one in their own order.
@@ -12,7 +17,7 @@ use std::path::Path;
 /// [`InputError::NoSamples`] if there are no folders with pictures, [`InputError::UnknownClass`] for a folder that
 /// `synset` does not name, [`InputError::Read`].
 pub fn class_folders(folder: &Path, synset: Option<&Path>) -> Result<Vec<(String, usize)>, InputError> {
-    let Listing { files, classes, .. } = Listing::of(folder)?;
+    let Listing { files, classes, .. } = pictures(folder)?;
     if classes.is_empty() {
         let looked_for = "folders of pictures, one a class".to_owned();
         return Err(InputError::NoSamples { path: folder.to_owned(), looked_for });
@@ -34,7 +39,7 @@ pub fn validation_set(
     ids: Option<&Path>,
     synset: Option<&Path>,
 ) -> Result<Vec<(String, usize)>, InputError> {
-    let Listing { files, .. } = Listing::of(folder)?;
+    let Listing { files, .. } = pictures(folder)?;
     let text = std::fs::read_to_string(truth).map_err(|source| InputError::Read { path: truth.to_owned(), source })?;
     let lines: Vec<&str> = text.trim_end().lines().map(str::trim).collect();
     let fail = |line: usize, reason: String| InputError::LabelLine { path: truth.to_owned(), line, reason };

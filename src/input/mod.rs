@@ -6,6 +6,7 @@
 //! - [`load`] puts files together into the inputs a network takes.
 //! - [`Dataset`] reads a folder of samples batch by batch; a [`LabelTable`] says what they show.
 
+mod archive;
 pub mod dataset;
 mod error;
 mod label_sources;

@@ -93,6 +93,11 @@ fn listed(path: PathBuf, class: Option<(usize, &str)>) -> Option<Listed> {
     known.then_some(Listed { path, name, class: class.map(|(index, _)| index) })
 }
 
+/// True if a file of this name is a picture.
+pub(in crate::input) fn is_picture(path: &Path) -> bool {
+    ends_in(path, &PICTURES)
+}
+
 fn ends_in(path: &Path, endings: &[&str]) -> bool {
     let ending = path.extension().map(|e| e.to_string_lossy().to_ascii_lowercase());
     ending.is_some_and(|ending| endings.contains(&ending.as_str()))
