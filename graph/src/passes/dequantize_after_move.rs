@@ -32,9 +32,9 @@ impl Rule for DequantizeAfterMove {
     fn apply(&self, graph: &Graph, id: NodeId) -> Outcome {
         let node = graph.node(id);
         let moves = node.op.as_operator().only_moves() || is_maximum(&node.op);
-        let Some(made) = Dequantized::from(graph, node.inputs[0]).filter(|_| moves && node.outputs.len() == 1) else {
-            return Outcome::NoMatch;
-        };
+        let moves = moves && node.outputs.len() == 1;
+        let read = node.inputs.first().filter(|_| moves);
+        let Some(made) = read.and_then(|&x| Dequantized::from(graph, x)) else { return Outcome::NoMatch };
         // Where the result is quantized again, another rule brings both to the one operator.
         if quantized_by(graph, node.outputs[0]).is_some() {
             return Outcome::NoMatch;

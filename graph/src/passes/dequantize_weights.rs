@@ -28,9 +28,10 @@ impl Rule for DequantizeWeights {
 
     fn apply(&self, graph: &Graph, id: NodeId) -> Outcome {
         let node = graph.node(id);
-        let read = graph.readers(node.outputs[0]).next().is_some();
-        let constant = graph.constant(node.inputs[0]).filter(|_| read && matches!(node.op, Op::Dequantize(_)));
-        let Some(tensor) = constant.cloned() else { return Outcome::NoMatch };
+        if !matches!(node.op, Op::Dequantize(_)) || graph.readers(node.outputs[0]).next().is_none() {
+            return Outcome::NoMatch;
+        }
+        let Some(tensor) = graph.constant(node.inputs[0]).cloned() else { return Outcome::NoMatch };
         match reference::run_node(graph, node, &[tensor], &Bindings::new()) {
             Err(error) => Outcome::Declined(error.to_string()),
             Ok(results) => {

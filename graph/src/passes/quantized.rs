@@ -77,7 +77,10 @@ fn comes_dequantized(graph: &Graph, mut value: ValueId) -> bool {
         if !node.op.as_operator().only_moves() && !is_maximum(&node.op) {
             return false;
         }
-        value = node.inputs[0];
+        match node.inputs.first() {
+            Some(&input) => value = input,
+            None => return false,
+        }
     }
     false
 }
