@@ -10,7 +10,9 @@
 //! A unit becomes an executable that runs one launch and ends, so a kernel that goes astray takes nothing with
 //! it, launches run in parallel as processes, and no `unsafe` is needed here. Threads are fibers; see
 //! `runtime/fiber.cpp` for how they meet, `runtime/memory.cpp` and `runtime/race.cpp` for what is checked at each
-//! access, `runtime/mma.cpp` for the fragment layouts.
+//! access, `runtime/mma.cpp` for the fragment layouts; for Hopper, `runtime/mbarrier.cpp`, `bulk_copy.cpp`,
+//! `tensor_copy.cpp`, `wgmma.cpp` and `cluster.cpp`. What is asynchronous on the chip arrives as late as it may: when no
+//! thread can go on without it, or when it is waited for.
 //!
 //! What it finds beyond wrong answers is listed in [`FaultKind`].
 

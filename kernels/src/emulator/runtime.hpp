@@ -1,8 +1,8 @@
 // What a kernel, compiled for the CPU, asks of the emulator.
 //
 // A kernel's thread is a fiber: it runs until it meets a collective that needs other threads, then another
-// fiber runs. One CTA runs at a time, on one host thread, so nothing here needs a lock; launches run in
-// parallel as processes. Every function that can fail ends the process with a report that names the source
+// fiber runs. One CTA, or one cluster of them, runs at a time, on one host thread, so nothing here needs a lock;
+// launches run in parallel as processes. Every function that can fail ends the process with a report that names the source
 // line, the block and the thread; the line is that of the function's return address, so wrappers around these
 // functions must be inlined into the kernel.
 //

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "state.hpp"
 
@@ -60,10 +61,19 @@ void wake(Fiber& fiber) {
     warps[fiber.warp].runnable |= 1u << fiber.lane;
 }
 
+// Fills the stack where the kernel's variables will be, so that those nobody initialises hold the pattern that the
+// compiler gives trivial ones; it leaves out objects with constructors.
+static __attribute__((noinline)) void fill_stack() {
+    unsigned char local[4096];
+    std::memset(local, 0xfe, sizeof local);
+    asm volatile("" ::"r"(local) : "memory");
+}
+
 static void fiber_main() {
     Fiber& self = *current;
     if (!_setjmp(self.context)) _longjmp(scheduler, 1);
     for (;;) {
+        fill_stack();
         entry.call(launch.arguments.data());
         self.done = true;
         threads_done += 1;

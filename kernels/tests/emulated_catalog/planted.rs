@@ -1,0 +1,198 @@
+//! Faults planted into a kernel of the catalog, the implicit convolution on tensor cores, one line changed each: every
+//! one must be found, and named for what it is. Those of Hopper's instructions are planted in `tests/hopper`.
+
+use crate::support::check::check_site;
+use crate::support::executor::Executor;
+use crate::support::problem::Problem;
+use limpid_graph::ir::Precision;
+use limpid_graph::ops::{Activation, Epilogue};
+use limpid_graph::tensor::DType;
+use limpid_kernels::catalog::Kernel;
+use limpid_kernels::conv;
+use limpid_kernels::emulator::{Emulator, Memory};
+use limpid_kernels::launch::{Candidate, CompileUnit, Launch};
+use limpid_kernels::site::{ConvSite, EpilogueSite, Image, Site};
+use limpid_kernels::source;
+use limpid_kernels::target::{Arch, Target};
+
+/// A line, what it is made into, and words of which each failing verdict holds one; "got" is what the comparison with
+/// the reference says where no single access is wrong.
+struct Plant {
+    what: &'static str,
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+    words: &'static [&'static str],
+}
+
+const PLANTS: [Plant; 9] = [
+    Plant {
+        what: "index off by one in the K loop",
+        file: "include/tile.cuh",
+        from: "for (int step = 0; step < steps; ++step) {\n        cp_async_wait_group",
+        to: "for (int step = 1; step < steps; ++step) {\n        cp_async_wait_group",
+        words: &["got "],
+    },
+    Plant {
+        what: "missing barrier",
+        file: "include/tile.cuh",
+        from: "which is filled next.\n        __syncthreads();",
+        to: "which is filled next.\n",
+        words: &["with nothing between that orders them", "has not delivered yet"],
+    },
+    Plant {
+        what: "missing wait",
+        file: "include/tile.cuh",
+        from: "cp_async_wait_group<STAGES - 2>();",
+        to: "cp_async_wait_group<STAGES - 1>();",
+        words: &["has not delivered yet"],
+    },
+    Plant {
+        what: "wrong swizzle",
+        file: "include/fragment.cuh",
+        from: "TileB::slot(column + lane / 16 * 8 + lane % 8, lane / 8 % 2)",
+        to: "TileB::slot(column + lane / 16 * 8 + lane % 8, lane / 8 % 2 ^ 1)",
+        words: &["got "],
+    },
+    Plant {
+        what: "wrong fragment row",
+        file: "include/fragment.cuh",
+        from: "TileA::slot(row + lane % 16, lane / 16)",
+        to: "TileA::slot(row + (lane + 1) % 16, lane / 16)",
+        words: &["got "],
+    },
+    Plant {
+        what: "out of bounds at the last tile",
+        file: "include/tile.cuh",
+        from: "return row < rows && column < columns;",
+        to: "return row <= rows && column < columns;",
+        words: &["behind the end of Output(0)", "behind the end of Workspace", "of Workspace, of which"],
+    },
+    Plant {
+        what: "uninitialised accumulator",
+        file: "include/fragment.cuh",
+        from: "sums[m][n][i] = 0;",
+        to: "(void)sums[m][n][i];",
+        words: &["adds to accumulators that nobody wrote"],
+    },
+    Plant {
+        what: "lost split-K part",
+        file: "gemm/split_k.cu",
+        from: "s < p.splits;",
+        to: "s < p.splits - 1;",
+        words: &["got "],
+    },
+    Plant {
+        what: "misaligned 16-byte load",
+        file: "include/fragment.cuh",
+        from: "ldmatrix_x4(f.a[m], TileA::shifted(shared, at, 16 * m, 2 * step));",
+        to: "ldmatrix_x4(f.a[m], reinterpret_cast<const f16*>(TileA::shifted(shared, at, 16 * m, 2 * step)) + 4);",
+        words: &["ldmatrix needs 16-byte alignment"],
+    },
+];
+
+/// Of the convolution's candidates one that splits K and one that does not.
+struct Two;
+
+impl Kernel for Two {
+    fn name(&self) -> &'static str {
+        "planted"
+    }
+
+    fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
+        let all = conv::Mma.candidates(site, target)?;
+        let with = |launches| all.iter().find(|candidate| candidate.launches.len() == launches).cloned();
+        Ok([with(1), with(2)].into_iter().flatten().collect())
+    }
+
+    fn edge_sites(&self) -> Vec<Site> {
+        vec![site()]
+    }
+
+    fn units(&self, arch: Arch) -> Vec<CompileUnit> {
+        conv::Mma.units(arch)
+    }
+}
+
+/// 3x3 on 40 channels: several steps of K, a last tile that is not full.
+fn site() -> Site {
+    let image = |c| Image::dense(1, 13, 13, c, DType::F16);
+    let steps = Epilogue { bias: true, post: Activation::Relu, ..Default::default() };
+    Site::Conv(ConvSite {
+        x: image(40),
+        y: image(24),
+        kernel: [3, 3],
+        stride: [1, 1],
+        dilation: [1, 1],
+        pad: [1, 1],
+        groups: 1,
+        precision: Precision::Fp16,
+        epilogue: EpilogueSite { steps, residual: None },
+    })
+}
+
+/// The emulator with one line of the sources changed.
+struct Changed<'e>(&'e Emulator, &'static Plant);
+
+impl Executor for Changed<'_> {
+    fn run(&self, launches: &[Launch], arch: Arch, memory: &mut Memory) -> Result<(), String> {
+        launches.iter().try_for_each(|launch| {
+            let mut text = String::new();
+            flatten(&launch.unit.source, self.1, &mut Vec::new(), &mut text);
+            let program = self.0.compile_text(&launch.unit, &text, arch).map_err(|e| e.to_string())?;
+            program.run(launch, memory).map(drop).map_err(|e| e.to_string())
+        })
+    }
+
+    fn knows_written(&self) -> bool {
+        true
+    }
+}
+
+/// A source with everything it includes in its place, so that a header can be changed for it alone.
+fn flatten<'s>(name: &'s str, plant: &Plant, seen: &mut Vec<&'s str>, out: &mut String) {
+    seen.push(name);
+    let mut text = source::text(name).unwrap_or_default().to_owned();
+    if name == plant.file {
+        assert_eq!(text.matches(plant.from).count(), 1, "{}: `{}` in {name}", plant.what, plant.from);
+        text = text.replace(plant.from, plant.to);
+    }
+    out.push_str(&format!("#line 1 \"{name}\"\n"));
+    for (number, line) in text.lines().enumerate() {
+        let included = line.strip_prefix("#include \"").and_then(|rest| rest.strip_suffix('"'));
+        match included.and_then(|included| source::SOURCES.iter().find(|(path, _)| *path == included)) {
+            Some((path, _)) if seen.contains(path) => out.push('\n'),
+            Some((path, _)) => {
+                flatten(path, plant, seen, out);
+                out.push_str(&format!("#line {} \"{name}\"\n", number + 2));
+            }
+            None if line == "#pragma once" => out.push('\n'),
+            None => {
+                out.push_str(line);
+                out.push('\n');
+            }
+        }
+    }
+}
+
+/// True if every planted fault is found and named; where it is a fault of one access, with the line.
+pub fn are_found(emulator: &Emulator) -> bool {
+    let problem = Problem::new(&site());
+    let mut right = true;
+    for plant in &PLANTS {
+        let executor = Changed(emulator, plant);
+        let verdict = check_site(&executor, &Two, &site(), &problem, &Target::typical(Arch(80)));
+        let named = |failure: &&String| {
+            let told = plant.words.iter().any(|word| failure.contains(word));
+            told && (failure.contains(": got ") || failure.contains(".cuh:"))
+        };
+        let told = verdict.failures.iter().filter(named).count();
+        if told == 0 || told < verdict.failures.len() {
+            println!("{}: {told} of {} failures say so: {:?}", plant.what, verdict.failures.len(), plant.words);
+            verdict.failures.iter().for_each(|failure| println!("  {failure}"));
+            right = false;
+        }
+    }
+    println!("{:24} {:3} cases                       {}", "planted", PLANTS.len(), if right { "ok" } else { "FAILED" });
+    right
+}
