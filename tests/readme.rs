@@ -117,6 +117,15 @@ fn replaced(readme: &str, name: &str, table: &str) -> String {
     format!("{before}{opening}{table}<!-- end -->{after}")
 }
 
+/// README says of INT8 that no bit differs.
+#[test]
+fn int8_has_the_bits_of_the_cpu() {
+    let file = results("h200.json");
+    let rows = file["int8"].as_array().expect("a list");
+    assert_eq!(rows.len(), 14, "seven networks, two batches");
+    assert!(rows.iter().all(|row| row["other_bits"] == 0), "{rows:?}");
+}
+
 #[test]
 fn tables_are_those_of_the_results() {
     let path = root().join("README.md");
