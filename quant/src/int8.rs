@@ -5,8 +5,8 @@
 //!     =>  x f32 -> Quantize -> Conv(int8)+Relu -> MaxPool(int8) -> Dequantize -> y f32
 //! ```
 //!
-//! Three questions, a file each: what a group could do with integers ([`eligible`]), which scale each tensor is stored
-//! with ([`scales`]), and how the graph looks then ([`apply`]). The arithmetic is [`crate::exact`].
+//! Three questions, a file each: what a group could do with integers (`eligible`), which scale each tensor is stored
+//! with (`scales`), and how the graph looks then (`apply`). The arithmetic is [`crate::exact`].
 //!
 //! Groups of products are INT8 if the caller wants them so. The others (pools, additions, concatenations, views)
 //! follow those they read from: what arrives as integers is cheaper to go on with.
