@@ -1,7 +1,6 @@
 //! Hopper's instructions, through the wrappers that kernels use: tensor copies of every rank, `wgmma` of every type,
 //! size, swizzle and major-ness, mbarriers, clusters, `stmatrix`, named barriers. The emulator runs all of it in the
-//! ordinary test run; `-- --ignored` runs the same kernels and holds them to the same answers on an sm_90 GPU, which is
-//! how the emulator's layouts were found right.
+//! ordinary test run; `-- --ignored` runs the same kernels and holds them to the same answers on an sm_90 GPU.
 
 mod copies;
 mod machine;
