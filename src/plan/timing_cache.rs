@@ -1,5 +1,6 @@
 //! Times measured before, so that a second build of a network (or of one with the same layers) measures nothing.
 
+use crate::output_file::write_whole;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -60,13 +61,11 @@ impl TimingCache {
 
     /// Writes the cache, whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), TimingCacheError> {
-        let io = |source| TimingCacheError::Io { path: path.to_owned(), source };
-        let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(io)?;
-        serde_json::to_writer_pretty(&mut file, self).map_err(|e| io(e.into()))?;
-        file.write_all(b"\n").map_err(io)?;
-        file.persist(path).map_err(|e| io(e.error))?;
-        Ok(())
+        let write = |out: &mut dyn Write| {
+            serde_json::to_writer_pretty(&mut *out, self)?;
+            out.write_all(b"\n")
+        };
+        write_whole(path, write).map_err(|source| TimingCacheError::Io { path: path.to_owned(), source })
     }
 
     /// The time of a key, µs.
