@@ -3,6 +3,7 @@
 //! `LIMPID_TIMING_CACHE=FILE` keeps the tactics' times for `limpid build --timing-cache`.
 
 use limpid::builder::{Batches, Builder, Destination, Int8};
+use limpid::compare::Distance;
 use limpid::runtime::cuda::CudaSession;
 use limpid::runtime::kernels::Kernels;
 use limpid::zoo;
@@ -139,7 +140,7 @@ fn int8_has_the_same_bits_on_this_gpu() {
                 .expect("one");
             let real = Interpreter::new(&plain.graph).expect("it is sound").run(&[one]).expect("it runs");
             let row = got[0].to_f32()[..real[0].len()].to_vec();
-            let cosine = cosine(&row, &real[0].to_f32());
+            let cosine = Distance::between(&real[0].to_f32(), &row).cosine();
             println!("{name:<14} {batch:>5} {differing:>12} {cosine:>8.5} {:>8}", session.kernel_count());
             if differing > 0 {
                 failures.push(format!("{name} batch {batch}: {differing} numbers have other bits"));
@@ -151,9 +152,4 @@ fn int8_has_the_same_bits_on_this_gpu() {
         }
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-}
-
-fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
 }
