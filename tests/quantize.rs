@@ -143,3 +143,15 @@ fn sensitivity_names_every_group_and_curves_are_kept() {
     assert!(curve.starts_with("threshold,cost\n") && curve.lines().count() > 100, "{curve}");
     work.fails(1, &["calibrated tensor", "/Relu_output_0"], &["inspect", "int8.engine", "--curve", "/Relu_output"]);
 }
+
+/// Speed needs no samples, as with trtexec; that the scales mean nothing is said.
+#[test]
+fn a_model_is_timed_in_int8_without_samples() {
+    let work = Workplace::new();
+    work.ok(&["zoo", "mlp", "-o", "mlp.onnx"]);
+    let said =
+        work.run(&["bench", "mlp.onnx", "--precision", "int8", "--backend", "cpu", "--iterations", "2", "--json"]);
+    assert!(said.code == 0 && said.err.contains("scales from random numbers"), "{}", said.err);
+    let timed: Value = serde_json::from_str(&said.out).expect("JSON");
+    assert_eq!(timed["precision"], "int8");
+}

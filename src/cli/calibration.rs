@@ -96,7 +96,7 @@ impl CalibrationArgs {
 }
 
 /// Random inputs, one sample a batch; every extent that the model leaves open is 1.
-fn random_samples(graph: &Graph, count: u64) -> Result<Batches, CommandError> {
+pub(super) fn random_samples(graph: &Graph, count: u64) -> Result<Batches, CommandError> {
     let mut bindings = Bindings::new();
     for symbol in graph.symbols() {
         bindings.bind(symbol, 1);

@@ -1,15 +1,20 @@
 use super::CommandError;
+use super::calibration::random_samples;
 use super::console::Console;
-use crate::builder::{Builder, Destination};
+use crate::builder::{BuildError, Builder, Destination, Int8};
 use crate::engine::Engine;
 use crate::runtime::Backend;
 use limpid_graph::ir::Precision;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Values of `--precision`.
 pub(super) const PRECISIONS: [&str; 4] = ["fp32", "tf32", "fp16", "int8"];
+
+/// Random inputs that a model is calibrated on where there is nothing else.
+const RANDOM_SAMPLES: u64 = 2;
 
 /// A parser for `--precision`.
 pub(super) fn precision_parser() -> impl clap::builder::TypedValueParser<Value = Precision> {
@@ -45,8 +50,15 @@ pub(super) fn open(path: &Path, options: ModelOptions, console: &mut Console) ->
         Backend::Cuda { ordinal } => Destination::Gpu { ordinal },
         Backend::Auto => Destination::available().0,
     };
-    let builder =
-        Builder::new(destination).precision(options.precision.unwrap_or(Precision::Fp32)).batches(&[options.batch]);
+    let precision = options.precision.unwrap_or(Precision::Fp32);
+    let mut builder = Builder::new(destination).precision(precision).batches(&[options.batch]);
+    if precision == Precision::Int8 {
+        // Scales change answers, not times, and whoever has samples builds an engine with them.
+        console.note("note: INT8 with scales from random numbers: good for its speed, not for its answers");
+        let graph = limpid_graph::onnx::load(path).map_err(BuildError::from)?.graph;
+        let samples = random_samples(&graph, RANDOM_SAMPLES)?;
+        builder = builder.int8(Int8 { samples: Some(Arc::new(samples)), ..Int8::default() });
+    }
     Ok(builder.build(path, &mut console.progress())?)
 }
 
