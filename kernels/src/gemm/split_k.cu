@@ -18,7 +18,7 @@ struct SplitKParams {
     int column_step;
 };
 
-extern "C" __global__ void __launch_bounds__(256, 4)
+extern "C" __global__ void __launch_bounds__(256, 3)
 split_k(const SUM* __restrict__ partial, const float* __restrict__ bias, const float* __restrict__ scales,
         const void* __restrict__ residual, void* __restrict__ y, const SplitKParams p, const EpilogueParams epilogue) {
     const int eighths = (p.columns + 7) / 8;
