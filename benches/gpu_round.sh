@@ -5,7 +5,7 @@
 #     benches/gpu_round.sh build               # leaves stripped binaries in target/gpu_round.tar.gz
 #     benches/gpu_round.sh run OUT [STEP...]   # runs them; logs and JSON go to the folder OUT
 #
-# The steps, in this order if none is named: device kernels demo networks int8 memcheck latency. LIMPID_NETWORKS and
+# The steps, in this order if none is named: device kernels hopper demo networks int8 memcheck latency. LIMPID_NETWORKS and
 # LIMPID_BATCHES, lists with commas, narrow the last ones down. A step that fails does not stop those after it; the
 # summary says which failed, and the exit status is theirs. The step `compile`, which must be named, compiles every
 # kernel for every architecture.
@@ -17,10 +17,10 @@ build() {
     set -e
     mkdir -p "$bin"
     cargo test --workspace --release --no-run --message-format=json \
-        --test device --test gpu_catalog --test gpu_networks --test nvrtc_catalog |
+        --test device --test gpu_catalog --test gpu_networks --test hopper --test nvrtc_catalog |
         python3 -c '
 import json, shutil, sys
-wanted = {"device", "gpu_catalog", "gpu_networks", "nvrtc_catalog"}
+wanted = {"device", "gpu_catalog", "gpu_networks", "hopper", "nvrtc_catalog"}
 for line in sys.stdin:
     message = json.loads(line)
     name = message.get("target", {}).get("name")
@@ -75,7 +75,7 @@ latency() {
 run() {
     out=${1:?name a folder for logs and JSON}
     shift
-    local steps=${*:-device kernels demo networks int8 memcheck latency}
+    local steps=${*:-device kernels hopper demo networks int8 memcheck latency}
     work=$bin/work
     failed=()
     [ -d "$bin" ] || tar xzf "$bin.tar.gz"
@@ -89,6 +89,7 @@ run() {
         case $name in
             device) step device 60 "$bin/device" --ignored --test-threads=1 ;;
             kernels) step kernels 300 "$bin/gpu_catalog" --ignored --nocapture ;;
+            hopper) step hopper 120 "$bin/hopper" --ignored --exact the_gpu_agrees ;;
             compile) step compile 500 "$bin/nvrtc_catalog" ;;
             demo) step demo 90 "$bin/limpid" demo ;;
             networks) step networks 560 "$bin/gpu_networks" --ignored --nocapture every_network ;;

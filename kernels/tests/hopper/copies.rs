@@ -75,8 +75,12 @@ fn rows(case: &BoxCase) -> Vec<Vec<i64>> {
 }
 
 impl BoxCase {
-    /// Runs it; the box as it lies in shared memory, and what it should be.
+    /// Runs it, and holds what came to what it should be.
     fn check(&self, machine: &dyn Machine) {
+        self.run(machine).unwrap_or_else(|error| panic!("{:?}: {error}", self.map));
+    }
+
+    fn run(&self, machine: &dyn Machine) -> Result<(), EmulatorError> {
         let map = &self.map;
         let size = map.dtype.size();
         let rank = map.dims.len();
@@ -125,13 +129,14 @@ impl BoxCase {
         let launch = launch("box", &defines, 1, 64, bytes as u32 + 64, args);
         let mut memory =
             Memory::from([(X, Buffer::input(data)), (Y, Buffer::output(bytes)), (Z, Buffer::output(total as usize))]);
-        machine.run(TEXT, &launch, &mut memory).unwrap_or_else(|error| panic!("{map:?}: {error}"));
+        machine.run(TEXT, &launch, &mut memory)?;
         let first = memory[&Y].bytes.iter().zip(&want).position(|(g, w)| g != w);
         assert_eq!(first, None, "{map:?} at {:?}: byte of the box that is wrong", self.at);
         if self.store {
             let first = memory[&Z].bytes.iter().zip(&stored).position(|(g, w)| g != w);
             assert_eq!(first, None, "{map:?} at {:?}: byte that was stored wrong", self.at);
         }
+        Ok(())
     }
 }
 
@@ -146,10 +151,11 @@ fn dense(dtype: DType, dims: &[u64]) -> (Vec<u64>, Vec<u64>) {
     (dims.to_vec(), strides)
 }
 
+/// Stored back, too, unless it begins outside, which no store may.
 fn tiled(dtype: DType, dims: &[u64], extents: &[u32], at: &[i32], swizzle: Swizzle) -> BoxCase {
     let (dims, strides) = dense(dtype, dims);
     let map = TensorMap::tiled(X, dtype, &dims, &strides, extents, swizzle);
-    BoxCase { map, at: at.to_vec(), offsets: Vec::new(), store: true }
+    BoxCase { map, at: at.to_vec(), offsets: Vec::new(), store: at.iter().all(|&c| c >= 0) }
 }
 
 /// A convolution's input (C, W, …, N): a 3-wide kernel, padded by 1, with this stride and dilation.
@@ -171,19 +177,24 @@ fn im2col(dims: &[u64], step: u32, dilation: i32, at: &[i32], tap: i32, channels
 }
 
 fn boxes() -> Vec<BoxCase> {
-    let mut strided = tiled(DType::F32, &[64, 9], &[32, 6], &[4, 1], Swizzle::B64);
-    strided.map.element_strides = vec![2, 3];
+    let mut strided = tiled(DType::F32, &[64, 9], &[16, 6], &[4, 1], Swizzle::B64);
+    strided.map.element_strides = vec![1, 3];
     strided.store = false;
+    // A row that ends within 16 bytes can be loaded.
+    let mut ragged = tiled(DType::F32, &[30, 8], &[8, 4], &[24, 6], Swizzle::B32);
+    ragged.store = false;
     vec![
         tiled(DType::F32, &[100], &[64], &[-8], Swizzle::None),
+        tiled(DType::F32, &[100], &[64], &[64], Swizzle::None),
         tiled(DType::F16, &[72, 20], &[64, 16], &[16, 10], Swizzle::B128),
         tiled(DType::F16, &[72, 20], &[64, 16], &[-24, -3], Swizzle::B128),
-        tiled(DType::I8, &[50, 9, 5], &[32, 8, 2], &[24, 3, 4], Swizzle::B32),
+        tiled(DType::I8, &[48, 9, 5], &[32, 8, 2], &[32, 3, 4], Swizzle::B32),
         tiled(DType::F16, &[40, 7, 6, 3], &[32, 4, 4, 2], &[16, -1, 4, 1], Swizzle::B64),
+        tiled(DType::F16, &[40, 7, 6, 3], &[32, 4, 4, 2], &[16, 5, 4, 1], Swizzle::B64),
         tiled(DType::F32, &[20, 3, 4, 2, 3], &[8, 2, 3, 2, 2], &[16, 1, 2, -1, 2], Swizzle::B32),
-        // Rows shorter than the swizzle's.
-        tiled(DType::F16, &[64, 40], &[32, 32], &[32, 4], Swizzle::B128),
+        tiled(DType::F32, &[20, 3, 4, 2, 3], &[8, 2, 3, 2, 2], &[16, 1, 2, 1, 2], Swizzle::B32),
         strided,
+        ragged,
         im2col(&[64, 9, 3], 1, 1, &[0, -1, 0], 0, 64, 24),
         im2col(&[64, 8, 7, 3], 1, 1, &[0, 3, 5, 0], 1, 64, 64),
         im2col(&[64, 8, 7, 3], 1, 1, &[0, -1, -1, 1], 2, 64, 100),
@@ -192,6 +203,19 @@ fn boxes() -> Vec<BoxCase> {
         im2col(&[16, 5, 4, 3, 2], 1, 1, &[0, 2, 1, 0, 0], 2, 16, 40),
         im2col(&[16, 7, 5, 5, 2], 2, 1, &[0, -1, 1, 1, 0], 1, 16, 30),
     ]
+}
+
+/// Copies that an H200 answers with "illegal instruction", or that write behind a row there: what they are.
+pub fn refused(machine: &dyn Machine, what: &str) -> Result<(), EmulatorError> {
+    let stored = |case: BoxCase| BoxCase { store: true, ..case };
+    let case = match what {
+        "AMID_16_BYTES" => tiled(DType::I8, &[50, 9, 5], &[32, 8, 2], &[24, 0, 1], Swizzle::B32),
+        "STORE_LEFT_OF_ROWS" => stored(tiled(DType::F32, &[64, 8], &[32, 4], &[-4, 1], Swizzle::None)),
+        "STORE_ABOVE" => stored(tiled(DType::F16, &[72, 20, 3], &[64, 4, 2], &[8, 1, -1], Swizzle::B128)),
+        "STORE_CUTS_16_BYTES" => stored(tiled(DType::F32, &[30, 8], &[8, 4], &[24, 1], Swizzle::B32)),
+        other => panic!("{other} is no such copy"),
+    };
+    case.run(machine)
 }
 
 /// Runs one of the other kernels, with a fault planted if `plant` is not empty; what it left in y.

@@ -1,5 +1,6 @@
 // cp.async.bulk.tensor: boxes of tensors of 1 to 5 dimensions, tiled and im2col. PTX ISA: "Tensors": "Tiled mode",
 // "im2col mode", "Swizzling Modes".
+#include <algorithm>
 #include <cstring>
 
 #include "bulk_copy.hpp"
@@ -88,29 +89,52 @@ static std::vector<Row> im2col_rows(const Map& map, const int* at, const uint16_
     return rows;
 }
 
-// The elements of 16 bytes of a row that lie in the tensor: how many in a row from the first on, and where.
-// `step` elements apart; elements before the tensor's begin are counted by `skipped`.
+// The elements of 16 bytes of a row that lie in the tensor: where the first is, how many there are, and how many
+// before them lie ahead of the tensor's begin.
 struct Chunk {
     uint64_t from;
-    unsigned skipped, present, step;
+    unsigned skipped, present;
 };
 static Chunk chunk_of(const Map& map, const Row& row, unsigned chunk) {
-    const unsigned elements = 16 / map.element_bytes;
-    const unsigned step = map.im2col ? 1 : map.element_strides[0];
-    Chunk found{map.address, 0, 0, step};
+    const int64_t elements = 16 / map.element_bytes;
+    Chunk found{map.address, 0, 0};
     for (unsigned d = 1; d < map.rank; ++d) {
         if (row.at[d] < 0 || row.at[d] >= map.dims[d]) return found;
         found.from += static_cast<uint64_t>(row.at[d]) * map.strides[d - 1];
     }
-    int64_t first = row.at[0] + static_cast<int64_t>(chunk) * elements * step;
-    while (first < 0 && found.skipped < elements) first += step, ++found.skipped;
-    for (int64_t i = first; found.skipped + found.present < elements && i < map.dims[0]; i += step) ++found.present;
+    const int64_t begin = row.at[0] + chunk * elements;
+    const int64_t first = std::max<int64_t>(begin, 0), last = std::min<int64_t>(begin + elements, map.dims[0]);
+    if (first >= last) return found;
+    found.skipped = static_cast<unsigned>(first - begin);
+    found.present = static_cast<unsigned>(last - first);
     found.from += static_cast<uint64_t>(first) * map.element_bytes;
     return found;
 }
 
-static unsigned row_elements(const Map& map) {
-    return map.im2col ? map.box[0] : (map.box[0] + map.element_strides[0] - 1u) / map.element_strides[0];
+static unsigned row_bytes_of(const Map& map) { return unsigned{map.box[0]} * map.element_bytes; }
+
+// What the PTX document leaves open and an H200 answers with "illegal instruction": a box begins at a multiple of 16
+// bytes of a row, also to the left of it.
+static void require_whole_pieces(const Map& map, const int* at, Pc pc) {
+    const int64_t byte = int64_t{at[0]} * map.element_bytes;
+    if (byte % 16 != 0) {
+        fault("misaligned", pc, "a tensor copy begins at element %d of its rows, byte %lld; multiples of 16 are needed",
+              at[0], static_cast<long long>(byte));
+    }
+}
+
+// Stores, in addition, begin inside: an H200 takes no coordinate below 0. And what it writes are pieces of 16 bytes,
+// also where a row of the tensor ends within one.
+static void require_storable(const Map& map, const int* at, Pc pc) {
+    for (unsigned d = 0; d < map.rank; ++d) {
+        if (at[d] < 0) fault("out of bounds", pc, "a tensor store begins at %d in dimension %u; it must begin inside", at[d], d);
+    }
+    const uint64_t row = uint64_t{map.dims[0]} * map.element_bytes;
+    if (row % 16 != 0 && static_cast<uint64_t>(at[0]) + map.box[0] > map.dims[0]) {
+        fault("out of bounds", pc,
+              "a tensor store to the end of rows of %llu bytes: it would write the last 16 bytes whole, %llu of them behind the row",
+              static_cast<unsigned long long>(row), static_cast<unsigned long long>(16 - row % 16));
+    }
 }
 
 static uint32_t copies;
@@ -118,7 +142,7 @@ static uint32_t copies;
 static void load(const Map& map, const std::vector<Row>& rows, void* shared, uint64_t* barrier, uint32_t blocks, Pc pc) {
     const unsigned alignment = 128;
     require_alignment(shared, alignment, "cp.async.bulk.tensor to shared memory", pc);
-    const unsigned row_bytes = row_elements(map) * map.element_bytes;
+    const unsigned row_bytes = row_bytes_of(map);
     const auto to = reinterpret_cast<uintptr_t>(shared);
     const Region* target = find_region(to);
     if (!target || !target->shared) fault("wrong memory space", pc, "cp.async.bulk.tensor to shared memory, got %s", describe_address(to).c_str());
@@ -130,12 +154,10 @@ static void load(const Map& map, const std::vector<Row>& rows, void* shared, uin
             const Chunk found = chunk_of(map, rows[r], chunk);
             Piece piece{swizzled(to + r * row_bytes + 16 * chunk, map.swizzle), 16, {}, {}};
             piece.origin = {copies, static_cast<uint16_t>(r), static_cast<uint8_t>(chunk), map.swizzle};
-            const unsigned bytes = map.element_bytes;
-            for (unsigned i = 0; i < found.present; i += found.step == 1 ? found.present : 1) {
-                const unsigned run = found.step == 1 ? found.present : 1;
-                const uint64_t from = found.from + uint64_t{i} * found.step * bytes;
-                access(from, run * bytes, Access::Read, pc);
-                std::memcpy(piece.data + (found.skipped + i) * bytes, reinterpret_cast<void*>(from), run * bytes);
+            if (found.present) {
+                const unsigned bytes = found.present * map.element_bytes;
+                access(found.from, bytes, Access::Read, pc);
+                std::memcpy(piece.data + found.skipped * map.element_bytes, reinterpret_cast<void*>(found.from), bytes);
             }
             pieces.push_back(piece);
         }
@@ -158,6 +180,7 @@ static void load(const Map& map, const std::vector<Row>& rows, void* shared, uin
 void tensor_load(unsigned rank, void* shared, const void* map, const int* at, uint64_t* barrier, uint32_t blocks) {
     const Pc pc = CALLER;
     const Map& tensor = map_of(map, rank, false, pc);
+    require_whole_pieces(tensor, at, pc);
     load(tensor, tiled_rows(tensor, at), shared, barrier, blocks, pc);
 }
 
@@ -165,6 +188,7 @@ void tensor_load_im2col(unsigned rank, void* shared, const void* map, const int*
                         uint64_t* barrier, uint32_t blocks) {
     const Pc pc = CALLER;
     const Map& tensor = map_of(map, rank, true, pc);
+    require_whole_pieces(tensor, at, pc);
     load(tensor, im2col_rows(tensor, at, offsets, pc), shared, barrier, blocks, pc);
 }
 
@@ -172,8 +196,10 @@ void tensor_store(unsigned rank, const void* map, const int* at, const void* sha
     const Pc pc = CALLER;
     const Map& tensor = map_of(map, rank, false, pc);
     require_alignment(shared, 128, "cp.async.bulk.tensor from shared memory", pc);
+    require_whole_pieces(tensor, at, pc);
+    require_storable(tensor, at, pc);
     const std::vector<Row> rows = tiled_rows(tensor, at);
-    const unsigned row_bytes = row_elements(tensor) * tensor.element_bytes, bytes = tensor.element_bytes;
+    const unsigned row_bytes = row_bytes_of(tensor);
     const auto from = reinterpret_cast<uintptr_t>(shared);
     BulkStore store;
     std::vector<uintptr_t> sources;
@@ -181,11 +207,10 @@ void tensor_store(unsigned rank, const void* map, const int* at, const void* sha
         for (unsigned chunk = 0; chunk < row_bytes / 16; ++chunk) {
             const Chunk found = chunk_of(tensor, rows[r], chunk);
             const uintptr_t at16 = swizzled(from + r * row_bytes + 16 * chunk, tensor.swizzle);
-            for (unsigned i = 0; i < found.present; i += found.step == 1 ? found.present : 1) {
-                const unsigned run = found.step == 1 ? found.present : 1;
-                store.to.push_back({found.from + uint64_t{i} * found.step * bytes, run * bytes});
-                store.from.push_back({at16 + (found.skipped + i) * bytes, run * bytes});
-            }
+            if (!found.present) continue;
+            const unsigned bytes = found.present * tensor.element_bytes;
+            store.to.push_back({found.from, bytes});
+            store.from.push_back({at16 + found.skipped * tensor.element_bytes, bytes});
         }
     }
     const std::vector<Span> spans = store.from;
