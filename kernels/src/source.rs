@@ -66,6 +66,26 @@ pub fn text(path: &str) -> Option<&'static str> {
     SOURCES.iter().find(|(name, _)| *name == path).map(|(_, text)| *text)
 }
 
+/// True if a source of this text takes different ways on different architectures, apart from what the wrappers of
+/// `ptx.cuh` and its kin do inside.
+pub fn depends_on_arch(source: &str) -> bool {
+    let mut seen: Vec<&str> = Vec::new();
+    let mut texts = vec![source];
+    while let Some(text) = texts.pop() {
+        if text.contains("__CUDA_ARCH__") {
+            return true;
+        }
+        let included = text.lines().filter_map(|line| line.trim_start().strip_prefix("#include \"")?.strip_suffix('"'));
+        for name in included.filter(|name| !name.starts_with("include/ptx")) {
+            if !seen.contains(&name) {
+                seen.push(name);
+                texts.extend(self::text(name));
+            }
+        }
+    }
+    false
+}
+
 /// What a unit's cubin depends on besides architecture and compiler: its definitions, its source, every header.
 pub fn fingerprint(unit: &CompileUnit) -> String {
     let mut hash = blake3::Hasher::new();
@@ -85,4 +105,18 @@ pub fn fingerprint(unit: &CompileUnit) -> String {
         part(text);
     }
     hash.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_that_differ_by_architecture_are_seen_through_includes() {
+        let depends = |path| depends_on_arch(text(path).expect("it is there"));
+        assert!(depends("conv/mma.cu"), "fragment.cuh multiplies in other shapes on sm_75");
+        assert!(depends("conv/simt.cu"), "tile.cuh copies by other instructions on sm_75");
+        assert!(!depends("softmax/rows.cu"));
+        assert!(depends_on_arch("#if __CUDA_ARCH__ >= 900\n#endif\n"));
+    }
 }

@@ -68,11 +68,18 @@ const KERNEL_FLAGS: &[&str] = &[
     "-DLIMPID_EMULATOR",
 ];
 
+/// What kernels are compiled for that are the same everywhere: has every wrapper.
+const LATEST: Arch = Arch(90);
+/// Linkers by their options, the fastest first. The usual one takes as long as compiling a small kernel.
+const LINKERS: [&str; 3] = ["-fuse-ld=mold", "-fuse-ld=lld", "-fuse-ld=gold"];
+
 /// The emulator: a C++ compiler and a directory of what it has compiled.
 #[derive(Debug)]
 pub struct Emulator {
     compiler: PathBuf,
-    /// Runtime objects, headers and the precompiled header, for this compiler and this version of them.
+    /// The option that names the linker, if another than the usual one is there.
+    linker: Option<&'static str>,
+    /// Runtime objects, headers (the kernels', too) and the precompiled header, for this compiler and this version.
     base: PathBuf,
     objects: Vec<PathBuf>,
     units: PathBuf,
@@ -95,12 +102,16 @@ impl Emulator {
         for flag in COMMON_FLAGS.iter().chain(RUNTIME_FLAGS).chain(KERNEL_FLAGS) {
             hash.update(flag.as_bytes());
         }
-        for (_, text) in HEADERS.iter().chain(&RUNTIME).chain(&RUNTIME_HEADERS) {
-            hash.update(text.as_bytes());
+        for (name, text) in HEADERS.iter().chain(&RUNTIME).chain(&RUNTIME_HEADERS).copied().chain(headers()) {
+            hash.update(name.as_bytes()).update(text.as_bytes());
         }
         let base = cache.join(format!("base-{}", short(&hash)));
         let objects = RUNTIME.iter().map(|(name, _)| base.join("runtime").join(name).with_extension("o")).collect();
-        let emulator = Self { compiler, base, objects, units: cache.join("units") };
+        let linker = LINKERS.into_iter().find(|linker| {
+            let asked = Command::new(&compiler).args([linker, "-Wl,--version"]).output();
+            asked.is_ok_and(|output| output.status.success())
+        });
+        let emulator = Self { compiler, linker, base, objects, units: cache.join("units") };
         create_dir(&emulator.units)?;
         emulator.build_base(version.contains("clang"))?;
         Ok(emulator)
@@ -128,13 +139,12 @@ impl Emulator {
     /// What the compiler says of it.
     pub fn compile_text(&self, unit: &CompileUnit, text: &str, arch: Arch) -> Result<Program, EmulatorError> {
         let defines: String = unit.defines.iter().map(|(name, value)| format!("#define {name} {value}\n")).collect();
+        // One executable for all architectures where they make no difference: compiling is most of the work.
+        let arch = if source::depends_on_arch(text) { arch } else { LATEST };
         let prologue = format!("#define __CUDA_ARCH__ {}0\n{defines}#line 1 \"{}\"\n", arch.0, unit.source);
         let main = format!("{prologue}{text}\nLIMPID_EMULATOR_ENTRY({})\n", unit.entry);
         let mut hash = blake3::Hasher::new();
         hash.update(self.base.as_os_str().as_encoded_bytes()).update(main.as_bytes());
-        for (name, text) in headers() {
-            hash.update(name.as_bytes()).update(text.as_bytes());
-        }
         let executable = self.units.join(short(&hash));
         if !executable.exists() {
             self.build_unit(unit, &main, &executable)?;
@@ -146,20 +156,19 @@ impl Emulator {
     /// another process never sees half of it.
     fn build_unit(&self, unit: &CompileUnit, main: &str, executable: &Path) -> Result<(), EmulatorError> {
         let work = scratch(executable);
-        for (name, text) in headers() {
-            write(&work.join(name), text)?;
-        }
         write(&work.join("unit.cpp"), main)?;
         let mut command = Command::new(&self.compiler);
         command.args(COMMON_FLAGS).args(KERNEL_FLAGS).arg("-include").arg(self.base.join("prefix.hpp"));
-        command.arg("-I").arg(&self.base).arg("-I").arg(&work).arg("-I").arg(work.join("include"));
-        // Includes of a source relative to itself.
-        let folder = Path::new(&unit.source).parent().unwrap_or(Path::new(""));
-        command.arg("-I").arg(work.join(folder));
+        command.arg("-I").arg(&self.base);
         command.arg("-c").arg(work.join("unit.cpp")).arg("-o").arg(work.join("unit.o")).current_dir(&work);
         let outcome = self.run(command, &unit.source).and_then(|()| {
             let mut link = Command::new(&self.compiler);
-            link.arg("-no-pie").arg(work.join("unit.o")).args(&self.objects).arg("-o").arg(work.join("unit"));
+            link.args(self.linker)
+                .arg("-no-pie")
+                .arg(work.join("unit.o"))
+                .args(&self.objects)
+                .arg("-o")
+                .arg(work.join("unit"));
             self.run(link, &unit.source)
         });
         let moved = outcome.and_then(|()| fs::rename(work.join("unit"), executable).map_err(io(executable)));
@@ -167,13 +176,13 @@ impl Emulator {
         moved
     }
 
-    /// Compiles the runtime and the header that every kernel starts with.
+    /// Compiles the runtime and the header that every kernel starts with, and lays out what kernels include.
     fn build_base(&self, clang: bool) -> Result<(), EmulatorError> {
         if self.base.exists() {
             return Ok(());
         }
         let work = scratch(&self.base);
-        for (name, text) in HEADERS {
+        for (name, text) in HEADERS.into_iter().chain(headers()) {
             write(&work.join(name), text)?;
         }
         write(&work.join("prefix.hpp"), "#include \"cuda.hpp\"\n")?;
