@@ -20,4 +20,5 @@ pub mod plan;
 pub mod progress;
 pub mod runtime;
 pub mod sensitivity;
+pub mod shapes;
 pub mod zoo;

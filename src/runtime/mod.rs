@@ -9,7 +9,9 @@ mod gpu;
 pub mod isolated;
 pub mod kernels;
 mod latency;
+mod recent;
 mod session;
+pub mod shape_plans;
 
 pub use cpu::cpu_name;
 pub use error::RunError;

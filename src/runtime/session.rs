@@ -2,7 +2,8 @@ use super::RunError;
 use super::cpu::CpuSession;
 use super::gpu::GpuExecutor;
 use crate::engine::Engine;
-use limpid_graph::tensor::Tensor;
+use limpid_graph::ir::Graph;
+use limpid_graph::tensor::{Bindings, Tensor};
 use limpid_kernels::device::{Clocks, Device, DeviceError};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -59,15 +60,15 @@ pub trait Executor: Send {
     /// Runs the network; the inputs have been checked.
     ///
     /// # Errors
-    /// [`RunError::Extents`] where there is no plan for the inputs' extents; what went wrong on the device.
+    /// [`RunError::Plan`] where the network cannot be run at the inputs' extents; what went wrong on the device.
     fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError>;
 
     /// The device, for people.
     fn name(&self) -> String;
 
-    /// Samples of a run, if a plan fixes them.
-    fn fixed_batch(&self) -> Option<usize> {
-        None
+    /// How many shapes' worth of what a run needs beside the weights is kept, where there is any.
+    fn keep_shapes(&mut self, count: usize) {
+        let _ = count;
     }
 
     /// Runs the network of the last [`Executor::run`] this many times, inputs and outputs left where they are, and
@@ -129,7 +130,7 @@ impl Session {
     /// Runs the network: inputs and outputs in the model's order.
     ///
     /// # Errors
-    /// [`RunError::InputCount`], [`RunError::Input`]; those of the device.
+    /// [`RunError::InputCount`], [`RunError::Input`], [`RunError::OutsideProfile`]; those of the device.
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
         check_inputs(&self.engine, inputs)?;
         self.executor.run(inputs)
@@ -157,11 +158,10 @@ impl Session {
         &self.engine
     }
 
-    /// Samples of one run, if the network or its plan fixes them.
-    pub fn fixed_batch(&self) -> Option<usize> {
-        let graph = &self.engine.graph;
-        let first = graph.inputs.first().and_then(|&v| graph.fact(v).shape.first()?.as_usize());
-        first.or_else(|| self.executor.fixed_batch())
+    /// Keeps what a run needs beside the weights (a recorded CUDA graph, buffers) for this many shapes at a time, those
+    /// used last; 16 if nothing is said. A shape that is not kept takes milliseconds more when it comes again.
+    pub fn keep_shapes(&mut self, count: usize) {
+        self.executor.keep_shapes(count);
     }
 
     pub(super) fn executor_mut(&mut self) -> &mut dyn Executor {
@@ -191,16 +191,23 @@ fn check_inputs(engine: &Engine, inputs: &[Tensor]) -> Result<(), RunError> {
         let names: Vec<&str> = graph.inputs.iter().map(|&v| graph.value(v).name.as_str()).collect();
         return Err(RunError::InputCount { expected: graph.inputs.len(), names: names.join(", "), got: inputs.len() });
     }
-    let mismatch = |index: usize| {
-        let value = graph.value(graph.inputs[index]);
-        let got = format!("{}{:?}", inputs[index].dtype(), inputs[index].shape());
-        RunError::Input { name: value.name.clone(), expected: value.fact.to_string(), got }
-    };
     for (index, (&id, tensor)) in graph.inputs.iter().zip(inputs).enumerate() {
         if graph.fact(id).dtype != tensor.dtype() || tensor.is_empty() {
-            return Err(mismatch(index));
+            return Err(mismatch(graph, inputs, index));
         }
     }
+    super::shape_plans::check_extents(engine, &extents_of(engine, inputs)?)
+}
+
+/// What the model's open extents are in these inputs.
+pub(super) fn extents_of(engine: &Engine, inputs: &[Tensor]) -> Result<Bindings, RunError> {
+    let graph = &engine.graph;
     let shapes: Vec<&[usize]> = inputs.iter().map(Tensor::shape).collect();
-    graph.bind(&shapes).map(|_| ()).map_err(|(index, _)| mismatch(index))
+    graph.bind(&shapes).map_err(|(index, _)| mismatch(graph, inputs, index))
+}
+
+fn mismatch(graph: &Graph, inputs: &[Tensor], index: usize) -> RunError {
+    let value = graph.value(graph.inputs[index]);
+    let got = format!("{}{:?}", inputs[index].dtype(), inputs[index].shape());
+    RunError::Input { name: value.name.clone(), expected: value.fact.to_string(), got }
 }
