@@ -58,6 +58,22 @@ pub enum RunError {
         /// Samples in all.
         samples: usize,
     },
+    /// Device memory that came does not fit the network's inputs or outputs.
+    #[error("the network's {what} take {expected:?} bytes, the slices that came have {got:?}")]
+    Memory {
+        /// `inputs` or `outputs`.
+        what: &'static str,
+        /// Bytes of each.
+        expected: Vec<usize>,
+        /// Bytes of each that came.
+        got: Vec<usize>,
+    },
+    /// Only a GPU can do this.
+    #[error("{what} needs a GPU; this session runs on the CPU")]
+    NeedsGpu {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// A launch names a kernel that was not brought.
     #[error("kernel `{entry}` is not among those of the plan")]
     MissingKernel {
@@ -107,7 +123,15 @@ impl RunError {
             Self::MissingKernel { .. } | Self::MissingSource { .. } | Self::Constant(_) => {
                 Some("the engine is not whole; build it again from its ONNX model with `limpid build`")
             }
-            Self::NotBatched { .. } | Self::Eval(_) | Self::Device(_) | Self::Plan(_) | Self::Tensor(_) => None,
+            Self::NeedsGpu { .. } => {
+                Some("open the session with `Backend::Cuda`, on the command line with --backend cuda")
+            }
+            Self::Memory { .. }
+            | Self::NotBatched { .. }
+            | Self::Eval(_)
+            | Self::Device(_)
+            | Self::Plan(_)
+            | Self::Tensor(_) => None,
         }
     }
 }

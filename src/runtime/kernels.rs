@@ -94,8 +94,8 @@ impl<'a> Kernels<'a> {
     }
 
     /// The cubin of a unit that [`Kernels::prepare`] brought.
-    pub fn cubin(&self, unit: &CompileUnit) -> Result<&Cubin, RunError> {
-        self.cubins.get(unit).map(Arc::as_ref).ok_or_else(|| RunError::MissingKernel { entry: unit.entry.clone() })
+    pub fn cubin(&self, unit: &CompileUnit) -> Result<&Arc<Cubin>, RunError> {
+        self.cubins.get(unit).ok_or_else(|| RunError::MissingKernel { entry: unit.entry.clone() })
     }
 
     /// How many were not in the engine.
