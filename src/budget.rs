@@ -142,7 +142,7 @@ pub fn search(
     evaluation: &Evaluation<'_>,
     progress: &mut dyn Progress,
 ) -> Result<Mix, BudgetError> {
-    let order = order(graph, &evaluation.baseline.metadata.extents, &report.groups);
+    let order = order(graph, &evaluation.baseline.metadata.opt(), &report.groups);
     let mut search = Search { graph, scales, budget, evaluation, count: order.len(), attempts: Vec::new() };
     let first = |count: usize| order[..count].iter().copied().collect::<BTreeSet<NodeId>>();
     let allowed = |search: &mut Search<'_>, count: usize, progress: &mut dyn Progress| {
@@ -174,11 +174,10 @@ pub fn search(
 }
 
 /// Most error for its work first.
-fn order(graph: &Graph, extents: &[Bindings], groups: &[Sensitivity]) -> Vec<NodeId> {
-    let bindings = extents.first().cloned().unwrap_or_default();
+fn order(graph: &Graph, extents: &Bindings, groups: &[Sensitivity]) -> Vec<NodeId> {
     let work = |id: NodeId| {
         let node = graph.node(id);
-        let specs = |values: &[_]| specs_of(graph, values, &bindings).unwrap_or_default();
+        let specs = |values: &[_]| specs_of(graph, values, extents).unwrap_or_default();
         let cost = node.op.as_operator().cost(&specs(&node.inputs), &specs(&node.outputs));
         (cost.flops + cost.bytes).max(1) as f64
     };

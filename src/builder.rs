@@ -12,20 +12,19 @@ pub use error::BuildError;
 pub use int8::{Batches, Int8, SampleError, SampleSource, Scales, SeeBatch};
 pub use layers::LayerPrecision;
 
-use crate::engine::{Engine, Metadata, StoredCubin};
+use crate::engine::{Engine, Metadata};
 use crate::input::Preprocessing;
-use crate::plan::Plan;
 use crate::progress::Progress;
 use crate::runtime::gpu_missing;
-use crate::runtime::kernels::{Kernels, sources_of};
+use crate::shapes::{Profile, ProfileRequest, Range};
 use layers::Wanted;
 use limpid_graph::ir::{Graph, Precision};
 use limpid_graph::onnx;
 use limpid_graph::passes;
 use limpid_graph::tensor::{Bindings, Tensor};
 use limpid_kernels::target::Arch;
-use planner::Planner;
-use precision::{Choice, Outcome};
+use planner::{Planned, Planner};
+use precision::Choice;
 use std::path::{Path, PathBuf};
 
 /// Where an engine is to run.
@@ -57,6 +56,7 @@ impl Destination {
 pub struct Builder {
     destination: Destination,
     precision: Precision,
+    profiles: Vec<ProfileRequest>,
     batches: Vec<usize>,
     bindings: Bindings,
     open_extents: bool,
@@ -69,12 +69,13 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// An FP32 engine with a batch of 1 for this destination.
+    /// An FP32 engine for this destination, with one profile in which nothing is said of any extent.
     pub fn new(destination: Destination) -> Self {
         Self {
             destination,
             precision: Precision::Fp32,
-            batches: vec![1],
+            profiles: Vec::new(),
+            batches: Vec::new(),
             bindings: Bindings::new(),
             open_extents: false,
             disabled_rules: Vec::new(),
@@ -92,13 +93,24 @@ impl Builder {
         self
     }
 
-    /// Samples of a run where the model leaves the batch open; one plan is made for each.
+    /// Adds a profile: extents that the engine takes where the model leaves them open. Its kernels are timed at
+    /// several of them ([`Profile::tuned`]); precisions are chosen at the optimum of the first profile.
+    ///
+    /// What a request leaves out stands in as follows, also where there is none at all: a batch is [`Range::BATCH`],
+    /// 1 to 32; a picture's height and width are 224, which the engine's notes say; any other open extent is
+    /// [`BuildError::Unbound`].
+    pub fn profile(mut self, request: ProfileRequest) -> Self {
+        self.profiles.push(request);
+        self
+    }
+
+    /// Samples of a run where the model leaves the batch open, and no others: a profile for each.
     pub fn batches(mut self, batches: &[usize]) -> Self {
         self.batches = batches.to_vec();
         self
     }
 
-    /// Values for other open extents, by the names the model gives them.
+    /// Values for open extents in every profile, by the names the model gives them.
     pub fn bindings(mut self, bindings: Bindings) -> Self {
         self.bindings = bindings;
         self
@@ -185,28 +197,33 @@ impl Builder {
         progress: &mut dyn Progress,
     ) -> Result<Engine, BuildError> {
         let onnx::Model { mut graph, mut ledger, opset, producer } = onnx::load_bytes(bytes, path, directory)?;
-        let extents = match self.open_extents {
-            true => vec![self.bindings.clone()],
-            false => extents::of(&graph, &self.batches, &self.bindings)?,
+        let (profiles, mut notes) = match self.open_extents {
+            true => (vec![Profile::new()], Vec::new()),
+            false => extents::profiles(&graph, &self.requests()?, &self.bindings)?,
         };
+        let opt = if self.open_extents { self.bindings.clone() } else { profiles[0].opt() };
 
         progress.stage("fuse", None);
         passes::optimize(&mut graph, &mut ledger, &self.disabled_rules)?;
+        for extents in profiles.iter().flat_map(|profile| [profile.min(), profile.opt(), profile.max()]) {
+            extents::check(&graph, &extents)?;
+        }
         progress.stage("convert precision", None);
         let model_hash = blake3::hash(bytes).to_hex().to_string();
         let choice = Choice {
             wanted: &Wanted { base: self.precision, layers: self.layers.clone() },
             int8: &self.int8,
             samples: self.samples.as_deref(),
-            bindings: &extents[0],
+            bindings: &opt,
             model: &model_hash,
             preprocessing: self.preprocessing.to_string(),
         };
         let mut planner = Planner::new(self.destination, self.timing_cache.as_deref())?;
-        let Outcome { calibration, notes } = choice.apply(&mut graph, &mut ledger, planner.as_mut(), progress)?;
-        let (plans, cubins) = match planner {
-            Some(planner) => Self::plan(planner, &graph, &extents, progress)?,
-            None => Default::default(),
+        let outcome = choice.apply(&mut graph, &mut ledger, planner.as_mut(), progress)?;
+        notes.extend(outcome.notes);
+        let Planned { plans, cubins, sources } = match planner {
+            Some(planner) => planner.plan_all(&graph, &profiles, progress)?,
+            None => Planned::default(),
         };
         progress.done();
 
@@ -218,27 +235,25 @@ impl Builder {
             precision: self.precision,
             disabled_rules: self.disabled_rules.clone(),
             limpid_version: env!("CARGO_PKG_VERSION").to_owned(),
-            extents,
+            profiles,
             preprocessing: self.preprocessing.clone(),
             notes,
         };
-        Ok(Engine { metadata, graph, ledger, sources: sources_of(&plans), plans, cubins, calibration })
+        Ok(Engine { metadata, graph, ledger, sources, plans, cubins, calibration: outcome.calibration })
     }
 
-    /// Chooses kernels for each set of extents and compiles them.
-    fn plan(
-        mut planner: Planner,
-        graph: &Graph,
-        extents: &[Bindings],
-        progress: &mut dyn Progress,
-    ) -> Result<(Vec<Plan>, Vec<StoredCubin>), BuildError> {
-        let plans = extents.iter().map(|bindings| planner.plan(graph, bindings, progress));
-        let plans = plans.collect::<Result<Vec<_>, _>>()?;
-        planner.keep_timings()?;
-        progress.stage("compile kernels", None);
-        let mut kernels = Kernels::of_this_binary(planner.target().arch, planner.cubins());
-        plans.iter().try_for_each(|plan| kernels.prepare(plan))?;
-        Ok((plans, kernels.stored()))
+    /// The profiles asked for; one in which nothing is said, if none was.
+    fn requests(&self) -> Result<Vec<ProfileRequest>, BuildError> {
+        let exactly = |&batch: &usize| match Range::exactly(batch) {
+            Ok(range) => Ok(ProfileRequest::new().batch(range)),
+            Err(_) => Err(BuildError::NoBatch),
+        };
+        let mut requests = self.profiles.clone();
+        requests.extend(self.batches.iter().map(exactly).collect::<Result<Vec<_>, _>>()?);
+        if requests.is_empty() {
+            requests.push(ProfileRequest::new());
+        }
+        Ok(requests)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use limpid::engine::{Engine, EngineError, Metadata, StoredCubin};
 use limpid::input::{Crop, Preprocessing, random};
+use limpid::shapes::{Profile, Range};
 use limpid_graph::ir::{Fact, Graph, Precision};
 use limpid_graph::ops::{Conv, Epilogue, Window};
 use limpid_graph::rewrite::Ledger;
-use limpid_graph::tensor::{Bindings, DType, Dim, Shape, Symbol};
+use limpid_graph::tensor::{DType, Dim, Shape, Symbol};
 use limpid_kernels::device::{Cubin, Resources};
 use limpid_kernels::launch::CompileUnit;
 use limpid_kernels::target::Arch;
@@ -36,7 +37,7 @@ fn engine() -> Engine {
         precision: Precision::Fp16,
         disabled_rules: vec!["fold_batch_norm".to_owned()],
         limpid_version: env!("CARGO_PKG_VERSION").to_owned(),
-        extents: vec![Bindings::new().bind(Symbol::new("N"), 4).clone()],
+        profiles: vec![Profile::new().with(Symbol::new("N"), Range::new(1, 4, 32).expect("they are in order"))],
         preprocessing: Preprocessing { crop: Crop::Center, ..Preprocessing::default() },
         notes: vec!["a note".to_owned()],
     };
@@ -105,7 +106,7 @@ fn a_newer_format_is_refused_by_name() {
     let mut bytes = written().1.clone();
     bytes[8..12].copy_from_slice(&200u32.to_le_bytes());
     let error = refusal(&bytes);
-    assert!(matches!(error, EngineError::Version { found: 200, known: 2, .. }), "{error}");
+    assert!(matches!(error, EngineError::Version { found: 200, known: 3, .. }), "{error}");
     assert!(error.help().is_some_and(|help| help.contains("update limpid")));
 }
 

@@ -1,5 +1,6 @@
 use crate::plan::{PlanError, timing_cache::TimingCacheError};
 use crate::runtime::RunError;
+use crate::shapes::{Range, ShapeError};
 use limpid_graph::ir::GraphError;
 use limpid_graph::onnx::ImportError;
 use limpid_graph::rewrite::RewriteError;
@@ -20,14 +21,61 @@ pub enum BuildError {
     FixedBatch {
         /// The model's.
         fixed: usize,
-        /// The one asked for.
-        wanted: usize,
+        /// What was asked for.
+        wanted: Range,
     },
-    /// A batch of 0, or none at all.
+    /// A batch of 0.
     #[error("a batch must be at least 1")]
     NoBatch,
+    /// A value that no extent has.
+    #[error("an extent must be at least 1, not {value}")]
+    NoExtent {
+        /// As given.
+        value: i64,
+    },
+    /// Shapes that make no profile.
+    #[error(transparent)]
+    Shapes(#[from] ShapeError),
+    /// The same extent asked for twice, differently.
+    #[error("`{name}` is {} in one place and {} in another", .ranges[0], .ranges[1])]
+    TwoRanges {
+        /// The extent.
+        name: String,
+        /// What was asked for.
+        ranges: [Range; 2],
+    },
+    /// Shapes of an input that the model does not have.
+    #[error("the model has no input `{name}`; it has {known}")]
+    UnknownInput {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A shape that an input cannot have.
+    #[error("input `{name}` is {expected}, which {got} does not fit")]
+    InputShape {
+        /// The input.
+        name: String,
+        /// Its type and shape.
+        expected: String,
+        /// The shape asked for.
+        got: String,
+    },
+    /// The network cannot be run at extents that a profile has.
+    #[error("node `{node}` ({op}) makes nothing at {extents}: its output is {shape:?}")]
+    Nothing {
+        /// The node.
+        node: String,
+        /// Its operator.
+        op: &'static str,
+        /// The extents.
+        extents: String,
+        /// Its output there.
+        shape: Vec<usize>,
+    },
     /// Extents that are still open.
-    #[error("the model leaves {} open", .0.join(", "))]
+    #[error("the model leaves {} open", quoted(.0))]
     Unbound(Vec<String>),
     /// A value for an extent that the model does not have.
     #[error("the model has no open extent `{name}`; it has {known}")]
@@ -83,6 +131,10 @@ pub enum BuildError {
     Kernels(Box<RunError>),
 }
 
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 fn missing(cache: &Option<PathBuf>) -> String {
     cache.as_ref().map_or(String::new(), |path| format!(" (`{}` is not there)", path.display()))
 }
@@ -107,7 +159,8 @@ impl BuildError {
             Self::NoCalibration { .. } => {
                 Some("name pictures or arrays with --calib, or a cache with --calibration-cache")
             }
-            Self::Unbound(_) => Some("give each a value with --extent NAME=VALUE"),
+            Self::Unbound(_) => Some("give each a value or a range, such as --extent NAME=128 or --extent NAME=1..128"),
+            Self::Nothing { .. } => Some("ask for larger extents, as with --extent NAME=MIN..MAX"),
             Self::Kernels(error) => error.help(),
             _ => None,
         }

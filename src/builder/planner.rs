@@ -1,14 +1,23 @@
 //! Plans for one destination.
 
 use super::{BuildError, Destination};
+use crate::engine::StoredCubin;
 use crate::plan::tune::DeviceMeasure;
-use crate::plan::{self, Plan, TimingCache, Tuner};
+use crate::plan::{self, Carried, Plan, TimingCache, Tuner, derive};
 use crate::progress::Progress;
+use crate::runtime::kernels::{Kernels, sources_of, units_of};
+use crate::shapes::{Profile, covers, volume};
 use limpid_graph::ir::Graph;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::device::{CubinCache, Device};
+use limpid_kernels::launch::CompileUnit;
 use limpid_kernels::target::Target;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+
+/// Shapes of a profile for which it is seen to that the engine carries their kernels. A plan for one of them takes
+/// milliseconds, and all batches up to this are looked at one by one.
+const MOST_SAMPLED: usize = 64;
 
 /// Makes plans, one after another, and remembers what it measured.
 pub(super) struct Planner {
@@ -18,6 +27,14 @@ pub(super) struct Planner {
     cubins: CubinCache,
     timings: TimingCache,
     path: Option<PathBuf>,
+}
+
+/// What an engine keeps of planning; nothing for the CPU.
+#[derive(Debug, Default)]
+pub(super) struct Planned {
+    pub plans: Vec<Plan>,
+    pub cubins: Vec<StoredCubin>,
+    pub sources: BTreeMap<String, String>,
 }
 
 impl Planner {
@@ -42,21 +59,24 @@ impl Planner {
         &self.target
     }
 
-    /// Compiled kernels.
-    pub fn cubins(&self) -> &CubinCache {
-        &self.cubins
+    /// A plan with every candidate timed, unless the timing cache knows it, or chosen by the cost model.
+    pub fn plan(&mut self, graph: &Graph, extents: &Bindings, progress: &mut dyn Progress) -> Result<Plan, BuildError> {
+        self.plan_below(graph, extents, None, true, progress)
     }
 
-    /// A plan with every candidate timed, unless the timing cache knows it, or chosen by the cost model.
-    pub fn plan(
+    /// As [`Planner::plan`], knowing the plan for the next larger extents; unless it is to be `thorough`, only what
+    /// did well there, and the cost model's best, are timed.
+    fn plan_below(
         &mut self,
         graph: &Graph,
-        bindings: &Bindings,
+        extents: &Bindings,
+        larger: Option<&Plan>,
+        thorough: bool,
         progress: &mut dyn Progress,
     ) -> Result<Plan, BuildError> {
         let Some(device) = &self.device else {
             progress.stage("choose kernels", None);
-            return Ok(plan::plan(graph, bindings, &self.target, None)?);
+            return Ok(plan::plan(graph, extents, &self.target, None)?);
         };
         // Compiling candidates comes before the first step.
         progress.stage("time kernels", None);
@@ -69,12 +89,60 @@ impl Planner {
             progress.step("");
         };
         let mut measure = DeviceMeasure::new(device, &self.cubins, &mut step)?;
-        let tuner = Tuner { measure: &mut measure, cache: &mut self.timings };
-        Ok(plan::plan(graph, bindings, &self.target, Some(tuner))?)
+        let tuner = Tuner { measure: &mut measure, cache: &mut self.timings, larger, thorough };
+        Ok(plan::plan(graph, extents, &self.target, Some(tuner))?)
+    }
+
+    /// Plans for every profile, and all kernels that any shape in them may need.
+    pub fn plan_all(
+        mut self,
+        graph: &Graph,
+        profiles: &[Profile],
+        progress: &mut dyn Progress,
+    ) -> Result<Planned, BuildError> {
+        let mut plans: Vec<Plan> = Vec::new();
+        for profile in profiles {
+            for plan in self.tune(graph, profile, progress)? {
+                // Profiles may overlap.
+                if !plans.iter().any(|other| other.bindings == plan.bindings) {
+                    plans.push(plan);
+                }
+            }
+        }
+        self.keep_timings()?;
+        progress.stage("compile kernels", None);
+        let mut units: BTreeSet<CompileUnit> = plans.iter().flat_map(units_of).cloned().collect();
+        for profile in profiles {
+            let near: Vec<&Plan> = plans.iter().filter(|plan| profile.contains(&plan.bindings)).collect();
+            for extents in profile.sampled(MOST_SAMPLED) {
+                let carried = Carried { units: &units, may_compile: true };
+                let plan = derive(graph, &extents, &self.target, &near, carried)?;
+                units.extend(units_of(&plan).cloned());
+            }
+        }
+        let mut kernels = Kernels::of_this_binary(self.target.arch, &self.cubins);
+        kernels.bring(&units)?;
+        Ok(Planned { cubins: kernels.stored(), sources: sources_of(&units), plans })
+    }
+
+    /// Plans for the extents of a profile that kernels are timed at, the optimum first. They are made from the
+    /// largest to the smallest: each times what won at the next larger ones, so that it is not slower than they are.
+    fn tune(&mut self, graph: &Graph, profile: &Profile, progress: &mut dyn Progress) -> Result<Vec<Plan>, BuildError> {
+        let opt = profile.opt();
+        let mut plans: Vec<Plan> = Vec::new();
+        for extents in profile.tuned().iter().rev() {
+            let larger = plans.iter().filter(|plan| covers(&plan.bindings, extents));
+            let larger = larger.min_by_key(|plan| volume(&plan.bindings));
+            let plan = self.plan_below(graph, extents, larger, *extents == opt, progress)?;
+            plans.push(plan);
+        }
+        plans.reverse();
+        plans.sort_by_key(|plan| plan.bindings != opt);
+        Ok(plans)
     }
 
     /// Keeps the times for the next build.
-    pub fn keep_timings(&self) -> Result<(), BuildError> {
+    fn keep_timings(&self) -> Result<(), BuildError> {
         match &self.path {
             Some(path) => Ok(self.timings.write(path)?),
             None => Ok(()),

@@ -68,7 +68,7 @@ pub(super) fn run(args: &BenchArgs, console: &mut Console) -> Result<(), Command
 /// Random inputs of the extents that were asked for, or that the engine was built for.
 fn random_inputs(engine: &Engine, batch: Option<u32>) -> Result<Vec<Tensor>, CommandError> {
     let graph = &engine.graph;
-    let mut bindings = engine.metadata.extents.first().cloned().unwrap_or_default();
+    let mut bindings = engine.metadata.opt();
     if let Some(batch) = batch {
         bind_batch(graph, &mut bindings, batch)?;
     }

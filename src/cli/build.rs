@@ -2,6 +2,7 @@ use super::budget::BudgetArgs;
 use super::calibration::CalibrationArgs;
 use super::console::{Console, pairs};
 use super::pictures::PictureArgs;
+use super::shapes::ShapeArgs;
 use super::source::precision_parser;
 use super::{CommandError, units};
 use crate::builder::{Builder, Destination, LayerPrecision};
@@ -9,7 +10,6 @@ use crate::engine::{Engine, EngineError};
 use crate::input::{self, InputFile, Preprocessing};
 use clap::Args;
 use limpid_graph::ir::Precision;
-use limpid_graph::tensor::{Bindings, Symbol};
 use limpid_kernels::target::Arch;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ use std::time::Instant;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
-  limpid build resnet50.onnx -o resnet50.engine --precision fp16 --batch 1,32
+  limpid build resnet50.onnx -o resnet50.engine --precision fp16 --batch 1..32
+  limpid build unet.onnx -o unet.engine --batch 1 --extent height=256..1024 --extent width=256..1024
   limpid build resnet50.onnx -o resnet50.engine --precision int8 --calib pictures/ --imagenet-norm --center-crop
   limpid build resnet50.onnx -o a100.engine --target sm_80     for a GPU that is elsewhere
   limpid build resnet50.onnx -o cpu.engine --backend cpu")]
@@ -34,14 +35,6 @@ pub(super) struct BuildArgs {
     /// What to multiply in
     #[arg(long, default_value = "fp32", value_parser = precision_parser())]
     precision: Precision,
-
-    /// Samples of a run, where the model leaves the batch open; several make several plans
-    #[arg(long, value_name = "N,..", value_delimiter = ',', default_value = "1")]
-    batch: Vec<usize>,
-
-    /// The value of another extent that the model leaves open
-    #[arg(long, value_name = "NAME=VALUE", value_parser = extent)]
-    extent: Vec<(String, i64)>,
 
     /// Leave a rule out (repeatable); `limpid inspect MODEL --passes` names those that did something
     #[arg(long, value_name = "RULE")]
@@ -64,6 +57,9 @@ pub(super) struct BuildArgs {
     timing_cache: Option<PathBuf>,
 
     #[command(flatten)]
+    shapes: ShapeArgs,
+
+    #[command(flatten)]
     calibration: CalibrationArgs,
 
     #[command(flatten)]
@@ -73,26 +69,15 @@ pub(super) struct BuildArgs {
     pictures: PictureArgs,
 }
 
-fn extent(text: &str) -> Result<(String, i64), String> {
-    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    let value = value.parse().ok().filter(|v| *v > 0).ok_or("the value must be a positive number")?;
-    Ok((name.to_owned(), value))
-}
-
 /// Builds, writes, and says what came of it.
 pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), CommandError> {
     let start = Instant::now();
     check_output(&args.output)?;
     let destination = destination(args, console);
     let preprocessing = args.pictures.apply(&Preprocessing::default())?;
-    let mut bindings = Bindings::new();
-    for (name, value) in &args.extent {
-        bindings.bind(Symbol::new(name), *value);
-    }
-    let mut builder = Builder::new(destination)
+    let mut builder = args.shapes.apply(Builder::new(destination))?;
+    builder = builder
         .precision(args.precision)
-        .batches(&args.batch)
-        .bindings(bindings)
         .disabled_rules(&args.disable_rule)
         .timing_cache(args.timing_cache.clone())
         .layer_precisions(args.calibration.layers())

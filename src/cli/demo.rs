@@ -1,11 +1,13 @@
 use super::console::{Console, table};
 use super::inspect::Fusion;
+use super::source::up_to;
 use super::{CommandError, units};
 use crate::builder::{Batches, Builder, Destination, Int8, SampleSource};
 use crate::engine::Engine;
 use crate::input::{self, Channels, InputError, Preprocessing, Sample, npy};
 use crate::progress::Progress;
 use crate::runtime::{Backend, Session};
+use crate::shapes::ProfileRequest;
 use clap::Args;
 use limpid_graph::ir::Precision;
 use limpid_graph::rewrite::Verdict;
@@ -76,7 +78,12 @@ pub(super) fn run(args: &DemoArgs, console: &mut Console) -> Result<(), CommandE
         console.note(format_args!("note: everything runs on the CPU: {reason}"));
     }
     console.print("A small residual network, trained by PyTorch on Fashion-MNIST, read from ONNX.")?;
-    let builder = Builder::new(destination).batches(&[1, BATCH]).preprocessing(preprocessing());
+    let builder = Builder::new(destination).preprocessing(preprocessing());
+    let builder = match destination {
+        Destination::Cpu => builder.profile(ProfileRequest::new().batch(up_to(BATCH)?)),
+        // Just the two that are run: each is tuned.
+        _ => builder.batches(&[1, BATCH]),
+    };
     let mut rows = Vec::new();
     let mut fusion = None;
     let mut samples = None;

@@ -19,6 +19,7 @@ mod labels;
 mod pictures;
 mod run;
 mod sensitivity;
+mod shapes;
 mod source;
 mod units;
 mod zoo;

@@ -4,6 +4,7 @@ use super::console::Console;
 use crate::builder::{BuildError, Builder, Destination, Int8};
 use crate::engine::Engine;
 use crate::runtime::Backend;
+use crate::shapes::{ProfileRequest, Range};
 use limpid_graph::ir::Precision;
 use std::fs::File;
 use std::io::Read;
@@ -51,7 +52,12 @@ pub(super) fn open(path: &Path, options: ModelOptions, console: &mut Console) ->
         Backend::Auto => Destination::available().0,
     };
     let precision = options.precision.unwrap_or(Precision::Fp32);
-    let mut builder = Builder::new(destination).precision(precision).batches(&[options.batch]);
+    let mut builder = Builder::new(destination).precision(precision);
+    builder = match destination {
+        // Without kernels to choose, more shapes cost nothing.
+        Destination::Cpu => builder.profile(ProfileRequest::new().batch(up_to(options.batch)?)),
+        _ => builder.batches(&[options.batch]),
+    };
     if precision == Precision::Int8 {
         // Scales change answers, not times, and whoever has samples builds an engine with them.
         console.note("note: INT8 with scales from random numbers: good for its speed, not for its answers");
@@ -60,6 +66,12 @@ pub(super) fn open(path: &Path, options: ModelOptions, console: &mut Console) ->
         builder = builder.int8(Int8 { samples: Some(Arc::new(samples)), ..Int8::default() });
     }
     Ok(builder.build(path, &mut console.progress())?)
+}
+
+/// From one sample to as many as a run is to have, or as many as are customary.
+pub(super) fn up_to(batch: usize) -> Result<Range, CommandError> {
+    let customary = Range::BATCH;
+    Range::new(1, 1, batch.max(customary.max())).map_err(|error| CommandError::usage(error.to_string()))
 }
 
 /// As [`open`], for looking at: extents of a model may stay open, since nothing is run.

@@ -85,7 +85,7 @@ pub fn compare(
 
 /// As many samples as fill the batches that are fixed.
 fn chunk(baseline: &Subject<'_>, test: &Subject<'_>) -> usize {
-    let fixed = [&baseline.session, &test.session].map(|session| session.fixed_batch().unwrap_or(1).max(1));
+    let fixed = [&baseline.session, &test.session].map(|session| session.largest_batch().unwrap_or(1).max(1));
     let largest = fixed[0].max(fixed[1]);
     largest * CHUNK.div_ceil(largest)
 }

@@ -9,6 +9,7 @@ pub use error::EngineError;
 
 use crate::input::Preprocessing;
 use crate::plan::Plan;
+use crate::shapes::Profile;
 use limpid_graph::ir::{Graph, Precision, ValueId};
 use limpid_graph::rewrite::Ledger;
 use limpid_graph::tensor::{Bindings, DType};
@@ -36,12 +37,19 @@ pub struct Metadata {
     pub disabled_rules: Vec<String>,
     /// limpid's version that built it.
     pub limpid_version: String,
-    /// The extents asked for: those the plans were made for, and what `bench` takes where nothing else is said.
-    pub extents: Vec<Bindings>,
+    /// The extents it takes where the model leaves them open: those of any of these.
+    pub profiles: Vec<Profile>,
     /// How pictures become inputs.
     pub preprocessing: Preprocessing,
     /// What a user should know of how it was built.
     pub notes: Vec<String>,
+}
+
+impl Metadata {
+    /// The extents that count most: the first profile's optimum.
+    pub fn opt(&self) -> Bindings {
+        self.profiles.first().map(Profile::opt).unwrap_or_default()
+    }
 }
 
 /// A compiled kernel.
@@ -74,7 +82,7 @@ pub struct Engine {
     pub graph: Graph,
     /// What became of every ONNX node.
     pub ledger: Ledger,
-    /// One for each target and set of extents it was built for; none for a CPU engine.
+    /// For each profile those for the extents its kernels were timed at, the optimum first; none for a CPU engine.
     pub plans: Vec<Plan>,
     /// Compiled kernels.
     pub cubins: Vec<StoredCubin>,

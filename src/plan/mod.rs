@@ -2,11 +2,14 @@
 //! memory is laid out. A [`Plan`] is bytes only: it can be kept in a file and carried to another machine.
 //!
 //! - [`lower`] turns nodes into [`Work`]: sites with operands, layout changes where layouts differ.
+//! - [`derive()`] plans for extents between those that candidates were timed at.
 //! - [`select`] asks the catalog for candidates and picks one, by measurement ([`tune`]) or by the [`cost_model`].
 //! - [`memory`] gives every buffer its place in one arena, lifetimes overlapped.
 
 mod constants;
 pub mod cost_model;
+mod counterparts;
+mod derive;
 pub mod lower;
 pub mod memory;
 pub mod select;
@@ -15,6 +18,7 @@ pub mod tune;
 mod types;
 
 pub use constants::ConstantError;
+pub use derive::{Carried, derive};
 pub use select::Tuner;
 pub use timing_cache::TimingCache;
 pub use types::{

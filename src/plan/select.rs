@@ -1,18 +1,26 @@
 //! Which candidate does the work of a site: the fastest as measured, or as the cost model has it.
 
 use super::cost_model::estimate;
+use super::counterparts::Counterparts;
 use super::lower::Lowered;
 use super::timing_cache::TimingCache;
-use super::types::{Buffer, Offer, Work};
+use super::types::{Buffer, Offer, Plan, Step, Work};
 use limpid_graph::ir::Precision;
 use limpid_kernels::catalog;
-use limpid_kernels::launch::{Candidate, CompileUnit, Refusal};
+use limpid_kernels::launch::{Candidate, CompileUnit, Refusal, Tactic};
 use limpid_kernels::site::Site;
 use limpid_kernels::target::Target;
 use std::collections::BTreeSet;
 
 /// Candidates of one site that are timed, the most promising by the cost model first.
 const MOST_MEASURED: usize = 24;
+
+/// Those of the cost model that are timed where the next larger extents were timed before.
+const MOST_MEASURED_NEAR: usize = 4;
+
+/// Those that were fastest at the next larger extents and are timed again: the winner, so that no extents are slower
+/// than the next larger ones, and who came close.
+const MOST_SEEDS: usize = 4;
 
 /// Why a candidate could not be timed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +54,10 @@ pub struct Tuner<'a> {
     pub measure: &'a mut dyn Measure,
     /// What was measured before.
     pub cache: &'a mut TimingCache,
+    /// The plan for the next larger extents, if they were timed before: its fastest candidates are timed here, too.
+    pub larger: Option<&'a Plan>,
+    /// Whether as many candidates are timed as if nothing were known of larger extents.
+    pub thorough: bool,
 }
 
 /// A site with its winner.
@@ -104,8 +116,12 @@ fn reasons(refusals: &[Refusal]) -> String {
 /// Picks a candidate for each site.
 pub fn select(lowered: Lowered, target: &Target, mut tuner: Option<Tuner<'_>>) -> Result<Selected, SelectError> {
     let Lowered { work, buffers } = lowered;
-    let fields = work.into_iter().map(|work| Field::new(work, target)).collect::<Result<Vec<_>, _>>()?;
+    let mut fields = work.into_iter().map(|work| Field::new(work, target)).collect::<Result<Vec<_>, _>>()?;
     if let Some(tuner) = &mut tuner {
+        let larger = tuner.larger.map(Counterparts::new);
+        for field in &mut fields {
+            field.enter(larger.as_ref().and_then(|larger| larger.of(&field.work)), tuner.thorough);
+        }
         compile(&fields, tuner);
     }
     let count = fields.len();
@@ -118,6 +134,32 @@ pub fn select(lowered: Lowered, target: &Target, mut tuner: Option<Tuner<'_>>) -
         choices.push(field.winner());
     }
     Ok(Selected { choices, buffers })
+}
+
+/// Picks a candidate for each site by the plans of other extents, `near` first: the tactic that was chosen for the
+/// same work there, if it is offered here and `allowed`. Where no such tactic is, the best by the cost model of those
+/// that are `carried`, and the best of all if none is.
+pub(super) fn select_like(
+    lowered: Lowered,
+    target: &Target,
+    near: &[&Plan],
+    allowed: &dyn Fn(&Candidate) -> bool,
+    carried: &dyn Fn(&Candidate) -> bool,
+) -> Result<Selected, SelectError> {
+    let Lowered { work, buffers } = lowered;
+    let near: Vec<Counterparts<'_>> = near.iter().map(|plan| Counterparts::new(plan)).collect();
+    let choose = |work: Work| {
+        let mut field = Field::new(work, target)?;
+        let tactics: Vec<&Tactic> = near.iter().filter_map(|plan| Some(&plan.of(&field.work)?.tactic)).collect();
+        let of_tactic = |tactic: &&Tactic| {
+            field.ranked.iter().position(|(candidate, _)| candidate.tactic == **tactic && allowed(candidate))
+        };
+        let known = tactics.iter().find_map(of_tactic);
+        let best = known.or_else(|| field.ranked.iter().position(|(candidate, _)| carried(candidate)));
+        field.ranked[..=best.unwrap_or(0)].rotate_right(1);
+        Ok(field.winner())
+    };
+    Ok(Selected { choices: work.into_iter().map(choose).collect::<Result<_, _>>()?, buffers })
 }
 
 /// Compiles what will be timed, of all sites together: one site alone does not keep all cores busy.
@@ -138,6 +180,8 @@ fn compile(fields: &[Field], tuner: &mut Tuner<'_>) {
 struct Field {
     work: Work,
     ranked: Vec<(Candidate, Offer)>,
+    /// How many of them are timed.
+    timed: usize,
     refusals: Vec<Refusal>,
 }
 
@@ -157,19 +201,31 @@ impl Field {
             return Err(SelectError::NoKernel { group, what, target, refusals: offers.refusals });
         }
         ranked.sort_by(|a, b| a.1.estimated_us.total_cmp(&b.1.estimated_us));
-        Ok(Self { work, ranked, refusals: offers.refusals })
+        let timed = MOST_MEASURED.min(ranked.len());
+        Ok(Self { work, ranked, timed, refusals: offers.refusals })
+    }
+
+    /// Puts those in front who were fastest in the same work at larger extents, and settles how many are timed.
+    fn enter(&mut self, larger: Option<&Step>, thorough: bool) {
+        let Some(larger) = larger else { return };
+        let seeds: Vec<&Tactic> = larger.offers.iter().take(MOST_SEEDS).map(|offer| &offer.tactic).collect();
+        // Stable: both parts keep the cost model's order.
+        self.ranked.sort_by_key(|(candidate, _)| !seeds.contains(&&candidate.tactic));
+        let seeded = self.ranked.iter().filter(|(candidate, _)| seeds.contains(&&candidate.tactic)).count();
+        let others = if thorough { MOST_MEASURED } else { MOST_MEASURED_NEAR };
+        self.timed = (seeded + others).min(self.ranked.len());
     }
 
     /// Those who are timed.
     fn contenders(&self) -> impl Iterator<Item = &(Candidate, Offer)> {
-        self.ranked.iter().take(MOST_MEASURED)
+        self.ranked.iter().take(self.timed)
     }
 
     /// Times the contenders and sorts anew.
     fn time(&mut self, buffers: &[Buffer], tuner: &mut Tuner<'_>) -> Result<(), SelectError> {
         let identity = tuner.measure.identity();
         let (mut best, mut first_failure) = (None::<f64>, None);
-        let count = self.contenders().count();
+        let count = self.timed;
         for (candidate, offer) in &mut self.ranked[..count] {
             let key = key(&identity, &self.work.site, candidate);
             let time = match tuner.cache.get(&key) {

@@ -1,16 +1,37 @@
 //! More samples than one run takes: cut into batches, run, put together again.
 
 use super::{RunError, Session};
-use limpid_graph::tensor::Tensor;
+use crate::shapes::{Profile, Range, batch_symbol};
+use limpid_graph::tensor::{Bindings, Tensor};
 
-/// Samples of one run where the network leaves the batch open and no plan fixes it: enough to keep every core
-/// busy, few enough for the activations of a large network to fit into memory.
-const OPEN_BATCH: usize = 16;
+/// Samples of one run on the CPU where the profile allows as many: enough to keep every core busy, few enough for the
+/// activations of a large network to fit into memory.
+const CPU_BATCH: usize = 16;
 
 impl Session {
-    /// Runs any number of samples, the first axis of every input, in as many batches as it takes. Where the batch
-    /// is fixed, the last one is filled up with copies of the last sample, whose answers are dropped.
-    /// `after_batch` is told how many samples are done.
+    /// Most samples of one run; `None` where any number will do.
+    pub fn largest_batch(&self) -> Option<usize> {
+        self.batches(&self.engine().metadata.opt()).iter().map(|range| range.max()).max()
+    }
+
+    /// How many samples a run may have beside what `extents` say of other dims; none of it where any number will do.
+    fn batches(&self, extents: &Bindings) -> Vec<Range> {
+        let engine = self.engine();
+        let fixed = engine.graph.inputs.first().and_then(|&v| engine.graph.fact(v).shape.first()?.as_usize());
+        let Some(batch) = batch_symbol(&engine.graph) else {
+            return fixed.and_then(|fixed| Range::exactly(fixed).ok()).into_iter().collect();
+        };
+        let range = |profile: &Profile| {
+            let range = profile.range(&batch)?;
+            let smallest = i64::try_from(range.min()).unwrap_or(i64::MAX);
+            profile.contains(extents.clone().bind(batch.clone(), smallest)).then_some(range)
+        };
+        engine.metadata.profiles.iter().filter_map(range).collect()
+    }
+
+    /// Runs any number of samples, the first axis of every input, in as many batches as it takes. Where no profile
+    /// allows as few as are left for the last one, it is filled up with copies of the last sample, whose answers are
+    /// dropped. `after_batch` is told how many samples are done.
     ///
     /// # Errors
     /// Those of [`Session::run`]; [`RunError::NotBatched`] for a network whose outputs do not grow with the batch.
@@ -21,9 +42,12 @@ impl Session {
     ) -> Result<Vec<Tensor>, RunError> {
         let samples = inputs.first().and_then(|t| t.shape().first()).copied().unwrap_or(0);
         let aligned = inputs.iter().all(|t| t.shape().first() == Some(&samples));
-        let fixed = self.fixed_batch();
-        let batch = fixed.unwrap_or(OPEN_BATCH.min(samples));
-        if !aligned || samples == 0 || batch == 0 || samples == batch {
+        let allowed = match aligned && samples > 0 {
+            true => self.batches(&super::session::extents_of(self.engine(), inputs).unwrap_or_default()),
+            false => Vec::new(),
+        };
+        let batch = most(&allowed, if self.engine().plans.is_empty() { CPU_BATCH } else { usize::MAX }).min(samples);
+        if !aligned || batch == 0 || samples == filled(&allowed, batch) {
             let outputs = self.run(inputs)?;
             after_batch(samples);
             return Ok(outputs);
@@ -31,7 +55,7 @@ impl Session {
         let mut parts: Vec<Vec<Tensor>> = Vec::new();
         for start in (0..samples).step_by(batch) {
             let end = (start + batch).min(samples);
-            let filled = if fixed.is_some() { batch } else { end - start };
+            let filled = filled(&allowed, end - start);
             let chunk: Vec<Tensor> = inputs.iter().map(|t| rows(t, start, end, filled)).collect();
             let outputs = self.run(&chunk)?;
             self.check_batched(&outputs, filled, samples)?;
@@ -52,6 +76,18 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// The most samples that are allowed and within `limit`; the fewest allowed if that is more already.
+fn most(allowed: &[Range], limit: usize) -> usize {
+    let within = allowed.iter().filter(|range| range.min() <= limit).map(|range| range.max().min(limit)).max();
+    within.or_else(|| allowed.iter().map(|range| range.min()).min()).unwrap_or(limit.min(CPU_BATCH))
+}
+
+/// The fewest samples that are allowed and no fewer than `samples`; as many if none are, which a run then refuses.
+fn filled(allowed: &[Range], samples: usize) -> usize {
+    let enough = allowed.iter().filter(|range| samples <= range.max()).map(|range| range.min().max(samples));
+    enough.min().unwrap_or(samples)
 }
 
 /// Rows `start..end` of the first axis, the last repeated until there are `count`.
@@ -83,6 +119,15 @@ fn from_bytes(like: &Tensor, shape: &[usize], bytes: &[u8]) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn batches_are_as_large_as_profiles_allow_and_no_smaller_than_they_ask() {
+        let ranges = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a range")).collect::<Vec<Range>>();
+        let (one, two, large) = (ranges(&["1..32"]), ranges(&["1", "8..64"]), ranges(&["32"]));
+        assert_eq!([most(&one, usize::MAX), most(&one, 16), most(&two, 4), most(&large, 16)], [32, 16, 1, 32]);
+        assert_eq!([filled(&one, 5), filled(&two, 5), filled(&two, 1), filled(&large, 5)], [5, 8, 1, 32]);
+        assert_eq!([most(&[], usize::MAX), filled(&[], 5)], [CPU_BATCH, 5]);
+    }
 
     #[test]
     fn rows_are_cut_filled_and_put_together() {

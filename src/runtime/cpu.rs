@@ -1,7 +1,9 @@
+use super::lane::{Lane, LaneOptions, Trace};
 use super::{Executor, RunError};
 use crate::engine::Engine;
 use limpid_graph::reference::Interpreter;
 use limpid_graph::tensor::Tensor;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// The CPU reference: the engine's graph, operator by operator.
@@ -23,6 +25,77 @@ impl Executor for CpuSession {
 
     fn name(&self) -> String {
         format!("CPU reference, {} threads, {}", rayon::current_num_threads(), cpu_name())
+    }
+
+    fn sibling(&self) -> Result<Box<dyn Executor>, RunError> {
+        Ok(Box::new(Self::new(Arc::clone(&self.engine))))
+    }
+
+    fn lane(&mut self, inputs: &[Tensor], options: &LaneOptions) -> Result<Box<dyn Lane>, RunError> {
+        let set = Set { inputs: inputs.to_vec(), outputs: Vec::new() };
+        let (engine, options) = (Arc::clone(&self.engine), options.clone());
+        Ok(Box::new(CpuLane { engine, sets: vec![set; options.sets.max(1)], options, done: VecDeque::new() }))
+    }
+}
+
+/// Inputs and outputs of one query.
+#[derive(Clone)]
+struct Set {
+    inputs: Vec<Tensor>,
+    outputs: Vec<Tensor>,
+}
+
+/// A lane on the CPU: a query is over when [`Lane::submit`] returns, and nothing is copied.
+struct CpuLane {
+    engine: Arc<Engine>,
+    sets: Vec<Set>,
+    options: LaneOptions,
+    /// Times of queries that nobody has asked for yet.
+    done: VecDeque<Option<Trace>>,
+}
+
+impl Lane for CpuLane {
+    fn write(&mut self, set: usize, fill: &mut dyn FnMut(&mut [&mut [u8]])) -> Result<(), RunError> {
+        let tensors = &mut self.sets[set].inputs;
+        let mut bytes: Vec<Vec<u8>> = tensors.iter().map(|tensor| vec![0; tensor.bytes().len()]).collect();
+        fill(&mut bytes.iter_mut().map(Vec::as_mut_slice).collect::<Vec<_>>());
+        for (tensor, bytes) in tensors.iter_mut().zip(&bytes) {
+            *tensor = super::copy::tensor(tensor.dtype(), tensor.shape(), bytes)?;
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, set: usize, inputs: &[Tensor]) -> Result<(), RunError> {
+        // Tensors never change in place, so the caller's own bytes will do.
+        self.sets[set].inputs = inputs.to_vec();
+        Ok(())
+    }
+
+    fn submit(&mut self, set: usize) -> Result<(), RunError> {
+        let now = || self.options.origin.as_ref().map(|origin| origin.elapsed_ms());
+        let start = now();
+        let outputs = Interpreter::new(&self.engine.graph)?.run(&self.sets[set].inputs)?;
+        let trace = start.zip(now()).map(|(start, end)| Trace {
+            enqueue_start: start,
+            enqueue_end: end,
+            h2d_start: start,
+            h2d_end: start,
+            compute_start: start,
+            compute_end: end,
+            d2h_start: end,
+            d2h_end: end,
+        });
+        self.done.push_back(trace);
+        self.sets[set].outputs = outputs;
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Option<Trace>, RunError> {
+        Ok(self.done.pop_front().flatten())
+    }
+
+    fn outputs(&mut self, set: usize) -> Result<Vec<Tensor>, RunError> {
+        Ok(self.sets[set].outputs.clone())
     }
 }
 

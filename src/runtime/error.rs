@@ -29,13 +29,19 @@ pub enum RunError {
     /// The engine was built for the CPU.
     #[error("the engine has no GPU plan: it was built for the CPU backend")]
     NoPlan,
-    /// The engine has plans, but none for these extents.
-    #[error("the engine has no plan for {wanted}; it was built for {known}")]
-    Extents {
-        /// The extents asked for.
-        wanted: String,
-        /// Those there are plans for.
-        known: String,
+    /// Extents that lie in none of the engine's profiles.
+    #[error("{reason}")]
+    OutsideProfile {
+        /// Which extent is outside of which range: `batch 64 is outside the profile 1..32`.
+        reason: String,
+    },
+    /// Kernels that are neither in the engine nor can be compiled.
+    #[error("the engine does not carry {}, and nothing here compiles kernels: {source}", .kernels.join(", "))]
+    NotCarried {
+        /// Their names.
+        kernels: Vec<String>,
+        /// Why there is no compiler.
+        source: DeviceError,
     },
     /// A batch was to be split, but this output does not grow with it.
     #[error(
@@ -51,6 +57,22 @@ pub enum RunError {
         batch: usize,
         /// Samples in all.
         samples: usize,
+    },
+    /// Device memory that came does not fit the network's inputs or outputs.
+    #[error("the network's {what} take {expected:?} bytes, the slices that came have {got:?}")]
+    Memory {
+        /// `inputs` or `outputs`.
+        what: &'static str,
+        /// Bytes of each.
+        expected: Vec<usize>,
+        /// Bytes of each that came.
+        got: Vec<usize>,
+    },
+    /// Only a GPU can do this.
+    #[error("{what} needs a GPU; this session runs on the CPU")]
+    NeedsGpu {
+        /// What was asked for.
+        what: &'static str,
     },
     /// A launch names a kernel that was not brought.
     #[error("kernel `{entry}` is not among those of the plan")]
@@ -88,14 +110,28 @@ impl RunError {
             Self::NoPlan => {
                 Some("build it with `limpid build MODEL -o ENGINE --backend cuda`, or run it with --backend cpu")
             }
-            Self::Extents { .. } => Some("build an engine for them with `limpid build MODEL -o ENGINE --batch N`"),
+            Self::OutsideProfile { .. } => Some(
+                "build an engine that takes them: --batch MIN..MAX, --extent NAME=MIN..MAX or --min-shapes, --opt-shapes \
+                 and --max-shapes; `limpid inspect` shows the profiles of this one",
+            ),
+            Self::NotCarried { .. } => Some(
+                "install NVRTC (CUDA's runtime compiler), or build the engine for these shapes with --batch or --extent",
+            ),
             Self::InputCount { .. } | Self::Input { .. } => {
                 Some("`limpid inspect` shows the inputs of a model or an engine")
             }
             Self::MissingKernel { .. } | Self::MissingSource { .. } | Self::Constant(_) => {
                 Some("the engine is not whole; build it again from its ONNX model with `limpid build`")
             }
-            Self::NotBatched { .. } | Self::Eval(_) | Self::Device(_) | Self::Plan(_) | Self::Tensor(_) => None,
+            Self::NeedsGpu { .. } => {
+                Some("open the session with `Backend::Cuda`, on the command line with --backend cuda")
+            }
+            Self::Memory { .. }
+            | Self::NotBatched { .. }
+            | Self::Eval(_)
+            | Self::Device(_)
+            | Self::Plan(_)
+            | Self::Tensor(_) => None,
         }
     }
 }

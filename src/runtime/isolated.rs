@@ -44,7 +44,7 @@ impl IsolatedNode {
         let chosen: Vec<&Step> = from.steps.iter().filter(|step| step.node == Some(node)).collect();
         let mut cache = TimingCache::new();
         let mut choice = AsChosen { steps: chosen.clone() };
-        let tuner = Tuner { measure: &mut choice, cache: &mut cache };
+        let tuner = Tuner { measure: &mut choice, cache: &mut cache, larger: Some(from), thorough: true };
         let plan = plan(&graph, &from.bindings, &from.target, Some(tuner))?;
         // What only brings the inputs into the form that the node wants is no step of its own.
         let belongs = |step: &Step| step.node == Some(node) && chosen.iter().any(|other| other.what == step.what);

@@ -19,6 +19,8 @@ pub struct Kernels<'a> {
     sources: Option<&'a BTreeMap<String, String>>,
     cache: &'a CubinCache,
     compiler: Option<Compiler>,
+    /// Those that an engine brings, where they lie in it.
+    stored: BTreeMap<&'a CompileUnit, &'a Cubin>,
     cubins: BTreeMap<CompileUnit, Arc<Cubin>>,
     compiled: usize,
 }
@@ -26,20 +28,38 @@ pub struct Kernels<'a> {
 impl<'a> Kernels<'a> {
     /// Kernels of this binary.
     pub fn of_this_binary(arch: Arch, cache: &'a CubinCache) -> Self {
-        Self { arch, sources: None, cache, compiler: None, cubins: BTreeMap::new(), compiled: 0 }
+        Self {
+            arch,
+            sources: None,
+            cache,
+            compiler: None,
+            stored: BTreeMap::new(),
+            cubins: BTreeMap::new(),
+            compiled: 0,
+        }
     }
 
     /// Kernels of an engine: its cubins where they are for `arch`, else compiled from its sources.
     pub fn of_engine(engine: &'a Engine, arch: Arch, cache: &'a CubinCache) -> Self {
-        let stored = engine.cubins.iter().filter(|c| c.arch == arch);
-        let cubins = stored.map(|c| (c.unit.clone(), Arc::new(c.cubin.clone()))).collect();
-        Self { sources: Some(&engine.sources), cubins, ..Self::of_this_binary(arch, cache) }
+        let stored = engine.cubins.iter().filter(|c| c.arch == arch).map(|c| (&c.unit, &c.cubin)).collect();
+        Self { sources: Some(&engine.sources), stored, ..Self::of_this_binary(arch, cache) }
     }
 
     /// Brings every kernel of `plan`; NVRTC is asked for only if one is missing.
     pub fn prepare(&mut self, plan: &Plan) -> Result<(), RunError> {
-        let units = plan.steps.iter().flat_map(|step| &step.launches).map(|launch| &launch.unit);
-        let missing: BTreeSet<&CompileUnit> = units.filter(|unit| !self.cubins.contains_key(unit)).collect();
+        self.bring(units_of(plan))
+    }
+
+    /// Brings these kernels; NVRTC is asked for only if one is missing.
+    pub fn bring<'u>(&mut self, units: impl IntoIterator<Item = &'u CompileUnit>) -> Result<(), RunError> {
+        let mut missing = BTreeSet::new();
+        for unit in units {
+            match self.stored.get(unit) {
+                _ if self.cubins.contains_key(unit) => {}
+                Some(&cubin) => drop(self.cubins.insert(unit.clone(), Arc::new(cubin.clone()))),
+                None => drop(missing.insert(unit)),
+            }
+        }
         self.compile(&missing)
     }
 
@@ -48,7 +68,12 @@ impl<'a> Kernels<'a> {
             return Ok(());
         }
         if self.compiler.is_none() {
-            self.compiler = Some(Compiler::new()?);
+            let missing = || units.iter().map(|unit| unit.entry.clone()).collect::<BTreeSet<_>>();
+            let compiler = Compiler::new().map_err(|source| match self.sources {
+                Some(_) => RunError::NotCarried { kernels: missing().into_iter().collect(), source },
+                None => source.into(),
+            });
+            self.compiler = Some(compiler?);
         }
         let Some(compiler) = &self.compiler else { return Ok(()) };
         let (arch, cache, sources) = (self.arch, self.cache, self.sources);
@@ -69,8 +94,8 @@ impl<'a> Kernels<'a> {
     }
 
     /// The cubin of a unit that [`Kernels::prepare`] brought.
-    pub fn cubin(&self, unit: &CompileUnit) -> Result<&Cubin, RunError> {
-        self.cubins.get(unit).map(Arc::as_ref).ok_or_else(|| RunError::MissingKernel { entry: unit.entry.clone() })
+    pub fn cubin(&self, unit: &CompileUnit) -> Result<&Arc<Cubin>, RunError> {
+        self.cubins.get(unit).ok_or_else(|| RunError::MissingKernel { entry: unit.entry.clone() })
     }
 
     /// How many were not in the engine.
@@ -89,10 +114,14 @@ impl<'a> Kernels<'a> {
     }
 }
 
-/// The texts a plan's kernels are compiled from, to keep in an engine.
-pub fn sources_of(plans: &[Plan]) -> BTreeMap<String, String> {
-    let units = plans.iter().flat_map(|p| &p.steps).flat_map(|s| &s.launches).map(|l| l.unit.source.as_str());
-    let used: BTreeSet<&str> = units.collect();
+/// What a plan's kernels are compiled from.
+pub fn units_of(plan: &Plan) -> impl Iterator<Item = &CompileUnit> {
+    plan.steps.iter().flat_map(|step| &step.launches).map(|launch| &launch.unit)
+}
+
+/// The texts that kernels are compiled from, to keep in an engine.
+pub fn sources_of(units: &BTreeSet<CompileUnit>) -> BTreeMap<String, String> {
+    let used: BTreeSet<&str> = units.iter().map(|unit| unit.source.as_str()).collect();
     source::SOURCES
         .iter()
         .filter(|(path, _)| path.ends_with(".cuh") || used.contains(path))

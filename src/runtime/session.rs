@@ -1,9 +1,12 @@
 use super::RunError;
 use super::cpu::CpuSession;
+use super::executor::{DeviceTensor, Executor};
 use super::gpu::GpuExecutor;
+use super::lane::{Lane, LaneOptions, Origin};
 use crate::engine::Engine;
-use limpid_graph::tensor::Tensor;
-use limpid_kernels::device::{Clocks, Device, DeviceError};
+use limpid_graph::ir::Graph;
+use limpid_graph::tensor::{Bindings, Tensor};
+use limpid_kernels::device::{Clocks, Device, DeviceError, DeviceSlice, Stream};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -54,43 +57,6 @@ impl fmt::Display for Backend {
 #[error("`{0}` is no backend; use auto, cpu, cuda or cuda:N")]
 pub struct UnknownBackend(String);
 
-/// Runs one engine on one device.
-pub trait Executor: Send {
-    /// Runs the network; the inputs have been checked.
-    ///
-    /// # Errors
-    /// [`RunError::Extents`] where there is no plan for the inputs' extents; what went wrong on the device.
-    fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError>;
-
-    /// The device, for people.
-    fn name(&self) -> String;
-
-    /// Samples of a run, if a plan fixes them.
-    fn fixed_batch(&self) -> Option<usize> {
-        None
-    }
-
-    /// Runs the network of the last [`Executor::run`] this many times, inputs and outputs left where they are, and
-    /// returns the device's own times in µs; `None` if it has no clock of its own.
-    ///
-    /// # Errors
-    /// What went wrong on the device.
-    fn device_times(&mut self, iterations: u32) -> Result<Option<Vec<f64>>, RunError> {
-        let _ = iterations;
-        Ok(None)
-    }
-
-    /// The GPU's clocks now, if it has any and tells.
-    fn clocks(&self) -> Option<Clocks> {
-        None
-    }
-
-    /// What times depend on beside the device: its driver and compiler, by name; for records.
-    fn versions(&self) -> BTreeMap<&'static str, String> {
-        BTreeMap::new()
-    }
-}
-
 /// An engine, ready to run.
 pub struct Session {
     engine: Arc<Engine>,
@@ -129,10 +95,82 @@ impl Session {
     /// Runs the network: inputs and outputs in the model's order.
     ///
     /// # Errors
-    /// [`RunError::InputCount`], [`RunError::Input`]; those of the device.
+    /// [`RunError::InputCount`], [`RunError::Input`], [`RunError::OutsideProfile`]; those of the device.
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
         check_inputs(&self.engine, inputs)?;
         self.executor.run(inputs)
+    }
+
+    /// Another session of the same engine on the same device, for another thread or another stream: it has a stream and
+    /// memory for activations of its own, and shares weights and kernels.
+    ///
+    /// # Errors
+    /// [`RunError::Device`] where the GPU has no room for further activations.
+    pub fn sibling(&self) -> Result<Self, RunError> {
+        let executor = self.executor.sibling()?;
+        Ok(Self { engine: Arc::clone(&self.engine), executor, note: self.note.clone() })
+    }
+
+    /// Buffers that stay in place for queries with inputs of these extents, holding them already: what measurements and
+    /// pipelines are made of.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn lane(&mut self, inputs: &[Tensor], options: &LaneOptions) -> Result<Box<dyn Lane>, RunError> {
+        check_inputs(&self.engine, inputs)?;
+        let mut lane = self.executor.lane(inputs, options)?;
+        (0..options.sets.max(1)).try_for_each(|set| lane.load(set, inputs))?;
+        Ok(lane)
+    }
+
+    /// Now, for traces to count from.
+    ///
+    /// # Errors
+    /// What went wrong on the device before.
+    pub fn origin(&mut self) -> Result<Origin, RunError> {
+        self.executor.origin()
+    }
+
+    /// Enqueues one inference on the caller's stream, on memory that is on the GPU already, and returns at once: inputs
+    /// and outputs in the model's order, dense, an output as large as the model says. Who uses the outputs enqueues
+    /// that on the same stream behind it, or waits for the stream.
+    ///
+    /// The first call with each set of addresses records a CUDA graph, which takes milliseconds; the last eight are
+    /// kept, so buffers may be rotated. Inferences of one session share their activations and wait for each other, on
+    /// whichever streams; for inferences beside each other take a [`Session::sibling`] for each stream.
+    ///
+    /// ```no_run
+    /// use limpid::device::{DeviceBuffer, Stream};
+    /// use limpid::runtime::DeviceTensor;
+    /// # use limpid::{Backend, Engine, Session};
+    /// let mut session = Session::new(Engine::read("resnet18.engine".as_ref())?.into(), Backend::Cuda { ordinal: 0 })?;
+    /// let device = session.device().ok_or("a session on a GPU")?.clone();
+    /// let stream = Stream::new(&device)?;
+    /// let pictures = DeviceBuffer::alloc(&device, 3 * 224 * 224 * 4)?;
+    /// let logits = DeviceBuffer::alloc(&device, 1000 * 4)?;
+    /// // ... a kernel of yours writes `pictures` on `stream` ...
+    /// let input = DeviceTensor { memory: pictures.as_slice(), shape: vec![1, 3, 224, 224] };
+    /// session.enqueue(&[input], &[logits.as_slice()], &stream)?;
+    /// // ... a kernel of yours reads `logits` on `stream`, or:
+    /// let logits: Vec<f32> = logits.to_vec(&stream)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`RunError::NeedsGpu`] on the CPU; [`RunError::Extents`] for shapes there is no plan for; [`RunError::Memory`] for
+    /// slices of other sizes.
+    pub fn enqueue(
+        &mut self,
+        inputs: &[DeviceTensor],
+        outputs: &[DeviceSlice],
+        stream: &Stream,
+    ) -> Result<(), RunError> {
+        self.executor.enqueue(inputs, outputs, stream)
+    }
+
+    /// The GPU it runs on, to make streams and buffers on; `None` on the CPU.
+    pub fn device(&self) -> Option<&Device> {
+        self.executor.device()
     }
 
     /// What it runs on, for people: `CUDA 0, NVIDIA H200 (sm_90)`.
@@ -157,11 +195,23 @@ impl Session {
         &self.engine
     }
 
-    /// Samples of one run, if the network or its plan fixes them.
-    pub fn fixed_batch(&self) -> Option<usize> {
-        let graph = &self.engine.graph;
-        let first = graph.inputs.first().and_then(|&v| graph.fact(v).shape.first()?.as_usize());
-        first.or_else(|| self.executor.fixed_batch())
+    /// Keeps what a run needs beside the weights (a recorded CUDA graph, buffers) for this many shapes at a time, those
+    /// used last; 16 if nothing is said. A shape that is not kept takes milliseconds more when it comes again.
+    pub fn keep_shapes(&mut self, count: usize) {
+        self.executor.keep_shapes(count);
+    }
+
+    /// Whether [`Session::run`] would take these inputs.
+    ///
+    /// # Errors
+    /// [`RunError::InputCount`], [`RunError::Input`].
+    pub fn check(&self, inputs: &[Tensor]) -> Result<(), RunError> {
+        check_inputs(&self.engine, inputs)
+    }
+
+    /// What the GPU's clocks stand at now, if it has any and tells.
+    pub fn clocks(&self) -> Option<Clocks> {
+        self.executor.clocks()
     }
 
     pub(super) fn executor_mut(&mut self) -> &mut dyn Executor {
@@ -188,19 +238,44 @@ pub fn gpu_missing() -> Option<String> {
 fn check_inputs(engine: &Engine, inputs: &[Tensor]) -> Result<(), RunError> {
     let graph = &engine.graph;
     if inputs.len() != graph.inputs.len() {
-        let names: Vec<&str> = graph.inputs.iter().map(|&v| graph.value(v).name.as_str()).collect();
-        return Err(RunError::InputCount { expected: graph.inputs.len(), names: names.join(", "), got: inputs.len() });
+        return Err(input_count(graph, inputs.len()));
     }
-    let mismatch = |index: usize| {
-        let value = graph.value(graph.inputs[index]);
-        let got = format!("{}{:?}", inputs[index].dtype(), inputs[index].shape());
-        RunError::Input { name: value.name.clone(), expected: value.fact.to_string(), got }
-    };
     for (index, (&id, tensor)) in graph.inputs.iter().zip(inputs).enumerate() {
         if graph.fact(id).dtype != tensor.dtype() || tensor.is_empty() {
-            return Err(mismatch(index));
+            return Err(mismatch(graph, inputs, index));
         }
     }
+    super::shape_plans::check_extents(engine, &extents_of(engine, inputs)?)
+}
+
+/// What the model's open extents are in inputs of these shapes, if the engine takes them.
+pub(super) fn extents_of_shapes(engine: &Engine, shapes: &[&[usize]]) -> Result<Bindings, RunError> {
+    let graph = &engine.graph;
+    if shapes.len() != graph.inputs.len() {
+        return Err(input_count(graph, shapes.len()));
+    }
+    let extents = graph.bind(shapes).map_err(|(index, _)| {
+        let value = graph.value(graph.inputs[index]);
+        RunError::Input { name: value.name.clone(), expected: value.fact.to_string(), got: format!("{:?}", shapes[index]) }
+    })?;
+    super::shape_plans::check_extents(engine, &extents)?;
+    Ok(extents)
+}
+
+/// What the model's open extents are in these inputs.
+pub(super) fn extents_of(engine: &Engine, inputs: &[Tensor]) -> Result<Bindings, RunError> {
+    let graph = &engine.graph;
     let shapes: Vec<&[usize]> = inputs.iter().map(Tensor::shape).collect();
-    graph.bind(&shapes).map(|_| ()).map_err(|(index, _)| mismatch(index))
+    graph.bind(&shapes).map_err(|(index, _)| mismatch(graph, inputs, index))
+}
+
+fn input_count(graph: &Graph, got: usize) -> RunError {
+    let names: Vec<&str> = graph.inputs.iter().map(|&v| graph.value(v).name.as_str()).collect();
+    RunError::InputCount { expected: graph.inputs.len(), names: names.join(", "), got }
+}
+
+fn mismatch(graph: &Graph, inputs: &[Tensor], index: usize) -> RunError {
+    let value = graph.value(graph.inputs[index]);
+    let got = format!("{}{:?}", inputs[index].dtype(), inputs[index].shape());
+    RunError::Input { name: value.name.clone(), expected: value.fact.to_string(), got }
 }

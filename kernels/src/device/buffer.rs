@@ -3,7 +3,7 @@
 use super::context::Device;
 use super::driver::{check, check_on_drop};
 use super::error::DeviceError;
-use super::pinned::PinnedBuffer;
+use super::host::HostBuffer;
 use super::stream::Stream;
 use cudarc::driver::sys;
 use std::fmt;
@@ -17,6 +17,10 @@ impl DevicePtr {
     /// The address `bytes` further on.
     pub fn offset(self, bytes: usize) -> Self {
         Self(self.0 + bytes as u64)
+    }
+
+    pub(super) fn from_address(address: u64) -> Self {
+        Self(address)
     }
 
     /// The address as kernels get it.
@@ -127,14 +131,15 @@ impl DeviceBuffer {
         Ok(elements)
     }
 
-    /// Enqueues a copy of `range` of a pinned buffer to `offset`. The GPU copies while the CPU goes on.
+    /// Enqueues a copy of `range` of a host buffer to `offset`. From pinned memory the GPU copies while the CPU
+    /// goes on.
     ///
     /// # Errors
     /// [`DeviceError::OutOfBounds`], or the driver's.
     pub fn enqueue_copy_from(
         &self,
         offset: usize,
-        host: &mut PinnedBuffer,
+        host: &mut HostBuffer,
         range: Range<usize>,
         stream: &Stream,
     ) -> Result<(), DeviceError> {
@@ -147,14 +152,14 @@ impl DeviceBuffer {
         })
     }
 
-    /// Enqueues a copy from `offset` on into `range` of a pinned buffer.
+    /// Enqueues a copy from `offset` on into `range` of a host buffer.
     ///
     /// # Errors
     /// [`DeviceError::OutOfBounds`], or the driver's.
     pub fn enqueue_copy_to(
         &self,
         offset: usize,
-        host: &mut PinnedBuffer,
+        host: &mut HostBuffer,
         range: Range<usize>,
         stream: &Stream,
     ) -> Result<(), DeviceError> {

@@ -26,7 +26,16 @@ impl Event {
     /// # Errors
     /// The driver's.
     pub fn timing(device: &Device) -> Result<Self, DeviceError> {
-        Self::create(device, sys::CUevent_flags::CU_EVENT_DEFAULT)
+        Self::create(device, sys::CUevent_flags::CU_EVENT_DEFAULT as u32)
+    }
+
+    /// As [`Event::timing`]; a thread that waits for it sleeps instead of asking again and again, and wakes some
+    /// microseconds later.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub fn timing_asleep(device: &Device) -> Result<Self, DeviceError> {
+        Self::create(device, sys::CUevent_flags::CU_EVENT_BLOCKING_SYNC as u32)
     }
 
     /// An event that is only waited for; the GPU gets past it faster.
@@ -34,14 +43,14 @@ impl Event {
     /// # Errors
     /// The driver's.
     pub fn ordering(device: &Device) -> Result<Self, DeviceError> {
-        Self::create(device, sys::CUevent_flags::CU_EVENT_DISABLE_TIMING)
+        Self::create(device, sys::CUevent_flags::CU_EVENT_DISABLE_TIMING as u32)
     }
 
-    fn create(device: &Device, flags: sys::CUevent_flags) -> Result<Self, DeviceError> {
+    fn create(device: &Device, flags: u32) -> Result<Self, DeviceError> {
         device.bind()?;
         let mut raw = ptr::null_mut();
         // SAFETY: a context is current, and the pointer leads to a CUevent.
-        check("cuEventCreate", unsafe { sys::cuEventCreate(&mut raw, flags as u32) })?;
+        check("cuEventCreate", unsafe { sys::cuEventCreate(&mut raw, flags) })?;
         Ok(Self { device: device.clone(), raw })
     }
 

@@ -5,13 +5,15 @@ use super::driver::{check, check_on_drop};
 use super::error::DeviceError;
 use super::event::Event;
 use cudarc::driver::sys;
+use std::ffi::c_void;
 use std::fmt;
 use std::ptr;
 
-/// A stream of its own: it never waits for the legacy default stream.
+/// A stream. One made here is its own: it never waits for the legacy default stream.
 pub struct Stream {
     device: Device,
     raw: sys::CUstream,
+    owned: bool,
 }
 
 // SAFETY: the raw stream is a handle, not memory of this process, and may be used from any thread.
@@ -30,7 +32,24 @@ impl Stream {
         let flags = sys::CUstream_flags::CU_STREAM_NON_BLOCKING as u32;
         // SAFETY: a context is current, and the pointer leads to a CUstream.
         check("cuStreamCreate", unsafe { sys::cuStreamCreate(&mut raw, flags) })?;
-        Ok(Self { device: device.clone(), raw })
+        Ok(Self { device: device.clone(), raw, owned: true })
+    }
+
+    /// The legacy default stream, which is there from the start: what is enqueued on it waits for all streams but those
+    /// made by [`Stream::new`], and they for it ("CUDA Driver API, stream synchronization behavior"). Nothing can be
+    /// recorded on it, but graphs can be launched.
+    pub fn legacy_default(device: &Device) -> Self {
+        // CU_STREAM_LEGACY of cuda.h.
+        Self { device: device.clone(), raw: ptr::without_provenance_mut(1), owned: false }
+    }
+
+    /// A stream that somebody else made and will destroy: PyTorch's, the runtime API's.
+    ///
+    /// # Safety
+    /// `raw` is a `CUstream` (or `cudaStream_t`, which is the same) of the primary context of `device`, and exists as
+    /// long as what is returned here.
+    pub unsafe fn from_raw(device: &Device, raw: *mut c_void) -> Self {
+        Self { device: device.clone(), raw: raw.cast(), owned: false }
     }
 
     /// The GPU it runs on.
@@ -79,7 +98,7 @@ impl Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        if self.device.bind().is_ok() {
+        if self.owned && self.device.bind().is_ok() {
             // SAFETY: created in `new`, destroyed here and nowhere else. Work still enqueued runs to its end.
             check_on_drop("cuStreamDestroy", unsafe { sys::cuStreamDestroy_v2(self.raw) });
         }

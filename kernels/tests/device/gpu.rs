@@ -3,7 +3,7 @@
 
 use crate::programs::{BLOCK, SCALE, ScaleParams, program, unit};
 use limpid_kernels::device::{
-    Compiler, Cubin, Device, DeviceBuffer, DeviceError, DevicePtr, Event, Function, GraphExec, PinnedBuffer,
+    Compiler, Cubin, Device, DeviceBuffer, DeviceError, DevicePtr, Event, Function, GraphExec, HostBuffer,
     PreparedLaunch, Repetitions, Stream, Timer,
 };
 use limpid_kernels::launch::{Arg, Launch, Role};
@@ -94,7 +94,7 @@ fn poison_is_nan() {
 #[ignore = "needs a CUDA GPU"]
 fn pinned_memory_waits_for_its_copies() {
     let (device, stream) = open();
-    let mut host = PinnedBuffer::alloc(&device, 64 << 20).expect("memory to lock");
+    let mut host = HostBuffer::pinned(&device, 64 << 20).expect("memory to lock");
     let buffer = DeviceBuffer::alloc(&device, 64 << 20).expect("room");
     assert!(host.bytes().expect("nothing is under way").iter().all(|&byte| byte == 0));
     for round in 1..4u8 {

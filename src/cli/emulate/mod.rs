@@ -15,6 +15,8 @@ use crate::plan::{Plan, plan};
 use crate::runtime::RunError;
 use crate::runtime::emulated::EmulatedSession;
 use crate::runtime::isolated::IsolatedNode;
+use crate::runtime::shape_plans::{ShapePlans, check_extents};
+use crate::shapes::batch_symbol;
 use account::Account;
 use clap::Args;
 use limpid_graph::ir::Precision;
@@ -23,6 +25,7 @@ use limpid_graph::tensor::Tensor;
 use limpid_kernels::emulator::{Emulator, Trace, TraceAt};
 use limpid_kernels::target::{Arch, Target};
 use std::path::PathBuf;
+use std::sync::Arc;
 use verdict::Verdict;
 
 /// Run one layer on the CPU with its GPU kernel, and look at what a block of it does
@@ -63,7 +66,7 @@ pub(super) struct EmulateArgs {
     #[arg(long, default_value_t = 1)]
     seed: u64,
 
-    /// Of an engine with several plans, the one for this batch [default: the first]
+    /// Samples of a run, within the engine's profile [default: the profile's optimum]
     #[arg(long, value_name = "N")]
     batch: Option<usize>,
 
@@ -95,8 +98,8 @@ struct Observed<'p> {
 
 /// Runs the node and prints what was seen.
 pub(super) fn run(args: &EmulateArgs, console: &mut Console) -> Result<(), CommandError> {
-    let engine = open(args, console)?;
-    let plan = plan_of(&engine, args)?;
+    let engine = Arc::new(open(args, console)?);
+    let plan = &plan_of(&engine, args)?;
     let group = inspect::group(&engine, &args.node)?;
     let node = plan.steps.iter().find(|step| step.group == group).and_then(|step| step.node);
     let node = node.ok_or_else(|| inspect::not_run(&group))?;
@@ -142,16 +145,20 @@ fn open(args: &EmulateArgs, console: &mut Console) -> Result<Engine, CommandErro
     let precision = args.precision.unwrap_or(Precision::Fp32);
     let builder = Builder::new(Destination::Cpu).precision(precision).batches(&[args.batch.unwrap_or(1)]);
     let mut engine = builder.build(&args.engine, &mut console.progress())?;
-    let target = Target::typical(args.target);
-    let plans = engine.metadata.extents.iter().map(|extents| plan(&engine.graph, extents, &target, None));
-    engine.plans = plans.collect::<Result<_, _>>().map_err(BuildError::from)?;
+    let plan = plan(&engine.graph, &engine.metadata.opt(), &Target::typical(args.target), None);
+    engine.plans = vec![plan.map_err(BuildError::from)?];
     Ok(engine)
 }
 
-fn plan_of<'e>(engine: &'e Engine, args: &EmulateArgs) -> Result<&'e Plan, CommandError> {
-    let samples = |plan: &&Plan| plan.inputs.first().and_then(|port| port.shape.first().copied());
-    let found = engine.plans.iter().find(|plan| args.batch.is_none() || samples(plan) == args.batch);
-    found.ok_or_else(|| CommandError::usage("the engine has no plan for that batch; `limpid inspect` lists its plans"))
+/// The plan for the batch asked for, as a GPU of the engine's own kind would run it.
+fn plan_of(engine: &Arc<Engine>, args: &EmulateArgs) -> Result<Plan, CommandError> {
+    let target = engine.plans[0].target.clone();
+    let mut extents = engine.metadata.opt();
+    if let (Some(batch), Some(symbol)) = (args.batch, batch_symbol(&engine.graph)) {
+        extents.bind(symbol, i64::try_from(batch).unwrap_or(i64::MAX));
+    }
+    check_extents(engine, &extents)?;
+    Ok(ShapePlans::new(Arc::clone(engine), target).at(&extents)?.plan.into_owned())
 }
 
 /// The node's operands: random, or what the network has there for the inputs given.

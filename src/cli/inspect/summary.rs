@@ -2,7 +2,10 @@ use super::Fusion;
 use crate::cli::units;
 use crate::engine::Engine;
 use crate::plan::Plan;
+use crate::shapes::{Profile, Range};
+use limpid_graph::tensor::Symbol;
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// An engine in a few lines.
 #[derive(Serialize)]
@@ -19,9 +22,48 @@ pub(in crate::cli) struct Summary {
     outputs: Vec<String>,
     fusion: Fusion,
     weight_bytes: u64,
+    profiles: Vec<ProfileSummary>,
     plans: Vec<PlanSummary>,
     cubins: usize,
     cubin_bytes: u64,
+}
+
+/// The extents an engine takes.
+#[derive(Serialize)]
+struct ProfileSummary {
+    /// By the extents' names: smallest, optimum, largest.
+    ranges: BTreeMap<String, [usize; 3]>,
+    /// The extents its kernels were chosen at, the optimum first.
+    tuned: Vec<String>,
+}
+
+impl ProfileSummary {
+    fn of(profile: &Profile, plans: &[Plan]) -> Self {
+        let range =
+            |(symbol, range): (&Symbol, Range)| (symbol.name().to_owned(), [range.min(), range.opt(), range.max()]);
+        let extents = |plan: &Plan| {
+            let extents = plan.bindings.iter().map(|(symbol, extent)| format!("{}={extent}", symbol.name()));
+            extents.collect::<Vec<_>>().join(" ")
+        };
+        let inside = plans.iter().filter(|plan| profile.contains(&plan.bindings));
+        Self { ranges: profile.ranges().map(range).collect(), tuned: inside.map(extents).collect() }
+    }
+
+    fn line(&self) -> String {
+        let ranges: Vec<String> = self
+            .ranges
+            .iter()
+            .map(|(name, [min, opt, max])| match min == max {
+                true => format!("{name}={max}"),
+                false => format!("{name}={min}..{max} (opt {opt})"),
+            })
+            .collect();
+        let ranges = ranges.join(", ");
+        match &self.tuned[..] {
+            [] | [_] => ranges,
+            several => format!("{ranges}, tuned at {}", several.join(", ")),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -85,6 +127,7 @@ impl Summary {
             outputs: ports(&graph.outputs),
             fusion: Fusion::of(engine),
             weight_bytes: weights.map(|t| t.bytes().len() as u64).sum(),
+            profiles: metadata.profiles.iter().map(|profile| ProfileSummary::of(profile, &engine.plans)).collect(),
             plans: engine.plans.iter().map(PlanSummary::of).collect(),
             cubins: engine.cubins.len(),
             cubin_bytes: engine.cubins.iter().map(|c| c.cubin.image.len() as u64).sum(),
@@ -99,6 +142,8 @@ impl Summary {
         rows.push(("nodes", self.fusion.to_string()));
         rows.push(("weights", units::bytes(self.weight_bytes)));
         rows.push(("pictures", self.preprocessing.clone()));
+        let with_ranges = self.profiles.iter().filter(|profile| !profile.ranges.is_empty());
+        rows.extend(with_ranges.map(|profile| ("profile", profile.line())));
         match self.plans.is_empty() {
             true => rows.push(("runs on", "the CPU reference (no GPU plan)".to_owned())),
             false => rows.extend(self.plans.iter().map(|plan| ("plan", plan.line()))),

@@ -1,4 +1,4 @@
-//! Host memory that the GPU copies from and to directly.
+//! Host memory that the GPU copies from and to.
 
 use super::buffer::within;
 use super::context::Device;
@@ -12,27 +12,40 @@ use std::fmt;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
-/// Page-locked bytes. Copies between them and a [`super::DeviceBuffer`] run while the CPU goes on; whoever then asks
-/// for the bytes waits until the last such copy has happened.
-pub struct PinnedBuffer {
+/// Bytes in host memory, page-locked or pageable. Whoever asks for the bytes waits until the last copy between them and
+/// a [`super::DeviceBuffer`] has happened.
+///
+/// Of page-locked (pinned) memory the GPU copies by itself, at the bus's full speed, while the CPU goes on. Pageable
+/// memory, which is what `malloc` gives, goes through a small pinned buffer of the driver's, piece by piece, and the
+/// CPU is busy with it: "CUDA Driver API, API synchronization behavior".
+pub struct HostBuffer {
     device: Device,
     start: NonNull<u8>,
     len: usize,
     last_transfer: Event,
+    kind: Kind,
+}
+
+/// Who owns the memory.
+enum Kind {
+    /// The driver, which gets it back.
+    Pinned,
+    /// This vector; eight bytes are the largest alignment that a tensor's elements have.
+    Pageable { _words: Vec<u64> },
 }
 
 // SAFETY: the bytes are owned, and borrowed as any Vec's would be.
-unsafe impl Send for PinnedBuffer {}
+unsafe impl Send for HostBuffer {}
 // SAFETY: as above; starting a transfer takes `&mut self`.
-unsafe impl Sync for PinnedBuffer {}
+unsafe impl Sync for HostBuffer {}
 
-impl PinnedBuffer {
-    /// `len` zero bytes. Cached, not write-combined: answers are read from pinned memory too, and the CPU reads
-    /// write-combined memory some twenty times slower.
+impl HostBuffer {
+    /// `len` zero bytes, page-locked. Cached, not write-combined: answers are read from pinned memory too, and the CPU
+    /// reads write-combined memory some twenty times slower.
     ///
     /// # Errors
     /// The driver's, if the system has no memory to lock.
-    pub fn alloc(device: &Device, len: usize) -> Result<Self, DeviceError> {
+    pub fn pinned(device: &Device, len: usize) -> Result<Self, DeviceError> {
         let last_transfer = Event::ordering(device)?;
         let mut start: *mut c_void = ptr::null_mut();
         const CACHED: u32 = 0;
@@ -46,7 +59,19 @@ impl PinnedBuffer {
         })?;
         // SAFETY: the driver gave at least `len` bytes; from here on they are initialised.
         unsafe { start.write_bytes(0, len.max(1)) };
-        Ok(Self { device: device.clone(), start, len, last_transfer })
+        Ok(Self { device: device.clone(), start, len, last_transfer, kind: Kind::Pinned })
+    }
+
+    /// `len` zero bytes of ordinary memory.
+    ///
+    /// # Errors
+    /// The driver's, for the mark that says when a copy has happened.
+    pub fn pageable(device: &Device, len: usize) -> Result<Self, DeviceError> {
+        let last_transfer = Event::ordering(device)?;
+        let mut words = vec![0u64; len.div_ceil(8).max(1)];
+        // From here on the vector is touched through this pointer only; moving a vector leaves its elements in place.
+        let start = NonNull::from(words.as_mut_slice()).cast::<u8>();
+        Ok(Self { device: device.clone(), start, len, last_transfer, kind: Kind::Pageable { _words: words } })
     }
 
     /// Its size, bytes.
@@ -72,11 +97,20 @@ impl PinnedBuffer {
     /// The bytes to write, once the last copy has happened.
     ///
     /// # Errors
-    /// As [`PinnedBuffer::bytes`].
+    /// As [`HostBuffer::bytes`].
     pub fn bytes_mut(&mut self) -> Result<&mut [u8], DeviceError> {
         self.last_transfer.synchronize()?;
         // SAFETY: as in `bytes`, and `self` is borrowed exclusively.
         Ok(unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) })
+    }
+
+    /// Waits for the last copy; until the buffer is taken back there can be no other.
+    ///
+    /// # Errors
+    /// As [`HostBuffer::bytes`].
+    pub fn settle(self) -> Result<SettledBuffer, DeviceError> {
+        self.last_transfer.synchronize()?;
+        Ok(SettledBuffer(self))
     }
 
     /// Lets `enqueue` start a copy of `range` on the stream, behind any earlier copy of this buffer.
@@ -86,7 +120,7 @@ impl PinnedBuffer {
         stream: &Stream,
         enqueue: impl FnOnce(*mut c_void) -> Result<(), DeviceError>,
     ) -> Result<(), DeviceError> {
-        within("a copy of pinned memory", range.start, range.len(), self.len)?;
+        within("a copy of host memory", range.start, range.len(), self.len)?;
         if range.is_empty() {
             return Ok(());
         }
@@ -104,20 +138,39 @@ impl PinnedBuffer {
     }
 }
 
-impl Drop for PinnedBuffer {
+impl Drop for HostBuffer {
     fn drop(&mut self) {
         if let Err(error) = self.last_transfer.synchronize() {
-            tracing::debug!("while releasing pinned memory: {error}");
+            tracing::debug!("while releasing host memory: {error}");
         }
-        if self.device.bind().is_ok() {
-            // SAFETY: allocated in `alloc`, freed here and nowhere else, and no copy is under way.
+        if matches!(self.kind, Kind::Pinned) && self.device.bind().is_ok() {
+            // SAFETY: allocated in `pinned`, freed here and nowhere else, and no copy is under way.
             check_on_drop("cuMemFreeHost", unsafe { sys::cuMemFreeHost(self.start.as_ptr().cast()) });
         }
     }
 }
 
-impl fmt::Debug for PinnedBuffer {
+impl fmt::Debug for HostBuffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PinnedBuffer({} bytes on {:?})", self.len, self.device)
+        let kind = if matches!(self.kind, Kind::Pinned) { "pinned" } else { "pageable" };
+        write!(f, "HostBuffer({} bytes, {kind}, on {:?})", self.len, self.device)
+    }
+}
+
+/// A host buffer that no copy is under way of: its bytes can be had without waiting, so it can stand behind a tensor.
+#[derive(Debug)]
+pub struct SettledBuffer(HostBuffer);
+
+impl SettledBuffer {
+    /// The buffer, for further copies.
+    pub fn into_buffer(self) -> HostBuffer {
+        self.0
+    }
+}
+
+impl AsRef<[u8]> for SettledBuffer {
+    fn as_ref(&self) -> &[u8] {
+        // SAFETY: as in `HostBuffer::bytes`: `settle` waited, and the buffer in here is lent to no copy.
+        unsafe { std::slice::from_raw_parts(self.0.start.as_ptr(), self.0.len) }
     }
 }
