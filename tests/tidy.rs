@@ -158,6 +158,37 @@ fn earlier_rooms_do_not_know_later_ones() {
     }
 }
 
+/// A kernel's text with that of the headers it reaches, but for those of single instructions.
+fn with_headers(source: &Source, all: &[Source]) -> String {
+    let included = source.text.lines().filter_map(|line| line.strip_prefix("#include \"")?.strip_suffix('"'));
+    let header = |name: &str| all.iter().find(|s| s.path.strip_prefix("kernels/src/") == Some(name));
+    let headers = included.filter(|name| !name.starts_with("include/ptx")).filter_map(header);
+    source.text.clone() + &headers.map(|header| with_headers(header, all)).collect::<String>()
+}
+
+#[test]
+fn kernels_wait_for_the_grids_before() {
+    let all = sources();
+    let mut breaches = Vec::new();
+    for kernel in all.iter().filter(|s| s.path.starts_with("kernels/src/") && s.is("cu")) {
+        let text = with_headers(kernel, &all);
+        for word in ["griddepcontrol_wait();", "griddepcontrol_launch_dependents();"] {
+            if !text.contains(word) {
+                breaches.push(format!("{}: no {word}", kernel.path));
+            }
+        }
+        let parameters = kernel.text.split_once("__global__").and_then(|(_, rest)| rest.split_once(") {"));
+        let read = parameters.into_iter().flat_map(|(list, _)| list.split(',')).filter(|p| p.contains("const "));
+        for parameter in read.filter(|p| p.contains("__restrict__")) {
+            let name = parameter.rsplit(' ').next().unwrap_or_default();
+            if !["w", "weights", "bias", "scales"].contains(&name) {
+                breaches.push(format!("{}: {name} may be written while the kernel begins", kernel.path));
+            }
+        }
+    }
+    hold("kernels keep to the rules of `Launch::dependent` and of griddepcontrol in ptx.cuh", breaches);
+}
+
 #[test]
 fn nothing_is_left_unfinished() {
     // Spelled in pieces, or this file would be its own breach.

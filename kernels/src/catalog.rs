@@ -61,11 +61,25 @@ pub struct Offers {
     pub refusals: Vec<Refusal>,
 }
 
+/// What a kernel offers for a site, ready to be launched on the target: as [`Launch::dependent`], where it can.
+///
+/// [`Launch::dependent`]: crate::launch::Launch::dependent
+///
+/// # Errors
+/// The kernel's reason for offering nothing.
+pub fn candidates(kernel: &dyn Kernel, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
+    let mut candidates = kernel.candidates(site, target)?;
+    for launch in candidates.iter_mut().flat_map(|candidate| &mut candidate.launches) {
+        launch.dependent = target.arch.has_dependent_launch();
+    }
+    Ok(candidates)
+}
+
 /// Asks every kernel.
 pub fn offers(site: &Site, target: &Target) -> Offers {
     let mut offers = Offers::default();
     for kernel in KERNELS {
-        match kernel.candidates(site, target) {
+        match candidates(*kernel, site, target) {
             Ok(candidates) => offers.candidates.extend(candidates),
             Err(reason) => offers.refusals.push(Refusal { kernel: kernel.name().to_owned(), reason }),
         }

@@ -102,6 +102,22 @@ pub struct Launch {
     pub shared_bytes: u32,
     /// Arguments.
     pub args: Vec<Arg>,
+    /// Programmatic dependent launch: the grid may start while the grid before it in the stream is still at work, so
+    /// that it has found its place, worked out its indices and fetched its first weights when its turn comes.
+    ///
+    /// Kernels leave it false; [`crate::catalog::candidates`] sets it for GPUs that can do it, because every kernel of
+    /// the catalog keeps to this: **each thread executes `griddepcontrol.wait` before it ends, and before it touches
+    /// memory that any grid writes**, which is all but [`Role::Weights`], [`Role::Bias`] and [`Role::Scales`]. The
+    /// emulator reports a thread that does not.
+    ///
+    /// The wait is for the one grid right before, and yet enough for all of them. Let grids 1, 2, … follow each other
+    /// in a stream. Whoever passes the wait of grid n knows that grid n-1 has ended and that what it wrote is there.
+    /// To end, the threads of grid n-1 had to pass their own wait; so grid n-2 had ended by then, and so on down to
+    /// grid 1, which waits for whatever the stream held before, as any launch does. Hence behind its wait grid n is
+    /// where it would be had every grid ended before the next one began: it reads what any of them wrote, and memory
+    /// that any of them read or wrote is free to be written again, as the plan's arena does. The same holds for what
+    /// is no grid: copies, fills, events and the host wait for the end of the last grid, thereby for that of all.
+    pub dependent: bool,
 }
 
 impl Launch {
@@ -117,7 +133,7 @@ impl Launch {
         if blocks * u64::from(block) > Self::MAX_THREADS {
             return Err(format!("needs {threads} threads, takes fewer than {}", Self::MAX_THREADS));
         }
-        Ok(Self { unit, grid: [blocks as u32, 1, 1], block: [block, 1, 1], shared_bytes: 0, args })
+        Ok(Self { unit, grid: [blocks as u32, 1, 1], block: [block, 1, 1], shared_bytes: 0, args, dependent: false })
     }
 
     /// Blocks of the grid.

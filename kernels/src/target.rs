@@ -25,6 +25,11 @@ impl Arch {
     pub fn has_async_copy(self) -> bool {
         self.0 >= 80
     }
+
+    /// True from Hopper on: `griddepcontrol`; see [`crate::launch::Launch::dependent`].
+    pub fn has_dependent_launch(self) -> bool {
+        self.0 >= 90
+    }
 }
 
 impl fmt::Display for Arch {

@@ -44,6 +44,7 @@ impl Case {
             block: [self.block, 1, 1],
             shared_bytes: self.shared_bytes,
             args: self.args,
+            dependent: false,
         };
         match program.run(&launch, memory) {
             Ok(traffic) => Ok(Some(traffic)),

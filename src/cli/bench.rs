@@ -3,6 +3,7 @@ use super::source::{self, ModelOptions, precision_parser};
 use super::{CommandError, units};
 use crate::engine::Engine;
 use crate::input::random;
+use crate::plan::Plan;
 use crate::runtime::{Backend, Latency, Session};
 use clap::Args;
 use limpid_graph::ir::{Graph, Precision};
@@ -38,6 +39,10 @@ pub(super) struct BenchArgs {
     #[arg(long, default_value_t = Backend::Auto)]
     backend: Backend,
 
+    /// Let each kernel start only when the one before it has ended
+    #[arg(long)]
+    no_dependent_launch: bool,
+
     /// What to multiply in, for a model
     #[arg(long, value_parser = precision_parser())]
     precision: Option<Precision>,
@@ -47,7 +52,11 @@ pub(super) struct BenchArgs {
 pub(super) fn run(args: &BenchArgs, console: &mut Console) -> Result<(), CommandError> {
     let options =
         ModelOptions { precision: args.precision, batch: args.batch.map_or(1, |b| b as usize), backend: args.backend };
-    let engine = Arc::new(source::open(&args.engine, options, console)?);
+    let mut engine = source::open(&args.engine, options, console)?;
+    if args.no_dependent_launch {
+        engine.plans = engine.plans.into_iter().map(Plan::without_dependent_launches).collect();
+    }
+    let engine = Arc::new(engine);
     let inputs = random_inputs(&engine, args.batch)?;
     let mut session = Session::new(Arc::clone(&engine), args.backend)?;
     if let Some(note) = session.note() {

@@ -49,6 +49,7 @@ mod tests {
             block: [1; 3],
             shared_bytes: 0,
             args: Vec::new(),
+            dependent: false,
         };
         let cost =
             CandidateCost { flops, bytes, blocks, blocks_per_multiprocessor: 2, efficiency: 0.7, tensor_cores: true };

@@ -91,6 +91,7 @@ template <class Math, class Warp>
 __device__ __forceinline__ void convolve(const ConvParams& p, const EpilogueParams& epilogue, const uint4* x,
                                          const uint4* w, const EpilogueTensors& tensors, void* partial,
                                          uint4* shared) {
+    griddepcontrol_launch_dependents();
     const BlockWork work(p.grid);
     const int depth = p.depth_vectors * Math::WIDTH;
     const typename Math::Element* const filters =
@@ -100,7 +101,7 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
     const MatrixSource<Math, typename Warp::TileB, false, true> b(filters, depth, p.filters_padded, depth, work.column,
                                                                   work.first_step * BLOCK_K);
     Warp warp;
-    accumulate(warp, a, b, work.steps, shared);
+    accumulate<true>(warp, a, b, work.steps, shared);
 
     const int groups = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
     const int64_t partial_row = static_cast<int64_t>(blockIdx.y * groups + work.batch) * p.pixels;

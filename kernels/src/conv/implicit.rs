@@ -105,6 +105,7 @@ impl Implicit {
                 block: [tiling.tile.threads(), 1, 1],
                 shared_bytes: tiling.tile.shared_bytes(build),
                 args,
+                dependent: false,
             }];
             if split {
                 let sums = SplitKParams::groups(tiling.splits, site.groups, site.y.pixels() as u32, filters);

@@ -18,8 +18,8 @@
 #include "include/fragment.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
-conv_mma(const uint4* __restrict__ x, const uint4* __restrict__ w, const float* __restrict__ bias,
-         const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y,
+conv_mma(const uint4* x, const uint4* __restrict__ w, const float* __restrict__ bias,
+         const float* __restrict__ scales, const void* residual, void* __restrict__ y,
          void* __restrict__ partial, const ConvParams p, const EpilogueParams epilogue) {
     DYNAMIC_SHARED(uint4, shared);
     convolve<PRECISION, MmaWarp<PRECISION, false>>(p, epilogue, x, w, {bias, scales, residual, y}, partial, shared);

@@ -94,9 +94,11 @@ __device__ __forceinline__ Sum gather(const X_TYPE* x, const W_TYPE* weights, in
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1)
-    conv_transpose_direct(const X_TYPE* __restrict__ x, const W_TYPE* __restrict__ weights,
+    conv_transpose_direct(const X_TYPE* x, const W_TYPE* __restrict__ weights,
                           const float* __restrict__ bias, const float* __restrict__ scales,
-                          const void* __restrict__ residual, void* __restrict__ y, const DirectParams p) {
+                          const void* residual, void* __restrict__ y, const DirectParams p) {
+    griddepcontrol_launch_dependents();
+    griddepcontrol_wait();
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const int filter = static_cast<int>(take_index(n, p.lanes));

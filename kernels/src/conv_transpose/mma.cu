@@ -17,8 +17,8 @@
 #include "include/fragment.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
-conv_transpose_mma(const uint4* __restrict__ x, const uint4* __restrict__ w, const float* __restrict__ bias,
-                   const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y,
+conv_transpose_mma(const uint4* x, const uint4* __restrict__ w, const float* __restrict__ bias,
+                   const float* __restrict__ scales, const void* residual, void* __restrict__ y,
                    const PhaseParams p, const EpilogueParams epilogue) {
     DYNAMIC_SHARED(uint4, shared);
     convolve_transposed<MmaWarp<PRECISION, false>>(p, epilogue, x, w, {bias, scales, residual, y}, shared);

@@ -198,6 +198,8 @@ template <class Warp>
 __device__ __forceinline__ void convolve_transposed(const PhaseParams& p, const EpilogueParams& epilogue,
                                                     const uint4* x, const uint4* w, const EpilogueTensors& tensors,
                                                     uint4* shared) {
+    griddepcontrol_launch_dependents();
+    griddepcontrol_wait();
     const BlockWork work(p.grid);
     const Phase phase(p, work.batch);
     if (work.row >= phase.pixels) return;
@@ -209,7 +211,7 @@ __device__ __forceinline__ void convolve_transposed(const PhaseParams& p, const 
     if (steps > 0) {
         const PixelSource<typename Warp::TileA> a(p, phase, x, work.row);
         const FilterSource<typename Warp::TileB> b(p, phase, w, work.column);
-        accumulate(warp, a, b, steps, shared);
+        accumulate<true>(warp, a, b, steps, shared);
     }
 
     const int pixels = p.pictures * p.out_height * p.out_width;

@@ -114,6 +114,7 @@ impl Phased {
                     block: [tiling.tile.threads(), 1, 1],
                     shared_bytes: tiling.tile.shared_bytes(build),
                     args,
+                    dependent: false,
                 }],
                 workspace: 0,
                 weights: Some(Packing::TransposedRskc {

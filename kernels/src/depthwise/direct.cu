@@ -52,9 +52,11 @@ __device__ __forceinline__ void load_inputs(float (&v)[CHANNELS], const X_TYPE* 
 }
 
 extern "C" __global__ void __launch_bounds__(256, 1)
-    depthwise_direct(const X_TYPE* __restrict__ x, const W_TYPE* __restrict__ weights, const float* __restrict__ bias,
-                     const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y,
+    depthwise_direct(const X_TYPE* x, const W_TYPE* __restrict__ weights, const float* __restrict__ bias,
+                     const float* __restrict__ scales, const void* residual, void* __restrict__ y,
                      const DirectParams p) {
+    griddepcontrol_launch_dependents();
+    griddepcontrol_wait();
     if (thread_number() >= p.threads) return;
     uint32_t n = thread_number();
     const int filter = static_cast<int>(take_index(n, p.channel_vectors)) * CHANNELS;

@@ -30,7 +30,8 @@ impl Device {
         let (arguments, offsets) = pack(launch, &cubin.resources.parameters, resolve)?;
         let function = Function::new(self, cubin, &launch.unit.entry, launch.shared_bytes)?;
         let (grid, block, shared_bytes) = (launch.grid, launch.block, launch.shared_bytes);
-        Ok(PreparedLaunch { function, grid, block, shared_bytes, arguments, offsets })
+        let dependent = launch.dependent;
+        Ok(PreparedLaunch { function, grid, block, shared_bytes, dependent, arguments, offsets })
     }
 }
 
@@ -41,6 +42,7 @@ pub struct PreparedLaunch {
     grid: [u32; 3],
     block: [u32; 3],
     shared_bytes: u32,
+    dependent: bool,
     arguments: AlignedBytes,
     offsets: Vec<usize>,
 }
@@ -62,6 +64,12 @@ impl PreparedLaunch {
             self.offsets.iter().map(|&offset| arguments.wrapping_add(offset).cast_mut().cast()).collect();
         let [grid_x, grid_y, grid_z] = self.grid;
         let [block_x, block_y, block_z] = self.block;
+        // Recorded into a graph this becomes a programmatic edge; behind a copy or a fill it is an ordinary one.
+        let mut dependent = sys::CUlaunchAttribute {
+            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+            pad: [0; 4],
+            value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
+        };
         let config = sys::CUlaunchConfig {
             gridDimX: grid_x,
             gridDimY: grid_y,
@@ -71,12 +79,13 @@ impl PreparedLaunch {
             blockDimZ: block_z,
             sharedMemBytes: self.shared_bytes,
             hStream: stream.raw(),
-            // Clusters and programmatic dependent launch are attributes; no kernel asks for them yet.
-            attrs: ptr::null_mut(),
-            numAttrs: 0,
+            // Clusters are no attribute here: a kernel in clusters says so itself.
+            attrs: &mut dependent,
+            numAttrs: u32::from(self.dependent),
         };
         // SAFETY: function and stream exist; `pointers` has one entry per parameter, each leading to as many bytes as
-        // the kernel declares (`pack` compared them), which the driver copies before it returns and does not write.
+        // the kernel declares (`pack` compared them), which the driver copies before it returns and does not write;
+        // `attrs` leads to `numAttrs` attributes at least.
         let code =
             unsafe { sys::cuLaunchKernelEx(&config, self.function.raw(), pointers.as_mut_ptr(), ptr::null_mut()) };
         check("cuLaunchKernelEx", code)
@@ -138,6 +147,7 @@ mod tests {
             block,
             shared_bytes: 0,
             args: vec![Arg::Pointer(Role::Input(0)), Arg::Null, Arg::Bytes(vec![7; 12])],
+            dependent: false,
         }
     }
 

@@ -95,7 +95,7 @@ __forceinline__ void st_async(uint32_t* there, uint32_t value, uint64_t* barrier
     emulator::st_async(there, value, barrier);
 }
 
-// ---- stmatrix, named barriers, elections, registers, dependent launches ---------------------------------------
+// ---- stmatrix, named barriers, elections, registers -----------------------------------------------------------
 
 __forceinline__ void stmatrix_x1(void* row, uint32_t d) { emulator::stmatrix(1, false, &d, row); }
 __forceinline__ void stmatrix_x2(void* row, const uint32_t (&d)[2]) { emulator::stmatrix(2, false, d, row); }
@@ -115,6 +115,3 @@ template <int N>
 __forceinline__ void setmaxnreg_dec() {
     emulator::setmaxnreg(N, false);
 }
-__forceinline__ void griddepcontrol_wait() { emulator::griddepcontrol_wait(); }
-// When the next grid starts is nobody's business here: launches run one after another.
-__forceinline__ void griddepcontrol_launch_dependents() {}

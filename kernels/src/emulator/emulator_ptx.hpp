@@ -67,3 +67,16 @@ __forceinline__ void cp_async_wait_group() {
     emulator::cp_async_wait(N);
 }
 #endif
+
+// ---- prefetch, griddepcontrol --------------------------------------------------------------------------------
+
+// It changes nothing that a kernel could see.
+__forceinline__ void prefetch_l2(const void*) {}
+
+__forceinline__ void griddepcontrol_wait() {
+#if __CUDA_ARCH__ >= 900
+    emulator::griddepcontrol_wait();
+#endif
+}
+// When the next grid starts is nobody's business here: launches run one after another.
+__forceinline__ void griddepcontrol_launch_dependents() {}

@@ -134,6 +134,7 @@ impl Program {
         request.u32(LIMIT_SECONDS);
         launch.grid.iter().chain(&launch.block).for_each(|&n| request.u32(n));
         request.u32(launch.shared_bytes);
+        request.u32(u32::from(launch.dependent));
         request.u32(u32::from(trace.is_some()));
         let at = trace.copied().unwrap_or_default();
         at.block.iter().for_each(|&n| request.u32(n));

@@ -17,6 +17,7 @@ __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const Epi
                                                   const void* b, const EpilogueTensors& tensors, void* partial,
                                                   uint4* shared) {
     typedef typename Math::Element Element;
+    griddepcontrol_launch_dependents();
     const BlockWork work(p.grid);
     const int k0 = work.first_step * BLOCK_K;
     const Element* const matrix_a = static_cast<const Element*>(a) + work.batch * p.stride_a;
@@ -28,7 +29,8 @@ __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const Epi
         matrix_b, p.pitch_b, B_IS_K_BY_N ? p.k : p.n, p.columns_b, B_IS_K_BY_N ? k0 : work.column,
         B_IS_K_BY_N ? work.column : k0);
     Warp warp;
-    accumulate(warp, source_a, source_b, work.steps, shared);
+    // Activations are never given as (N,K).
+    accumulate<!B_IS_K_BY_N>(warp, source_a, source_b, work.steps, shared);
 
     const int batches = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
     const int64_t partial_row = static_cast<int64_t>(blockIdx.y * batches + work.batch) * p.m;

@@ -74,13 +74,29 @@ struct Operand<int8_t> {
 
 typedef Operand<ELEMENT>::Sum Sum;
 
+// Asks for the rows of w that a group of warps will read: no grid writes weights, so they need not wait for one.
+__device__ __forceinline__ void prefetch_rows(const uint4* w, int column, int thread, const GemvParams& p) {
+    constexpr int LINE = 128 / sizeof(uint4);
+#pragma unroll 1
+    for (int v = thread * LINE; v < p.depth_vectors; v += 32 * WARPS_K * LINE) {
+#pragma unroll
+        for (int j = 0; j < ROWS; ++j) {
+            if (column + j < p.n_padded) prefetch_l2(w + static_cast<int64_t>(column + j) * p.depth_vectors + v);
+        }
+    }
+}
+
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
-gemv(const ELEMENT* __restrict__ a, const uint4* __restrict__ w, const float* __restrict__ bias,
-     const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y, const GemvParams p,
+gemv(const ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ bias,
+     const float* __restrict__ scales, const void* residual, void* __restrict__ y, const GemvParams p,
      const EpilogueParams epilogue) {
     __shared__ Sum shares[WARPS][BATCH * ROWS];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int column = (blockIdx.x * (WARPS / WARPS_K) + warp / WARPS_K) * ROWS;
+
+    griddepcontrol_launch_dependents();
+    prefetch_rows(w, column, warp % WARPS_K * 32 + lane, p);
+    griddepcontrol_wait();
 
     Sum sums[BATCH][ROWS] = {};
 #pragma unroll 2

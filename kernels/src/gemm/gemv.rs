@@ -109,6 +109,7 @@ fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32)
             block: [32 * WARPS, 1, 1],
             shared_bytes: 0,
             args,
+            dependent: false,
         }],
         workspace: 0,
         weights: Some(Packing::Rows { n_pad, k_pad, dtype }),

@@ -18,8 +18,8 @@
 #include "include/fragment.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
-gemm_mma(const void* __restrict__ a, const void* __restrict__ b, const float* __restrict__ bias,
-         const float* __restrict__ scales, const void* __restrict__ residual, void* __restrict__ y,
+gemm_mma(const void* a, const void* b, const float* __restrict__ bias,
+         const float* __restrict__ scales, const void* residual, void* __restrict__ y,
          void* __restrict__ partial, const GemmParams p, const EpilogueParams epilogue) {
     DYNAMIC_SHARED(uint4, shared);
     multiply_matrices<PRECISION, MmaWarp<PRECISION, B_BY_ROWS>, B_BY_ROWS>(

@@ -67,5 +67,6 @@ pub(crate) fn launch(
         block: [THREADS, 1, 1],
         shared_bytes: 0,
         args,
+        dependent: false,
     }
 }

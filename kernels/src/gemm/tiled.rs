@@ -115,6 +115,7 @@ impl Tiled {
                 block: [tiling.tile.threads(), 1, 1],
                 shared_bytes: tiling.tile.shared_bytes(build),
                 args,
+                dependent: false,
             }];
             if split {
                 let sums = SplitKParams::batches(tiling.splits, site.batch, site.m, site.n, site.stride_y);

@@ -218,6 +218,37 @@ __device__ __forceinline__ void cp_async_wait_group() {
 }
 #endif
 
+// ---- prefetch (PTX ISA: "Data Movement and Conversion Instructions: prefetch") -------------------------------
+
+// Asks for the 128 bytes around an address to be brought into L2.
+__device__ __forceinline__ void prefetch_l2(const void* global) {
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(global)));
+}
+
+// ---- griddepcontrol (PTX ISA: "Parallel Synchronization and Communication Instructions: griddepcontrol") ------
+//
+// Programmatic dependent launch: a grid may start while the one before it is still at work. `Launch::dependent` in
+// launch.rs says what a kernel must keep to and why that is enough. Before sm_90 a grid starts when the one before it
+// has ended, and there is nothing to do.
+//
+// Only weights, bias and scales may be declared `__restrict__` among what a kernel reads: of other memory that would
+// be untrue, since the grid before may still write it, and the compiler would be free to move loads ahead of the wait.
+
+// Returns when the grids before have ended and what they wrote is there.
+__device__ __forceinline__ void griddepcontrol_wait() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+
+// The grid behind may start once every block has said so or ended. Said first thing: it then starts as soon as the
+// last blocks of this one have found a place and left some over, and waits there, not on its way.
+__device__ __forceinline__ void griddepcontrol_launch_dependents() {
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
 #endif  // LIMPID_EMULATOR
 
 // ---- What both worlds share ----------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 // PTX instructions that sm_90 brought, one wrapper each: mbarriers, bulk and tensor copies, clusters, register
-// reallocation, dependent launches. Those of the tensor cores are in ptx_wgmma.cuh. The rules of ptx.cuh hold here
-// too; the emulator's versions are in emulator_hopper.hpp.
+// reallocation. Those of the tensor cores are in ptx_wgmma.cuh; griddepcontrol, which every kernel executes, is in
+// ptx.cuh. The rules of ptx.cuh hold here too; the emulator's versions are in emulator_hopper.hpp.
 //
 // The asynchronous proxy: bulk copies and wgmma reach shared memory by another way than loads and stores do. What a
 // thread stored is theirs to read only behind fence_proxy_async and a barrier (PTX ISA: "Async proxy").
@@ -281,7 +281,7 @@ __device__ __forceinline__ void stmatrix_x4_trans(void* row, const uint32_t (&d)
                  : "memory");
 }
 
-// ---- Named barriers, elections, registers, dependent launches ------------------------------------------------
+// ---- Named barriers, elections, registers --------------------------------------------------------------------
 
 // Barrier `id` (1 to 15; 0 is __syncthreads') for `count` threads, whole warps: who syncs waits, who arrives does not.
 __device__ __forceinline__ void bar_sync(uint32_t id, uint32_t count) {
@@ -308,13 +308,6 @@ __device__ __forceinline__ void setmaxnreg_inc() {
 template <int N>
 __device__ __forceinline__ void setmaxnreg_dec() {
     asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(N));
-}
-
-// Programmatic dependent launch (PTX ISA: "griddepcontrol"): what the grid before wrote is there behind the wait; the
-// grid behind may start when all blocks have said launch_dependents.
-__device__ __forceinline__ void griddepcontrol_wait() { asm volatile("griddepcontrol.wait;" ::: "memory"); }
-__device__ __forceinline__ void griddepcontrol_launch_dependents() {
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
 }
 
 #endif  // LIMPID_EMULATOR

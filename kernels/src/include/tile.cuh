@@ -116,20 +116,24 @@ struct Staged {
 
 // ---- The main loop -------------------------------------------------------------------------------------------
 
-// warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Ends with a barrier,
-// after which `shared` may be used for something else.
-template <class Warp, class A, class B>
+// warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Waits for the grids
+// before (griddepcontrol), though not with the first tiles of B where B_IS_CONSTANT: no grid writes weights. Ends with a
+// barrier, after which `shared` may be used for something else.
+template <bool B_IS_CONSTANT, class Warp, class A, class B>
 __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared) {
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
     static_assert(SIZE_A % 16 == 0 && STAGE % 16 == 0, "tiles start where the swizzle does");
 #if ASYNC_COPY
     // STAGES-1 tiles are under way while one is multiplied. A group is committed at every step, empty or not,
     // so that "all but the youngest STAGES-2 groups" always means: this step's tiles are there.
+    // The first group takes all of B's first tiles along.
+    if (!B_IS_CONSTANT) griddepcontrol_wait();
     for (int step = 0; step < STAGES - 1; ++step) {
-        if (step < steps) {
-            start_copy(shared, step * STAGE, a);
-            start_copy(shared, step * STAGE + SIZE_A, b);
-        }
+        if (step < steps) start_copy(shared, step * STAGE + SIZE_A, b);
+    }
+    if (B_IS_CONSTANT) griddepcontrol_wait();
+    for (int step = 0; step < STAGES - 1; ++step) {
+        if (step < steps) start_copy(shared, step * STAGE, a);
         cp_async_commit_group();
     }
     int reading = 0;
@@ -155,8 +159,10 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     // The next tile's loads are started before the multiplication and stored after it.
     Staged<A> staged_a;
     Staged<B> staged_b;
-    staged_a.fetch(a);
+    if (!B_IS_CONSTANT) griddepcontrol_wait();
     staged_b.fetch(b);
+    if (B_IS_CONSTANT) griddepcontrol_wait();
+    staged_a.fetch(a);
     for (int step = 0; step < steps; ++step) {
         const int stage = step % 2 * STAGE;
         staged_a.put(shared, stage);

@@ -18,7 +18,9 @@
 #include "layout/strided.cuh"
 
 extern "C" __global__ void __launch_bounds__(512, 1)
-    copy(const X_TYPE* __restrict__ x, Y_TYPE* __restrict__ y, const StridedPair p) {
+    copy(const X_TYPE* x, Y_TYPE* __restrict__ y, const StridedPair p) {
+    griddepcontrol_launch_dependents();
+    griddepcontrol_wait();
     if (thread_number() >= p.vectors) return;
     const Place at = place_of(p, thread_number(), VECTOR);
     const int last = static_cast<int>(p.rank) - 1;

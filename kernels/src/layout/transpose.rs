@@ -126,6 +126,7 @@ impl Kernel for Transpose {
                 block: [THREADS, 1, 1],
                 shared_bytes: 0,
                 args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)],
+                dependent: false,
             };
             // Tiles that stick out at the border are read and written in part only.
             let full = f64::from(params.rows) * f64::from(params.columns)

@@ -33,7 +33,9 @@ __device__ __forceinline__ void reduce_slice(Fold& fold, const X_TYPE* x, int sl
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    global_pool(const X_TYPE* __restrict__ x, Y_TYPE* __restrict__ y, const GlobalPoolParams p) {
+    global_pool(const X_TYPE* x, Y_TYPE* __restrict__ y, const GlobalPoolParams p) {
+    griddepcontrol_launch_dependents();
+    griddepcontrol_wait();
     __shared__ Fold partial[SLICES][SLAB];
     const int column = threadIdx.x % SLAB;
     const int slice = threadIdx.x / SLAB;

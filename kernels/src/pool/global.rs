@@ -74,6 +74,7 @@ impl Kernel for Global {
                 block: [THREADS, 1, 1],
                 shared_bytes: 0,
                 args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)],
+                dependent: false,
             };
             let cost = CandidateCost {
                 blocks_per_multiprocessor: 4,

@@ -49,6 +49,7 @@ impl Kernel for Columns {
                 block: [shape.0 * shape.1, 1, 1],
                 shared_bytes: 0,
                 args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)],
+                dependent: false,
             };
             let efficiency = match (whole, lines.outer.inner_stride(0)) {
                 (true, _) => {

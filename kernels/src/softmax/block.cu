@@ -17,7 +17,9 @@
 #include "softmax/online.cuh"
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    softmax_block(const X_TYPE* __restrict__ x, Y_TYPE* __restrict__ y, const AxisParams p) {
+    softmax_block(const X_TYPE* x, Y_TYPE* __restrict__ y, const AxisParams p) {
+    griddepcontrol_launch_dependents();
+    griddepcontrol_wait();
     __shared__ Normalizer shared[THREADS / WARP];
     int64_t from = 0, to = 0;
     line_start(p, blockIdx.x, p.rank, from, to);

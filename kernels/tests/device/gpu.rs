@@ -33,6 +33,7 @@ fn scale_launch(n: usize, alpha: f32, bias: bool) -> Launch {
             Arg::Pointer(Role::Output(0)),
             Arg::params(&ScaleParams { n: n as i32, alpha }),
         ],
+        dependent: false,
     }
 }
 
@@ -147,6 +148,7 @@ fn large_shared_memory_is_asked_for_and_bounded() {
             Arg::Pointer(Role::Output(0)),
             Arg::Bytes((n as i32).to_ne_bytes().to_vec()),
         ],
+        dependent: false,
     };
     let prepared = prepare(&device, &cubin, &launch(most), &x, &y);
     // A smaller request later must not take back what was allowed.

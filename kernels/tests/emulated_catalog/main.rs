@@ -19,8 +19,8 @@ use std::time::Instant;
 use support::catalog::check_kernel;
 use support::executor::Executor;
 
-/// The code paths that differ: with `cp.async` and without.
-const ARCHS: [Arch; 2] = [Arch(80), Arch(75)];
+/// The code paths that differ: with `cp.async` and dependent launches, and without.
+const ARCHS: [Arch; 2] = [Arch(90), Arch(75)];
 
 fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();

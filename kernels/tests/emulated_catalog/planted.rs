@@ -25,7 +25,7 @@ struct Plant {
     words: &'static [&'static str],
 }
 
-const PLANTS: [Plant; 9] = [
+const PLANTS: [Plant; 11] = [
     Plant {
         what: "index off by one in the K loop",
         file: "include/tile.cuh",
@@ -88,6 +88,20 @@ const PLANTS: [Plant; 9] = [
         from: "ldmatrix_x4(f.a[m], TileA::shifted(shared, at, 16 * m, 2 * step));",
         to: "ldmatrix_x4(f.a[m], reinterpret_cast<const f16*>(TileA::shifted(shared, at, 16 * m, 2 * step)) + 4);",
         words: &["ldmatrix needs 16-byte alignment"],
+    },
+    Plant {
+        what: "input read while it may still be written",
+        file: "include/tile.cuh",
+        from: "if (B_IS_CONSTANT) griddepcontrol_wait();\n    for (int step",
+        to: "for (int step",
+        words: &["read of byte", "ahead of griddepcontrol.wait"],
+    },
+    Plant {
+        what: "thread that waits for nobody",
+        file: "gemm/split_k.cu",
+        from: "griddepcontrol_wait();",
+        to: "if (threadIdx.x == 255) return;\n    griddepcontrol_wait();",
+        words: &["the thread ends ahead of griddepcontrol.wait"],
     },
 ];
 
@@ -181,10 +195,10 @@ pub fn are_found(emulator: &Emulator) -> bool {
     let mut right = true;
     for plant in &PLANTS {
         let executor = Changed(emulator, plant);
-        let verdict = check_site(&executor, &Two, &site(), &problem, &Target::typical(Arch(80)));
+        let verdict = check_site(&executor, &Two, &site(), &problem, &Target::typical(Arch(90)));
         let named = |failure: &&String| {
             let told = plant.words.iter().any(|word| failure.contains(word));
-            told && (failure.contains(": got ") || failure.contains(".cuh:"))
+            told && [": got ", ".cuh:", "the thread ends"].iter().any(|place| failure.contains(place))
         };
         let told = verdict.failures.iter().filter(named).count();
         if told == 0 || told < verdict.failures.len() {

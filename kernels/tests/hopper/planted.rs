@@ -29,7 +29,7 @@ const COPIES: [(&str, &str, FaultKind, &str); 6] = [
     ("bulk", "NO_PROXY_FENCE", FaultKind::MissingProxyFence, "without fence.proxy.async"),
     ("bulk", "NO_READ_WAIT", FaultKind::MissingWait, "the thread ends while its bulk copy"),
     ("pair", "NO_LAST_BARRIER", FaultKind::MissingWait, "such as a barrier of the cluster"),
-    ("dependent", "EARLY_INPUT", FaultKind::MissingWait, "ahead of griddepcontrol.wait"),
+    ("dependent", "EARLY_INPUT", FaultKind::MissingWait, "read of byte 0 of Input(0) ahead of griddepcontrol.wait"),
     ("dependent", "HALF_A_WARPGROUP", FaultKind::MissingLanes, "another warp of the warpgroup"),
     ("relay", "NO_NAMED_BARRIER", FaultKind::DataRace, "static shared memory"),
 ];

@@ -105,6 +105,7 @@ impl Case {
                 Arg::Pointer(Role::Output(0)),
                 Arg::Bytes((self.stages as i32).to_le_bytes().to_vec()),
             ],
+            dependent: false,
         };
         let output = Buffer::output(64 * self.n * 4);
         let mut memory = Memory::from([(a_role, a_buffer), (b_role, b_buffer), (Role::Output(0), output)]);

@@ -2,7 +2,7 @@
 
 use super::executor::Executor;
 use super::problem::Problem;
-use limpid_kernels::catalog::Kernel;
+use limpid_kernels::catalog::{self, Kernel};
 use limpid_kernels::emulator::{Buffer, Memory};
 use limpid_kernels::launch::{Candidate, Role};
 use limpid_kernels::site::Site;
@@ -27,7 +27,7 @@ pub fn check_site(
     problem: &Problem,
     target: &Target,
 ) -> Verdict {
-    let candidates = match kernel.candidates(site, target) {
+    let candidates = match catalog::candidates(kernel, site, target) {
         Ok(candidates) => candidates,
         Err(reason) => return Verdict { candidates: 0, failures: Vec::new(), refusal: Some(reason) },
     };

@@ -73,11 +73,11 @@ void cluster_wait() {
 
 // ---- Dependent launches --------------------------------------------------------------------------------------
 
-// What an earlier grid makes may be touched behind the wait only; weights, bias and scales are of no grid's making.
-void griddepcontrol_wait() {
-    if (const Pc pc = current->background.dependent_pc) {
-        fault("missing wait", pc, "memory of the grid before is touched ahead of griddepcontrol.wait");
-    }
+void griddepcontrol_wait() { current->background.waited = true; }
+
+void require_wait(const std::string& what, Pc pc) {
+    if (!launch.dependent || current->background.waited) return;
+    fault("missing wait", pc, "%s ahead of griddepcontrol.wait, while the grid before may still be at work", what.c_str());
 }
 
 }  // namespace emulator

@@ -75,6 +75,7 @@ static void fiber_main() {
     for (;;) {
         fill_stack();
         entry.call(launch.arguments.data());
+        require_wait("the thread ends", 0);
         self.done = true;
         threads_done += 1;
         warps[self.warp].done |= 1u << self.lane;

@@ -80,7 +80,7 @@ struct Background {
     bool fenced = false;                 // by wgmma_fence, ever
     uintptr_t doubted = 0;               // the mbarrier that try_wait answered false of
     uint64_t cluster_phase = 0;          // phases of the cluster's barrier this thread has arrived at
-    Pc dependent_pc = 0;                 // its first access to memory of the grid before
+    bool waited = false;                 // for the grids before, by griddepcontrol_wait
 };
 
 struct Fiber {
@@ -107,6 +107,7 @@ struct Warp {
 struct Launch {
     Index grid, block;
     unsigned shared_bytes;
+    bool dependent;  // may start before the grid before it has ended
     std::vector<Argument> arguments;
 };
 
@@ -154,7 +155,7 @@ struct Region {
     uint8_t* known = nullptr;  // one of the constants above for each byte
     bool read_only = false;
     bool shared = false;
-    bool constant = false;     // of no other grid's making: weights, bias, scales
+    bool constant = false;     // of no grid's making: weights, bias, scales
     int cta = -1;              // whose dynamic shared memory it is
     size_t cells = 0;          // where race.cpp remembers it
     uint8_t* touched = nullptr;   // of a buffer, while tracing: 1 for bytes read, 2 for bytes written
@@ -238,6 +239,8 @@ void thread_left_cluster();
 // All threads of this block have returned.
 bool has_left(unsigned cta);
 unsigned cluster_missing();
+// Of a dependent launch: `what` the running thread does must come behind griddepcontrol_wait.
+void require_wait(const std::string& what, Pc pc);
 
 // ---- Faults (fault.cpp) --------------------------------------------------------------------------------------
 
