@@ -100,11 +100,11 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
     const PixelSource<typename Warp::TileA> a(p, x, work);
     const MatrixSource<Math, typename Warp::TileB, false, true> b(filters, depth, p.filters_padded, depth, work.column,
                                                                   work.first_step * BLOCK_K);
-    Warp warp;
-    accumulate<true>(warp, a, b, work.steps, shared);
-
     const int groups = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
     const int64_t partial_row = static_cast<int64_t>(blockIdx.y * groups + work.batch) * p.pixels;
     const Output output = {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
+    output.prefetch_residual(work);
+    Warp warp;
+    accumulate<true>(warp, a, b, work.steps, shared);
     store_sums(warp, work, output, shared);
 }

@@ -184,12 +184,17 @@ struct PhaseOutput {
         const int w = (row - line * phase.w.extent) * p.stride_w + phase.w.phase;
         return row < phase.pixels ? (picture * p.out_height + h) * p.out_width + w : output.rows;
     }
+    template <typename Sum>
+    __device__ __forceinline__ typename Real<Sum>::Terms terms(int column) const {
+        return output.terms<Sum>(column);
+    }
     __device__ __forceinline__ RawRow8 residual(int row, int column) const {
         return output.residual(pixel(row), column);
     }
     template <typename Sum>
-    __device__ __forceinline__ void store(int row, int column, const Sum* sums, const RawRow8& residual) const {
-        output.store(pixel(row), column, sums, residual);
+    __device__ __forceinline__ void store(const typename Real<Sum>::Terms& terms, int row, int column,
+                                          const Sum (&x)[8], const RawRow8& residual) const {
+        output.store(terms, pixel(row), column, x, residual);
     }
 };
 

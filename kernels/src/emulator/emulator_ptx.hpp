@@ -15,6 +15,9 @@ __forceinline__ f16 cvt_rn_f16_f32(float x) { return {emulator::f16_from_f32(x)}
 __forceinline__ uint32_t cvt_rn_f16x2_f32(float low, float high) {
     return emulator::f16_from_f32(low) | static_cast<uint32_t>(emulator::f16_from_f32(high)) << 16;
 }
+__forceinline__ float max_nan_f32(float x, float y) { return x < y ? y : x; }
+__forceinline__ float min_nan_f32(float x, float y) { return x > y ? y : x; }
+__forceinline__ void prefetch_l2(const void*) {}
 __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) {
     const auto saturated = [](int x) { return static_cast<uint32_t>(x < -128 ? -128 : x > 127 ? 127 : x) & 0xff; };
     return above << 16 | saturated(high) << 8 | saturated(low);

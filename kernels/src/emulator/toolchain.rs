@@ -64,6 +64,8 @@ const KERNEL_FLAGS: &[&str] = &[
     "-g1",
     "-fsanitize=thread,alignment",
     "-fno-strict-aliasing",
+    // A 16-byte load of which single numbers are used stays one load.
+    "-fno-tree-sra",
     "-ftrivial-auto-var-init=pattern",
     "-DLIMPID_EMULATOR",
 ];

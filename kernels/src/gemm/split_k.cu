@@ -37,6 +37,7 @@ split_k(const SUM* partial, const float* __restrict__ bias, const float* __restr
     const int64_t split_stride = static_cast<int64_t>(p.batches) * p.rows * eighths * 8;
     const SUM* const mine = partial + (any_row * eighths * 8 + column);
     const RawRow8 addend = load_residual_8(epilogue, tensors, row, first_column + column);
+    const auto terms = load_terms_8<SUM>(epilogue, tensors, first_column + column);
     SUM sums[8];
     load_row_8(mine, sums);
 #pragma unroll 4
@@ -46,5 +47,5 @@ split_k(const SUM* partial, const float* __restrict__ bias, const float* __restr
 #pragma unroll
         for (int i = 0; i < 8; ++i) sums[i] += share[i];
     }
-    epilogue_any_8(epilogue, tensors, row, first_column + column, first_column + p.columns, sums, addend);
+    epilogue_any_8(epilogue, tensors, terms, row, first_column + column, first_column + p.columns, sums, addend);
 }

@@ -30,8 +30,11 @@ __device__ __forceinline__ float clamp(float x, float low, float high) {
     return raised > high ? high : raised;
 }
 
+// max.NaN and min.NaN take half the instructions of a comparison with its choice, and may change the sign of a zero.
 // __fdividef is the division of two instructions, right to 2 units in the last place.
 struct Fast {
+    static __device__ __forceinline__ float at_least(float x, float low) { return max_nan_f32(x, low); }
+    static __device__ __forceinline__ float at_most(float x, float high) { return min_nan_f32(x, high); }
     static __device__ __forceinline__ float exp(float x) { return expf(x); }
     static __device__ __forceinline__ float divide(float a, float b) { return __fdividef(a, b); }
     static __device__ __forceinline__ float tanh(float x) { return tanhf(x); }
@@ -40,6 +43,8 @@ struct Fast {
 // Every operation is one IEEE rounding, in the order of `ops/exact/exp.rs` and `ops/exact/activation.rs`. Intrinsics,
 // because the compiler may join a plain product and sum into one rounding.
 struct Exact {
+    static __device__ __forceinline__ float at_least(float x, float low) { return x < low ? low : x; }
+    static __device__ __forceinline__ float at_most(float x, float high) { return x > high ? high : x; }
     // e^x = 2^n · e^r, e^r = 1 + r + r²·P(r), after Cephes' expf.
     static __device__ __forceinline__ float exp(float x) {
         x = clamp(x, -104.0f, 89.0f);  // NaN passes through
@@ -85,7 +90,10 @@ __device__ __forceinline__ void activate(const ActivationParams& f, float (&x)[W
     switch (f.kind) {
         case ACTIVATION_CLIP:
 #pragma unroll
-            for (int i = 0; i < W; ++i) x[i] = clamp(x[i], f.a, f.b);
+            for (int i = 0; i < W; ++i) x[i] = Way::at_least(x[i], f.a);
+            if (f.b == __int_as_float(0x7f800000)) break;  // Relu
+#pragma unroll
+            for (int i = 0; i < W; ++i) x[i] = Way::at_most(x[i], f.b);
             break;
         case ACTIVATION_LEAKY_RELU:
 #pragma unroll

@@ -41,20 +41,25 @@ struct EpilogueTensors {
     void* y;
 };
 
-// How sums of a type become reals, and which activations follow.
+// How sums of a type become reals, and which activations follow. `Terms` are what eight columns from `column` on are
+// scaled by and added to, the same for every row; columns behind the last have padding there.
 template <typename Sum>
 struct Real;
 
 template <>
 struct Real<float> {
     typedef Fast Way;
-    // Eight columns from `column` on; those behind the last read padding.
-    static __device__ __forceinline__ void of(const EpilogueTensors& t, int column, const float (&sums)[8],
-                                              float (&x)[8]) {
-        float bias[8] = {};
-        if (t.bias) load_row_8(t.bias + column, bias);
+    struct Terms {
+        float bias[8];
+    };
+    static __device__ __forceinline__ Terms terms(const EpilogueTensors& t, int column) {
+        Terms terms = {};
+        if (t.bias) load_row_8(t.bias + column, terms.bias);
+        return terms;
+    }
+    static __device__ __forceinline__ void of(const Terms& terms, const float (&sums)[8], float (&x)[8]) {
 #pragma unroll
-        for (int i = 0; i < 8; ++i) x[i] = sums[i] + bias[i];
+        for (int i = 0; i < 8; ++i) x[i] = sums[i] + terms.bias[i];
     }
     static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, float sum) {
         return t.bias ? sum + t.bias[column] : sum;
@@ -69,13 +74,18 @@ struct Whole {
 template <>
 struct Real<Whole> {
     typedef Exact Way;
-    static __device__ __forceinline__ void of(const EpilogueTensors& t, int column, const Whole (&sums)[8],
-                                              float (&x)[8]) {
-        float bias[8] = {}, scales[8];
-        if (t.bias) load_row_8(t.bias + column, bias);
-        load_row_8(t.scales + column, scales);
+    struct Terms {
+        float bias[8], scales[8];
+    };
+    static __device__ __forceinline__ Terms terms(const EpilogueTensors& t, int column) {
+        Terms terms = {};
+        if (t.bias) load_row_8(t.bias + column, terms.bias);
+        load_row_8(t.scales + column, terms.scales);
+        return terms;
+    }
+    static __device__ __forceinline__ void of(const Terms& terms, const Whole (&sums)[8], float (&x)[8]) {
 #pragma unroll
-        for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(sums[i].value, scales[i], bias[i]);
+        for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(sums[i].value, terms.scales[i], terms.bias[i]);
     }
     static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, Whole sum) {
         return __fmaf_rn(sum.value, t.scales[column], t.bias ? t.bias[column] : 0.0f);
@@ -85,12 +95,15 @@ struct Real<Whole> {
 template <>
 struct Real<int> {
     typedef Exact Way;
-    static __device__ __forceinline__ void of(const EpilogueTensors& t, int column, const int (&sums)[8],
-                                              float (&x)[8]) {
+    typedef Real<Whole>::Terms Terms;
+    static __device__ __forceinline__ Terms terms(const EpilogueTensors& t, int column) {
+        return Real<Whole>::terms(t, column);
+    }
+    static __device__ __forceinline__ void of(const Terms& terms, const int (&sums)[8], float (&x)[8]) {
         Whole whole[8];
 #pragma unroll
         for (int i = 0; i < 8; ++i) whole[i].value = __int2float_rn(sums[i]);
-        Real<Whole>::of(t, column, whole, x);
+        Real<Whole>::of(terms, whole, x);
     }
     static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, int sum) {
         return Real<Whole>::of(t, column, Whole{__int2float_rn(sum)});
@@ -122,14 +135,23 @@ __device__ __forceinline__ RawRow8 load_residual_8(const EpilogueParams& p, cons
     return load_raw_8(t.residual, p.residual_type, row * p.residual_pitch + column, p.columns - column);
 }
 
+// The terms of eight columns, for a thread that finishes several rows of them.
+template <typename Sum>
+__device__ __forceinline__ typename Real<Sum>::Terms load_terms_8(const EpilogueParams& p, const EpilogueTensors& t,
+                                                                  int column) {
+    if (!p.vectors || column >= p.columns) return {};
+    return Real<Sum>::terms(t, column);
+}
+
 // Finishes and stores eight sums of one row, columns `column`.. (a multiple of 8), and the padding that follows them.
 // Only where `p.vectors` is set.
 template <typename Sum>
-__device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
-                                           int column, const Sum (&sums)[8], const RawRow8& residual) {
+__device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t,
+                                           const typename Real<Sum>::Terms& terms, int64_t row, int column,
+                                           const Sum (&sums)[8], const RawRow8& residual) {
     if (column >= p.columns) return;
     float x[8];
-    Real<Sum>::of(t, column, sums, x);
+    Real<Sum>::of(terms, sums, x);
     // Both activations go through one copy of the code, which is most of a kernel's length otherwise.
 #pragma unroll 1
     for (int last = t.residual ? 0 : 1; last < 2; ++last) {
@@ -145,15 +167,20 @@ __device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const Epilog
         }
     }
     const int left = p.columns - column;
+    if (left < 8) {
 #pragma unroll
-    for (int i = 0; i < 8; ++i) {
-        if (i >= left) x[i] = 0.0f;
+        for (int i = 1; i < 8; ++i) x[i] = i < left ? x[i] : 0.0f;
     }
     const int lanes = left > 8 ? 8 : p.padded_columns - column;
     store_raw_8(t.y, p.y_type, row * p.y_pitch + column, lanes, p.inv_scale, x);
 }
 
-// The same where there is nothing to overlap the residual's loading with.
+// The same for a single row, and where there is nothing to overlap the residual's loading with.
+template <typename Sum>
+__device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
+                                           int column, const Sum (&sums)[8], const RawRow8& residual) {
+    epilogue_8(p, t, load_terms_8<Sum>(p, t, column), row, column, sums, residual);
+}
 template <typename Sum>
 __device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
                                            int column, const Sum (&sums)[8]) {
@@ -163,10 +190,11 @@ __device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const Epilog
 // The same whether or not rows can be accessed in vectors. Columns from `end` on are another group's; where there is
 // none behind, that is `columns`.
 template <typename Sum>
-__device__ __forceinline__ void epilogue_any_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
-                                               int column, int end, const Sum (&sums)[8], const RawRow8& residual) {
+__device__ __forceinline__ void epilogue_any_8(const EpilogueParams& p, const EpilogueTensors& t,
+                                               const typename Real<Sum>::Terms& terms, int64_t row, int column,
+                                               int end, const Sum (&sums)[8], const RawRow8& residual) {
     if (p.vectors) {
-        epilogue_8(p, t, row, column, sums, residual);
+        epilogue_8(p, t, terms, row, column, sums, residual);
         return;
     }
     const int stop = column + 8 < end ? column + 8 : end < p.columns ? end : p.padded_columns;

@@ -78,8 +78,8 @@ struct MmaWarp {
     static_assert(!B_IS_K_BY_N || sizeof(typename Math::Element) > 1, "nothing transposes single bytes");
     static_assert(TILES_M >= 1 && TILES_N % 2 == 0 && STEPS >= 1, "a warp needs 16x16 sums and 32 bytes of K");
 
-    // Rows of a slab on the way out; the pitch spreads the eight rows g of a store over the banks.
-    static constexpr int SLABS = TILES_M, SLAB_ROWS = 16, SLAB_PITCH = WARP_N + 8;
+    // On the way out; see `Slab`.
+    static constexpr int SLABS = TILES_M, SLAB_ROWS = 16;
 
     struct Fragments {
         uint32_t a[TILES_M][4];
@@ -124,23 +124,24 @@ struct MmaWarp {
         }
     }
 
-    // Writes rows [16·slab, 16·slab+16) of the warp's sums as [16][SLAB_PITCH].
-    __device__ __forceinline__ void stage(int slab, Sum* out) const {
-        Sum* const first = out + (lane / 4) * SLAB_PITCH + (lane % 4) * 2;
+    // Writes rows [16·slab, 16·slab+16) of the warp's sums as a `Slab`.
+    __device__ __forceinline__ void stage(int slab, uint4* out) const {
+        const int at = Slab::place(lane / 4 * Slab::ROW_VECTORS + lane % 4 / 2);
 #pragma unroll
         for (int n = 0; n < TILES_N; ++n) {
             const Sum(&d)[4] = sums[slab][n];
-            store_pair(first + n * 8, d[0], d[1]);
-            store_pair(first + n * 8 + 8 * SLAB_PITCH, d[2], d[3]);
+            store_pair(Slab::shifted(out, at, 2 * n), d[0], d[1]);
+            store_pair(Slab::shifted(out, at, 8 * Slab::ROW_VECTORS + 2 * n), d[2], d[3]);
         }
     }
 
   private:
-    static __device__ __forceinline__ void store_pair(float* at, float a, float b) {
-        *reinterpret_cast<float2*>(at) = make_float2(a, b);
+    // Into the first half of a vector by even lanes, into the second by odd ones.
+    __device__ __forceinline__ void store_pair(uint4* vector, float a, float b) const {
+        reinterpret_cast<float2*>(vector)[lane % 2] = make_float2(a, b);
     }
-    static __device__ __forceinline__ void store_pair(int* at, int a, int b) {
-        *reinterpret_cast<int2*>(at) = make_int2(a, b);
+    __device__ __forceinline__ void store_pair(uint4* vector, int a, int b) const {
+        reinterpret_cast<int2*>(vector)[lane % 2] = make_int2(a, b);
     }
 
     // Lane l points at row l%8 of matrix l/8 of the four that an ldmatrix_x4 loads; see the picture above.

@@ -65,6 +65,33 @@ __device__ __forceinline__ uint32_t cvt_rn_f16x2_f32(float low, float high) {
 #endif
 }
 
+// The larger and the smaller of two numbers; NaN where x is, which fmaxf and fminf would lose. One instruction from sm_80
+// on (PTX ISA: "Floating Point Instructions: max, min"); of two zeros of different sign either may come. y is a number.
+__device__ __forceinline__ float max_nan_f32(float x, float y) {
+#if __CUDA_ARCH__ >= 800
+    float z;
+    asm("max.NaN.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y));
+    return z;
+#else
+    return x < y ? y : x;
+#endif
+}
+__device__ __forceinline__ float min_nan_f32(float x, float y) {
+#if __CUDA_ARCH__ >= 800
+    float z;
+    asm("min.NaN.f32 %0, %1, %2;" : "=f"(z) : "f"(x), "f"(y));
+    return z;
+#else
+    return x > y ? y : x;
+#endif
+}
+
+// Asks for 32 bytes of global memory to come into the second-level cache; an address that nobody has is ignored (PTX
+// ISA: "Data Movement and Conversion Instructions: prefetch").
+__device__ __forceinline__ void prefetch_l2(const void* global) {
+    asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(global)));
+}
+
 // Two integers saturated to 8 bits, into the low half: `low` into bits 0-7, `high` into bits 8-15. The low half of
 // `above` moves to the high half, so that two in a row pack four.
 __device__ __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) {

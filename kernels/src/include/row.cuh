@@ -74,16 +74,22 @@ __device__ __forceinline__ void unpack_8(const RawRow8& row, int type, float (&x
     }
 }
 
-// Eight 16-byte aligned numbers of four bytes.
-__device__ __forceinline__ void load_row_8(const float* row, float (&x)[8]) {
-    const float4 low = *reinterpret_cast<const float4*>(row), high = *reinterpret_cast<const float4*>(row + 4);
+// Eight numbers of four bytes, of which fours are 16-byte aligned.
+__device__ __forceinline__ void load_halves_8(const float* first, const float* second, float (&x)[8]) {
+    const float4 low = *reinterpret_cast<const float4*>(first), high = *reinterpret_cast<const float4*>(second);
     x[0] = low.x, x[1] = low.y, x[2] = low.z, x[3] = low.w;
     x[4] = high.x, x[5] = high.y, x[6] = high.z, x[7] = high.w;
 }
-__device__ __forceinline__ void load_row_8(const int* row, int (&x)[8]) {
-    const int4 low = *reinterpret_cast<const int4*>(row), high = *reinterpret_cast<const int4*>(row + 4);
+__device__ __forceinline__ void load_halves_8(const int* first, const int* second, int (&x)[8]) {
+    const int4 low = *reinterpret_cast<const int4*>(first), high = *reinterpret_cast<const int4*>(second);
     x[0] = low.x, x[1] = low.y, x[2] = low.z, x[3] = low.w;
     x[4] = high.x, x[5] = high.y, x[6] = high.z, x[7] = high.w;
+}
+
+// The same, one behind the other.
+template <typename T>
+__device__ __forceinline__ void load_row_8(const T* row, T (&x)[8]) {
+    load_halves_8(row, row + 4, x);
 }
 
 __device__ __forceinline__ void store_row_8(float* row, const float (&x)[8]) {

@@ -25,7 +25,7 @@ struct FmaWarp {
 
     static constexpr int LANE_M = WARP_M / 8, LANE_N = WARP_N / 4, RUNS = LANE_N / 4;
     static_assert(LANE_M >= 1 && LANE_N % 4 == 0, "a warp needs at least 8x16 sums");
-    static constexpr int SLABS = LANE_M, SLAB_ROWS = 8, SLAB_PITCH = WARP_N + 4;
+    static constexpr int SLABS = LANE_M, SLAB_ROWS = 8;
 
     float sums[LANE_M][LANE_N];
     int lane, row, column;  // the lane's first sum in the block tile
@@ -83,13 +83,13 @@ struct FmaWarp {
         }
     }
 
-    // Writes rows [8·slab, 8·slab+8) of the warp's sums as f32 [8][SLAB_PITCH].
-    __device__ __forceinline__ void stage(int slab, float* out) const {
-        float* const first = out + (lane % 8) * SLAB_PITCH + lane / 8 * 4;
+    // Writes rows [8·slab, 8·slab+8) of the warp's sums as a `Slab`.
+    __device__ __forceinline__ void stage(int slab, uint4* out) const {
+        const int at = Slab::place(lane % 8 * Slab::ROW_VECTORS + lane / 8);
 #pragma unroll
         for (int run = 0; run < RUNS; ++run) {
             const float* const s = sums[slab] + 4 * run;
-            *reinterpret_cast<float4*>(first + 16 * run) = make_float4(s[0], s[1], s[2], s[3]);
+            *reinterpret_cast<float4*>(Slab::shifted(out, at, 4 * run)) = make_float4(s[0], s[1], s[2], s[3]);
         }
     }
 

@@ -7,7 +7,8 @@
 //   Math    the element type: `Element`, and `WIDTH`, its count in a vector
 //   Source  where a tile comes from: `Layout`, `valid(j)`, `address(j)`, `read(j)`, `advance()`
 //   Warp    what a warp does with the tiles at shared + a and shared + b: `start(shared, a, b)`, which may load
-//           ahead, `multiply(shared, a, b)`, and `stage(slab, out)` at the end; `Sum` is what it sums up in
+//           ahead, `multiply(shared, a, b)`, and `stage(slab, out)` at the end, SLAB_ROWS rows a slab; `Sum` is
+//           what it sums up in
 //
 // Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
 // of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
@@ -219,22 +220,63 @@ struct Output {
 
     __device__ __forceinline__ bool inside(int row, int column) const { return row < rows && column < columns; }
 
+    // Asks for the residual of the block's tile, so that it lies in L2 when the sums are there: on the way out there
+    // are few loads at a time, and each would wait for memory.
+    __device__ __forceinline__ void prefetch_residual(const BlockWork& work) const {
+        if (partial || !tensors.residual) return;
+        const int type = epilogue.residual_type, size = 4 >> type;
+        const int column = work.column + threadIdx.x % (BLOCK_N / 8) * 8;
+        if (column % (32 / size)) return;  // another thread's 32 bytes
+        const char* const first = static_cast<const char*>(tensors.residual) + static_cast<int64_t>(first_column + column) * size;
+        for (int row = threadIdx.x / (BLOCK_N / 8); row < BLOCK_M; row += THREADS / (BLOCK_N / 8)) {
+            if (!inside(work.row + row, column)) break;
+            prefetch_l2(first + static_cast<int64_t>(work.row + row) * epilogue.residual_pitch * size);
+        }
+    }
+
+    template <typename Sum>
+    __device__ __forceinline__ typename Real<Sum>::Terms terms(int column) const {
+        if (partial || column >= columns) return {};
+        return load_terms_8<Sum>(epilogue, tensors, first_column + column);
+    }
+
     __device__ __forceinline__ RawRow8 residual(int row, int column) const {
         if (partial || !inside(row, column)) return {zero_vector(), zero_vector()};
         return load_residual_8(epilogue, tensors, row, first_column + column);
     }
 
     template <typename Sum>
-    __device__ __forceinline__ void store(int row, int column, const Sum* sums, const RawRow8& residual) const {
+    __device__ __forceinline__ void store(const typename Real<Sum>::Terms& terms, int row, int column,
+                                          const Sum (&x)[8], const RawRow8& residual) const {
         if (!inside(row, column)) return;
-        Sum x[8];
-        load_row_8(sums, x);
         if (partial) {
             const int pitch = (columns + 7) / 8 * 8;
             store_row_8(static_cast<Sum*>(partial) + (partial_row + row) * pitch + column, x);
         } else {
-            epilogue_any_8(epilogue, tensors, row, first_column + column, first_column + columns, x, residual);
+            epilogue_any_8(epilogue, tensors, terms, row, first_column + column, first_column + columns, x, residual);
         }
+    }
+};
+
+// A few rows of a warp's sums on their way out: vectors of four, WARP_N/4 a row, row after row. Lanes write what they
+// hold, of eight rows at once, and read eight neighbours in a row, two vectors; the place of a vector is permuted so
+// that either meets every bank once. With v the vector's number, bits 0-2 of its place, which choose four banks, are
+//
+//      bit 0: v0 + v3      bit 1: v1 + v3 + v4      bit 2: v2 + v4 + v5       (+ is XOR)
+//
+// Lanes that are served together differ in three of the bits v0..v5 (which, depends on WARP_N), and each of those
+// triples gives eight different places.
+struct Slab {
+    static constexpr int ROW_VECTORS = WARP_N / 4;
+    static_assert((ROW_VECTORS & (ROW_VECTORS - 1)) == 0 && ROW_VECTORS >= 4, "vectors are permuted by their bits");
+
+    static __device__ __forceinline__ constexpr int place(int vector) {
+        return vector ^ ((vector / 8 ^ vector / 8 * 2) & 7);
+    }
+    // Vector number v + `vectors`, from `at`, the place of v, where the two have no bit in common.
+    static __device__ __forceinline__ uint4* shifted(uint4* slab, int at, int vectors) {
+        const int by = place(vectors);
+        return slab + (at ^ by % 8) + by / 8 * 8;
     }
 };
 
@@ -244,21 +286,20 @@ struct Output {
 // `Out` is `Output`, or what puts rows elsewhere.
 template <class Warp, class Out>
 __device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& work, const Out& output, uint4* shared) {
-    constexpr int EIGHTHS = WARP_N / 8;
-    constexpr int ITEMS = (Warp::SLAB_ROWS * EIGHTHS + 31) / 32;
-    const int lane = threadIdx.x % 32, index = threadIdx.x / 32;
     typedef typename Warp::Sum Sum;
-    Sum* const slab = reinterpret_cast<Sum*>(shared) + index * (Warp::SLAB_ROWS * Warp::SLAB_PITCH);
-    const int row = work.row + (index / WARPS_N) * WARP_M;
+    constexpr int EIGHTHS = WARP_N / 8, SIZE = Warp::SLAB_ROWS * Slab::ROW_VECTORS;
+    constexpr int ITEMS = SIZE > 64 ? SIZE / 64 : 1;  // for each lane, two vectors each
+    constexpr int STEP = Warp::SLAB_ROWS / ITEMS;     // rows from one to the next
+    const int lane = threadIdx.x % 32, index = threadIdx.x / 32;
+    uint4* const slab = shared + index * SIZE;
+    const int row = work.row + (index / WARPS_N) * WARP_M + lane / EIGHTHS;
     const int column = work.column + (index % WARPS_N) * WARP_N + lane % EIGHTHS * 8;
+    const bool reads = 2 * lane < SIZE;
+    const auto terms = output.template terms<Sum>(column);
+    // Of the item that comes next, so that it is there by then.
+    RawRow8 residual = output.residual(row, column);
 #pragma unroll 1
     for (int s = 0; s < Warp::SLABS; ++s) {
-        const int first = lane / EIGHTHS;  // row of the slab; item i is 32/EIGHTHS rows further down
-        RawRow8 residuals[ITEMS];
-#pragma unroll
-        for (int i = 0; i < ITEMS; ++i) {
-            residuals[i] = output.residual(row + s * Warp::SLAB_ROWS + first + i * (32 / EIGHTHS), column);
-        }
 #pragma unroll
         for (int k = 0; k < Warp::SLABS; ++k) {
             if (k == s) warp.stage(k, slab);
@@ -266,15 +307,14 @@ __device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& wo
         __syncwarp();
 #pragma unroll 1
         for (int i = 0; i < ITEMS; ++i) {
-            RawRow8 residual = residuals[0];
-#pragma unroll
-            for (int k = 1; k < ITEMS; ++k) {
-                if (k == i) residual = residuals[k];
-            }
-            const int slab_row = first + i * (32 / EIGHTHS);
-            if (Warp::SLAB_ROWS % (32 / EIGHTHS) == 0 || slab_row < Warp::SLAB_ROWS) {
-                output.store(row + s * Warp::SLAB_ROWS + slab_row, column,
-                             slab + slab_row * Warp::SLAB_PITCH + lane % EIGHTHS * 8, residual);
+            const int down = s * Warp::SLAB_ROWS + i * STEP;
+            const RawRow8 addend = residual;
+            if (down + STEP < WARP_M) residual = output.residual(row + down + STEP, column);
+            if (reads) {
+                const int at = Slab::place(2 * lane) + 64 * i;
+                Sum x[8];
+                load_halves_8(reinterpret_cast<const Sum*>(slab + at), reinterpret_cast<const Sum*>(slab + (at ^ 1)), x);
+                output.store(terms, row + down, column, x, addend);
             }
         }
         __syncwarp();

@@ -79,8 +79,8 @@ impl Tile {
         let stages = self.built_stages(build) * (self.block_m + self.block_n) * self.vectors * 16;
         let warp_n = self.block_n / self.warps_n;
         let slab = match build.math {
-            Math::Fp32 => 8 * (warp_n + 4),
-            Math::Int8 | Math::Fp16 | Math::Tf32 => 16 * (warp_n + 8),
+            Math::Fp32 => 8 * warp_n,
+            Math::Int8 | Math::Fp16 | Math::Tf32 => 16 * warp_n,
         };
         stages.max(self.warps_m * self.warps_n * slab * 4)
     }
