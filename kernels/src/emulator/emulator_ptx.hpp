@@ -17,7 +17,6 @@ __forceinline__ uint32_t cvt_rn_f16x2_f32(float low, float high) {
 }
 __forceinline__ float max_nan_f32(float x, float y) { return x < y ? y : x; }
 __forceinline__ float min_nan_f32(float x, float y) { return x > y ? y : x; }
-__forceinline__ void prefetch_l2(const void*) {}
 __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) {
     const auto saturated = [](int x) { return static_cast<uint32_t>(x < -128 ? -128 : x > 127 ? 127 : x) & 0xff; };
     return above << 16 | saturated(high) << 8 | saturated(low);

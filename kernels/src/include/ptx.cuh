@@ -86,12 +86,6 @@ __device__ __forceinline__ float min_nan_f32(float x, float y) {
 #endif
 }
 
-// Asks for 32 bytes of global memory to come into the second-level cache; an address that nobody has is ignored (PTX
-// ISA: "Data Movement and Conversion Instructions: prefetch").
-__device__ __forceinline__ void prefetch_l2(const void* global) {
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(global)));
-}
-
 // Two integers saturated to 8 bits, into the low half: `low` into bits 0-7, `high` into bits 8-15. The low half of
 // `above` moves to the high half, so that two in a row pack four.
 __device__ __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) {
@@ -247,7 +241,8 @@ __device__ __forceinline__ void cp_async_wait_group() {
 
 // ---- prefetch (PTX ISA: "Data Movement and Conversion Instructions: prefetch") -------------------------------
 
-// Asks for the 128 bytes around an address to be brought into L2.
+// Asks for the 32 bytes around an address to be brought into the second-level cache; an address that nobody has is
+// ignored.
 __device__ __forceinline__ void prefetch_l2(const void* global) {
     asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(global)));
 }
