@@ -22,9 +22,11 @@ pub trait Kernel: Sync {
 
 /// Every kernel, in the order they are asked.
 pub const KERNELS: &[&dyn Kernel] = &[
+    &crate::conv::Wgmma,
     &crate::conv::Mma,
     &crate::conv::Simt,
     &crate::conv::Direct,
+    &crate::gemm::Wgmma,
     &crate::gemm::Mma,
     &crate::gemm::Simt,
     &crate::gemm::Gemv,

@@ -43,6 +43,16 @@ pub enum Packing {
         /// Element type.
         dtype: DType,
     },
+    /// Convolution (K, C, R, S), or a matrix (N, K) as filters of one tap -> `[k_pad][R·S][c_pad]`, filters in the order
+    /// of `warpgroup.cuh`: of every 32, row `8u + 2t + e` is filter `8t + 2u + e` (u, t < 4, e < 2).
+    Warpgroup {
+        /// Filters, padded to a multiple of 32.
+        k_pad: u32,
+        /// Channels, padded.
+        c_pad: u32,
+        /// Element type.
+        dtype: DType,
+    },
     /// Matrix (N, K) -> `[n_pad][k_pad]`.
     Rows {
         /// Rows, padded.
@@ -80,6 +90,7 @@ impl Packing {
             | Self::Rsck { dtype, .. }
             | Self::Rsc { dtype, .. }
             | Self::TransposedRskc { dtype, .. }
+            | Self::Warpgroup { dtype, .. }
             | Self::Rows { dtype, .. } => dtype,
         }
     }
@@ -93,6 +104,7 @@ impl Packing {
             }
             Self::Rsck { k_pad, .. } => u64::from(k_pad) * taps * shape.get(1).map_or(1, |&c| c as u64),
             Self::Rsc { c_pad, .. } => u64::from(c_pad) * taps,
+            Self::Warpgroup { k_pad, c_pad, .. } => u64::from(k_pad) * u64::from(c_pad) * taps,
             Self::Rows { n_pad, k_pad, .. } => u64::from(n_pad) * u64::from(k_pad),
         };
         elements * self.dtype().size() as u64
@@ -108,7 +120,7 @@ impl Packing {
         let error = |reason| PackError { packing: *self, shape: shape.to_vec(), reason };
         let room = |condition: bool| if condition { Ok(()) } else { Err(error("they do not fit")) };
         let (rows, columns, taps) = match (self, shape) {
-            (Self::Rows { .. }, &[n, k]) => (n, k, 1),
+            (Self::Rows { .. } | Self::Warpgroup { .. }, &[n, k]) => (n, k, 1),
             (Self::Rows { .. }, _) => return Err(error("a matrix was expected")),
             (_, [k, c, kernel @ ..]) if !kernel.is_empty() => (*k, *c, kernel.iter().product()),
             _ => return Err(error("filters of rank 3 or more were expected")),
@@ -145,6 +157,17 @@ impl Packing {
                     (k < columns).then_some((((g * channels) * columns + k) * taps + tap, columns * taps, channels))
                 };
                 Ok(Runs { outer: groups * taps * k_pad, inner: c_pad, source: from }.copy(&source))
+            }
+            Self::Warpgroup { k_pad, c_pad, .. } => {
+                let (k_pad, c_pad) = (k_pad as usize, c_pad as usize);
+                room(rows <= k_pad && columns <= c_pad)?;
+                let from = |run: usize| {
+                    let (tap, row) = (run % taps, run / taps);
+                    let (u, t, e) = (row / 8 % 4, row / 2 % 4, row % 2);
+                    let k = row / 32 * 32 + 8 * t + 2 * u + e;
+                    (k < rows).then_some((k * columns * taps + tap, taps, columns))
+                };
+                Ok(Runs { outer: k_pad * taps, inner: c_pad, source: from }.copy(&source))
             }
             Self::Rows { n_pad, k_pad, .. } => {
                 let (n_pad, k_pad) = (n_pad as usize, k_pad as usize);
@@ -247,6 +270,29 @@ mod tests {
             let want = if real { at(&shape, &[g * 2 + c, k, tap / 2, tap % 2]) } else { 0.0 };
             assert_eq!(value, want, "g={g} tap={tap} k={k} c={c}");
         }
+    }
+
+    #[test]
+    fn a_lane_of_a_warpgroup_holds_eight_neighbouring_filters() {
+        let shape = [37, 3, 2, 2];
+        let packing = Packing::Warpgroup { k_pad: 64, c_pad: 4, dtype: DType::F32 };
+        let packed = floats(&packing.pack(&counted(&shape)).unwrap());
+        assert_eq!(packed.len() as u64 * 4, packing.bytes(&shape));
+        for first in [0, 32] {
+            for t in 0..4 {
+                // The columns of wgmma's accumulators of lane t, in the order of its registers.
+                let columns = (0..4).flat_map(|u| [8 * u + 2 * t, 8 * u + 2 * t + 1]);
+                for (i, row) in columns.enumerate() {
+                    let k = first + 8 * t + i;
+                    for (tap, c) in [(0, 0), (3, 2), (1, 3)] {
+                        let real = k < 37 && c < 3;
+                        let want = if real { at(&shape, &[k, c, tap / 2, tap % 2]) } else { 0.0 };
+                        assert_eq!(packed[((first + row) * 4 + tap) * 4 + c], want, "k={k} tap={tap} c={c}");
+                    }
+                }
+            }
+        }
+        assert_eq!(packing.pack(&counted(&[37, 3])), packing.pack(&counted(&[37, 3, 1, 1])), "a matrix has one tap");
     }
 
     #[test]

@@ -141,6 +141,42 @@ pub(super) fn implicit(kind: EdgeKind) -> Vec<Site> {
     edges.into_iter().map(Edge::site).collect()
 }
 
+/// For the kernel of Hopper: what its copies do with windows, and its tiles with sizes.
+pub(super) fn windows(kind: EdgeKind) -> Vec<Site> {
+    let width = vector_width(kind.x);
+    let small = Edge::new(kind, [1, 5, 5, width], 11, [3, 3]).padded(1);
+    let [other, third] = if kind.x == DType::I8 { [DType::F16, DType::F32] } else { [DType::F32, DType::I8] };
+    let relu = Edge { post: Activation::Relu, ..small };
+    let edges = [
+        // Matrices: one pixel, channels that end within a vector, within a row, behind one; tiles of every size.
+        Edge::new(kind, [1, 1, 1, 1], 1, [1, 1]),
+        Edge::new(kind, [3, 1, 2, width + 3], 33, [1, 1]),
+        Edge::new(kind, [2, 5, 13, 4 * width + 1], 65, [1, 1]),
+        Edge::new(kind, [1, 1, 129, 9 * width], 127, [1, 1]),
+        Edge::new(kind, [1, 15, 17, 8 * width], 257, [1, 1]),
+        // Windows: padding that differs on every side, stride, dilation, a window larger than the picture, one axis.
+        small,
+        Edge { stride: [2, 3], ..Edge::new(kind, [2, 9, 11, 2 * width], 13, [3, 2]) },
+        Edge { stride: [3, 3], ..Edge::new(kind, [1, 10, 10, width], 9, [1, 1]) },
+        Edge { dilation: [2, 3], ..Edge::new(kind, [1, 9, 10, 2 * width - 1], 8, [3, 3]).padded(3) },
+        Edge { pad: [2, 0], pad_end: [1, 3], ..Edge::new(kind, [1, 6, 7, 9 * width], 10, [4, 3]) },
+        Edge::new(kind, [1, 2, 2, width], 8, [5, 5]).padded(2),
+        Edge { pad: [0, 2], pad_end: [0, 2], ..Edge::new(kind, [2, 1, 17, width], 12, [1, 5]) },
+        // Several pictures within a tile, and tiles that begin within one.
+        Edge::new(kind, [3, 7, 9, 8 * width], 128, [3, 3]).padded(1),
+        // K split, with what must only happen after the sum.
+        Edge { post: Activation::Relu, ..Edge::new(kind, [1, 3, 3, 16 * width], 40, [3, 3]).padded(1) },
+        // Every way out: types, residuals, activations that clip and such that do not, concatenations.
+        Edge { bias: false, y: other, ..small },
+        Edge { gaps: [1, 3, 0], residual: Some(kind.x), ..relu },
+        Edge { gaps: [0, 1, 2], residual: Some(other), ..relu },
+        Edge { y: third, residual: Some(third), pre: Activation::Clip { min: -0.5, max: 0.75 }, ..small },
+        Edge { residual: Some(kind.x), pre: Activation::Silu, post: Activation::Tanh, y: third, ..small },
+        Edge { post: Activation::HardSwish, ..Edge::new(kind, [1, 9, 15, 8 * width], 96, [1, 1]) },
+    ];
+    edges.into_iter().map(Edge::site).collect()
+}
+
 /// For the direct kernel: the common edges, groups of any size, mixtures of types.
 pub(super) fn direct() -> Vec<Site> {
     let mixed = EdgeKind { precision: Precision::Fp32, x: DType::F16 };

@@ -1,5 +1,5 @@
-//! Matrix products: tiles on tensor cores ([`Mma`]) or in plain f32 ([`Simt`]), and few rows times a large matrix of
-//! weights ([`Gemv`]).
+//! Matrix products: tiles by Hopper's means ([`Wgmma`]), on the tensor cores of every chip ([`Mma`]) or in plain f32
+//! ([`Simt`]), and few rows times a large matrix of weights ([`Gemv`]).
 //!
 //! In INT8 the right operand is weights; sums are of integers, so every kernel and every split gives the same bits.
 
@@ -9,10 +9,12 @@ mod mma;
 mod simt;
 pub(crate) mod split_k;
 mod tiled;
+mod wgmma;
 
 pub use gemv::Gemv;
 pub use mma::Mma;
 pub use simt::Simt;
+pub use wgmma::Wgmma;
 
 use crate::epilogue::{EpilogueParams, check_terms};
 use crate::site::{GemmSite, vector_width};

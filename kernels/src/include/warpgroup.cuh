@@ -1,0 +1,151 @@
+// The block tile of the Hopper kernels: BLOCK_M x BLOCK_N sums, multiplied by `wgmma` out of the ring (ring.cuh) and
+// finished in registers.
+//
+// A tile belongs to a team of warpgroups, each of which holds BLOCK_M / TEAM rows of it. One team of two shares large
+// tiles; several teams of one take tiles in turn, and one multiplies while the others' sums are on their way out
+// ("ping-pong" in CUTLASS).
+//
+// The way out needs no shared memory: rows of b are packed in an order (`Packing::Warpgroup`) in which a lane's sums,
+// pairs of columns 8 apart by wgmma's layout, become eight neighbours. With g = lane/4, t = lane%4, it holds of
+// rows g and g + 8 of its warp's 16 the columns 8t to 8t + 7 of every 32:
+//
+//     row b of 32:   8u + 2t + e     column of y:   8t + 2u + e       u < 4, t < 4, e < 2
+#pragma once
+#include "include/epilogue.cuh"
+#include "include/ring.cuh"
+
+// f16 products, f32 sums.
+struct Fp16 {
+    typedef float Sum;
+    static constexpr int WIDTH = 8;  // elements of 16 bytes
+    static __device__ __forceinline__ void multiply(float (&d)[BLOCK_N / 2], uint64_t a, uint64_t b, bool accumulate) {
+        wgmma_m64k16_f16<BLOCK_N>(d, a, b, accumulate);
+    }
+};
+
+// s8 products, s32 sums: exact, in whatever order.
+struct Int8 {
+    typedef int Sum;
+    static constexpr int WIDTH = 16;
+    static __device__ __forceinline__ void multiply(int (&d)[BLOCK_N / 2], uint64_t a, uint64_t b, bool accumulate) {
+        wgmma_m64k32_s8<BLOCK_N>(d, a, b, accumulate);
+    }
+};
+
+// What is known of a product besides its operands.
+struct ProductParams {
+    int64_t stride_y;   // elements from one product of the batch to the next
+    WorkGrid grid;
+    int rows, columns;  // of y
+};
+
+// ---- The main loop -------------------------------------------------------------------------------------------
+
+template <class Math>
+struct Sums {
+    typedef typename Math::Sum Sum;
+    static constexpr int ROWS = BLOCK_M / TEAM;  // of a warpgroup
+    static constexpr int TILES_M = ROWS / 64;
+    static_assert(ROWS % 64 == 0, "wgmma multiplies 64 rows");
+    Sum d[TILES_M][BLOCK_N / 2];
+
+    __device__ __forceinline__ void hold() {
+#pragma unroll
+        for (int m = 0; m < TILES_M; ++m) wgmma_hold(d[m]);
+    }
+
+    // Starts the products of `steps` stages from `place` on, and waits for all but those of the last, whose stage it
+    // returns. A stage goes back to the producer as soon as its products are done: behind the start of the next.
+    __device__ __forceinline__ int multiply(const Ring& ring, Place& place, int steps, int warpgroup) {
+        const uint64_t a = wgmma_descriptor(ring.stages + warpgroup * ROWS * ROW_BYTES, 16, 8 * ROW_BYTES, SWIZZLE);
+        const uint64_t b = wgmma_descriptor(ring.stages + A_BYTES, 16, 8 * ROW_BYTES, SWIZZLE);
+        int last = 0;
+#pragma unroll 1
+        for (int step = 0; step < steps; ++step) {
+            mbarrier_wait(ring.full + place.stage, place.parity);
+            // Descriptors count in units of 16 bytes.
+            const int stage = place.stage * (STAGE_BYTES / 16);
+            hold();
+            wgmma_fence();
+#pragma unroll
+            for (int k = 0; k < ROW_BYTES / 32; ++k) {
+#pragma unroll
+                for (int m = 0; m < TILES_M; ++m) {
+                    Math::multiply(d[m], a + stage + m * (64 * ROW_BYTES / 16) + 2 * k, b + stage + 2 * k,
+                                   step > 0 || k > 0);
+                }
+            }
+            wgmma_commit_group();
+            hold();
+            wgmma_wait_group<1>();
+            if (step > 0) release(ring, last);
+            last = place.stage;
+            place.advance();
+        }
+        return last;
+    }
+
+    __device__ __forceinline__ void finish(const Ring& ring, int last) {
+        wgmma_wait_group<0>();
+        hold();
+        release(ring, last);
+    }
+
+    // The eight of rows 8h and columns 8t of the q-th 32; see above.
+    __device__ __forceinline__ void eight(int m, int h, int q, Sum (&x)[8]) const {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] = d[m][16 * q + 4 * (i / 2) + 2 * h + i % 2];
+    }
+
+  private:
+    static __device__ __forceinline__ void release(const Ring& ring, int stage) {
+        if (threadIdx.x % 32 == 0) mbarrier_arrive(ring.empty + stage);
+    }
+};
+
+#include "include/way_out.cuh"
+
+// ---- The whole kernel ----------------------------------------------------------------------------------------
+
+// A team's part: every work of the block whose turn is its own.
+template <class Math>
+__device__ __forceinline__ void consume(const Ring& ring, const ProductParams& p, const EpilogueParams& epilogue,
+                                        const EpilogueTensors& tensors, void* partial) {
+    const int warpgroup = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 128, 0);
+    const int team = warpgroup / TEAM;
+    griddepcontrol_wait();
+    Place place;
+    int turn = 0;
+#pragma unroll 1
+    for (int index = blockIdx.x; index < p.grid.works; index += gridDim.x) {
+        const Work work(p.grid, index);
+        const bool mine = turn == team;
+        turn = turn + 1 == TEAMS ? 0 : turn + 1;
+        if (!mine) {
+            place.skip(work.steps);
+            continue;
+        }
+        Sums<Math> sums;
+        const int last = sums.multiply(ring, place, work.steps, warpgroup % TEAM);
+        WayOut<Math> out(p, epilogue, tensors_of_batch(epilogue, tensors, work.batch, p.stride_y, p.rows), partial, work,
+                         warpgroup % TEAM);
+        out.prefetch();
+        sums.finish(ring, last);
+        out.store(sums);
+    }
+}
+
+template <class Math, class Source>
+__device__ __forceinline__ void multiply_tiles(const Source& source, const ProductParams& p,
+                                               const EpilogueParams& epilogue, const EpilogueTensors& tensors,
+                                               void* partial, unsigned char* shared) {
+    const Ring ring(shared);
+    ring.initialise();
+    if (threadIdx.x >= CONSUMERS) {
+        setmaxnreg_dec<PRODUCER_REGISTERS>();
+        if (threadIdx.x == CONSUMERS) produce(source, p.grid, ring);
+    } else {
+        setmaxnreg_inc<CONSUMER_REGISTERS>();
+        consume<Math>(ring, p, epilogue, tensors, partial);
+    }
+}

@@ -1,0 +1,335 @@
+//! Tiles of Hopper: the host's side of `include/warpgroup.cuh` and `include/ring.cuh`.
+
+use super::{Math, Problem};
+use crate::epilogue::{EpilogueParams, epilogue_args};
+use crate::gemm::split_k::{self, SplitKParams};
+use crate::launch::{Arg, CandidateCost, CompileUnit, Launch, Role, Tactic};
+use crate::site::EpilogueSite;
+use crate::target::{Arch, Target};
+use crate::tensor_map::{Swizzle, TensorMap};
+use bytemuck::{Pod, Zeroable};
+use limpid_graph::ir::Precision;
+
+/// Filters, or columns, that packed weights are padded to: [`crate::weights::Packing::Warpgroup`] orders 32 at a time.
+pub(crate) const FILTERS: u32 = 32;
+
+/// A block tile, and who multiplies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tile {
+    pub block_m: u32,
+    pub block_n: u32,
+    /// Warpgroups that multiply.
+    warpgroups: u32,
+    /// Teams they form; each team has its own tile.
+    teams: u32,
+    /// Stages of 128 bytes a row.
+    stages: u32,
+}
+
+/// The large first. A block has a multiprocessor to itself, all of its registers and nearly all of its shared memory; small
+/// tiles share it by teams.
+const TILES: &[Tile] = &[
+    Tile::new([128, 256], [2, 1], 4),
+    Tile::new([256, 128], [2, 1], 4),
+    Tile::new([128, 128], [2, 2], 6),
+    Tile::new([64, 256], [2, 2], 5),
+    Tile::new([256, 64], [2, 1], 5),
+    Tile::new([128, 64], [3, 3], 8),
+    Tile::new([64, 128], [3, 3], 8),
+    Tile::new([64, 64], [4, 4], 12),
+    Tile::new([128, 32], [3, 3], 10),
+    Tile::new([64, 32], [4, 4], 16),
+];
+
+impl Tile {
+    const fn new(block: [u32; 2], warpgroups_teams: [u32; 2], stages: u32) -> Self {
+        let ([block_m, block_n], [warpgroups, teams]) = (block, warpgroups_teams);
+        Self { block_m, block_n, warpgroups, teams, stages }
+    }
+
+    /// Threads of a block: those that multiply, and the warpgroup that copies.
+    fn threads(&self) -> u32 {
+        128 * (self.warpgroups + 1)
+    }
+}
+
+/// How a tile is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Build {
+    pub math: Math,
+    /// Bytes of K that a stage holds of each row: 128 or 64.
+    pub row_bytes: u32,
+}
+
+impl Build {
+    /// How a precision is multiplied, or why it is not. `channels` are those that follow one another along K.
+    pub fn new(precision: Precision, channels: u32, target: &Target) -> Result<Self, String> {
+        if target.arch != Arch(90) {
+            return Err(format!("needs sm_90a, the target is {}", target.arch));
+        }
+        let math = match precision {
+            Precision::Fp16 => Math::Fp16,
+            Precision::Int8 => Math::Int8,
+            other => return Err(format!("multiplies fp16 and int8, the site asks for {other}")),
+        };
+        // Short rows where those of 128 bytes would hold a quarter more of zeros.
+        let bytes = channels * math.dtype().size() as u32;
+        let short = bytes.next_multiple_of(64) * 4 <= bytes.next_multiple_of(128) * 3;
+        Ok(Self { math, row_bytes: if short { 64 } else { 128 } })
+    }
+
+    /// Every way to compile.
+    fn all() -> impl Iterator<Item = Self> {
+        let ways = [(Math::Fp16, 128), (Math::Fp16, 64), (Math::Int8, 128), (Math::Int8, 64)];
+        ways.into_iter().map(|(math, row_bytes)| Self { math, row_bytes })
+    }
+
+    /// Numbers of a row in a stage.
+    pub fn numbers(self) -> u32 {
+        self.row_bytes / self.math.dtype().size() as u32
+    }
+
+    /// The swizzle of both operands.
+    pub fn swizzle(self) -> Swizzle {
+        if self.row_bytes == 128 { Swizzle::B128 } else { Swizzle::B64 }
+    }
+
+    fn stages(self, tile: &Tile) -> u32 {
+        tile.stages * 128 / self.row_bytes
+    }
+
+    /// The stages, and two mbarriers for each.
+    fn shared_bytes(self, tile: &Tile) -> u32 {
+        self.stages(tile) * ((tile.block_m + tile.block_n) * self.row_bytes + 16)
+    }
+
+    fn unit(self, tile: &Tile, source: &str, entry: &str) -> CompileUnit {
+        let defines = [
+            ("BLOCK_M", tile.block_m.to_string()),
+            ("BLOCK_N", tile.block_n.to_string()),
+            ("ROW_BYTES", self.row_bytes.to_string()),
+            ("STAGES", self.stages(tile).to_string()),
+            ("WARPGROUPS", tile.warpgroups.to_string()),
+            ("TEAMS", tile.teams.to_string()),
+            ("PRECISION", self.math.name().to_owned()),
+        ];
+        CompileUnit::new(source, entry, defines)
+    }
+}
+
+/// Everything a source that includes `warpgroup.cuh` may be compiled to.
+pub(crate) fn units(source: &str, entry: &str, arch: Arch) -> Vec<CompileUnit> {
+    if arch != Arch(90) {
+        return Vec::new();
+    }
+    let own = Build::all().flat_map(|build| TILES.iter().map(move |tile| build.unit(tile, source, entry)));
+    own.chain([Precision::Fp32, Precision::Int8].map(split_k::unit)).collect()
+}
+
+/// `ProductParams` of warpgroup.cuh.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+struct ProductParams {
+    stride_y: i64,
+    tiles_m: i32,
+    tiles_n: i32,
+    batches: i32,
+    works: i32,
+    steps: i32,
+    steps_per_split: i32,
+    rows: i32,
+    columns: i32,
+}
+
+/// A tile laid over a problem, whose depth is counted in steps of [`Build::numbers`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tiling {
+    pub tile: Tile,
+    pub build: Build,
+    splits: u64,
+    tiles_m: u64,
+    tiles_n: u64,
+    steps: u64,
+    problem: Problem,
+}
+
+impl Tiling {
+    /// Beyond this, adding the partial sums up costs more than the split saves.
+    const MAX_SPLITS: u64 = 32;
+
+    /// Every tile that computes, padding included, at most three times as much as the least that any does; where tiles
+    /// leave room on the chip, also with K split into as many shares as fill it once and twice, two steps each at least.
+    pub fn all(build: Build, problem: Problem, steps: u64, target: &Target) -> Result<Vec<Self>, String> {
+        if problem.rows * problem.columns * steps * problem.batches == 0 {
+            return Err("nothing to do: an extent is 0".to_owned());
+        }
+        let padded = |tile: &Tile| {
+            problem.rows.next_multiple_of(tile.block_m.into()) * problem.columns.next_multiple_of(tile.block_n.into())
+        };
+        let least = TILES.iter().map(padded).min().unwrap_or(0);
+        let mut all = Vec::new();
+        for tile in TILES.iter().filter(|tile| padded(tile) <= 3 * least) {
+            let whole = Self {
+                tile: *tile,
+                build,
+                splits: 1,
+                tiles_m: problem.rows.div_ceil(tile.block_m.into()),
+                tiles_n: problem.columns.div_ceil(tile.block_n.into()),
+                steps,
+                problem,
+            };
+            // Works and steps are counted in 31 bits, one round beyond the last.
+            if whole.tiles() * Self::MAX_SPLITS >= 1 << 30 || steps >= 1 << 30 {
+                return Err(format!("needs {} tiles of {steps} steps, takes fewer than 2^25", whole.tiles()));
+            }
+            all.push(whole);
+            all.extend(whole.split(target));
+        }
+        Ok(all)
+    }
+
+    fn split(self, target: &Target) -> impl Iterator<Item = Self> {
+        let slots = u64::from(target.multiprocessors);
+        let most = (self.steps / 2).min(Self::MAX_SPLITS);
+        let wanted = [slots / self.tiles(), 2 * slots / self.tiles()].map(|splits| splits.min(most));
+        let wanted = if wanted[0] == wanted[1] { &wanted[1..] } else { &wanted[..] }.to_vec();
+        wanted.into_iter().filter(|&splits| splits > 1).map(move |splits| {
+            // Rounding the share up may leave fewer shares than asked for.
+            let share = self.steps.div_ceil(splits);
+            Self { splits: self.steps.div_ceil(share), ..self }
+        })
+    }
+
+    fn tiles(&self) -> u64 {
+        self.tiles_m * self.tiles_n * self.problem.batches
+    }
+
+    /// Scratch for partial sums, bytes; 0 if K is not split.
+    pub fn workspace(&self) -> u64 {
+        let sums = self.problem.batches * self.problem.rows * self.problem.columns.next_multiple_of(8);
+        if self.splits > 1 { self.splits * sums * 4 } else { 0 }
+    }
+
+    /// The tactic's name and numbers.
+    pub fn tactic(&self, kernel: &str) -> Tactic {
+        let tile = &self.tile;
+        Tactic::new(
+            kernel,
+            &[
+                ("block_m", tile.block_m),
+                ("block_n", tile.block_n),
+                ("block_k", self.build.numbers()),
+                ("warpgroups", tile.warpgroups),
+                ("teams", tile.teams),
+                ("stages", self.build.stages(tile)),
+                ("split_k", self.splits as u32),
+            ],
+        )
+    }
+
+    /// The launches: `operands` are the maps of a and b, `more` what the kernel takes between the product's parameters
+    /// and the epilogue's.
+    pub fn launches(&self, kernel: &Kernel<'_>, operands: [TensorMap; 2], more: Option<Arg>) -> Vec<Launch> {
+        let Self { tile, problem, .. } = self;
+        let params = ProductParams {
+            stride_y: kernel.stride_y as i64,
+            tiles_m: self.tiles_m as i32,
+            tiles_n: self.tiles_n as i32,
+            batches: problem.batches as i32,
+            works: (self.tiles() * self.splits) as i32,
+            steps: self.steps as i32,
+            steps_per_split: self.steps.div_ceil(self.splits) as i32,
+            rows: problem.rows as i32,
+            columns: problem.columns as i32,
+        };
+        let mut args: Vec<Arg> = operands.into_iter().map(Arg::TensorMap).collect();
+        args.extend(epilogue_args(kernel.site, kernel.precision));
+        args.push(Arg::optional(Role::Workspace, self.splits > 1));
+        args.push(Arg::params(&params));
+        args.extend(more);
+        args.push(Arg::params(&kernel.epilogue));
+        let mut launches = vec![Launch {
+            unit: self.build.unit(tile, kernel.source, kernel.entry),
+            grid: [kernel.target.multiprocessors.min(params.works as u32), 1, 1],
+            block: [tile.threads(), 1, 1],
+            shared_bytes: self.build.shared_bytes(tile),
+            args,
+        }];
+        if self.splits > 1 {
+            let [batches, rows, columns] = [problem.batches, problem.rows, problem.columns].map(|n| n as u32);
+            let sums = SplitKParams::batches(self.splits as u32, batches, rows, columns, kernel.stride_y);
+            launches.push(split_k::launch(&sums, kernel.site, kernel.precision, &kernel.epilogue));
+        }
+        launches
+    }
+
+    /// What it computes and moves: whole tiles; the left operand once (the blocks that share it run together), the
+    /// right one once a wave where it is too large for L2; partial sums written and read.
+    pub fn cost(&self, target: &Target) -> CandidateCost {
+        let tile = &self.tile;
+        let works = self.tiles() * self.splits;
+        let waves = works.div_ceil(target.multiprocessors.into());
+        let [left, right, output] = self.problem.bytes;
+        let rereads = if right > target.l2_bytes / 2 { waves.min(self.tiles_m) } else { 1 };
+        let flops = 2 * u64::from(tile.block_m * tile.block_n) * u64::from(self.build.numbers());
+        // The way into shared memory is what tiles compete for: products per number that comes.
+        let reuse = (tile.block_m * tile.block_n) as f32 / (tile.block_m + tile.block_n) as f32;
+        let steps = self.steps.div_ceil(self.splits) as f32;
+        CandidateCost {
+            flops: flops * self.steps * self.tiles(),
+            bytes: left + right * rereads + output + 2 * self.workspace(),
+            blocks: works,
+            blocks_per_multiprocessor: 1,
+            efficiency: 0.9 * reuse / (reuse + 24.0) * steps / (steps + 1.0),
+            tensor_cores: true,
+        }
+    }
+}
+
+/// What surrounds a tiling's launches.
+pub(crate) struct Kernel<'a> {
+    pub source: &'static str,
+    pub entry: &'static str,
+    pub target: &'a Target,
+    pub precision: Precision,
+    pub site: &'a EpilogueSite,
+    pub epilogue: EpilogueParams,
+    /// Elements from one product of a batch to the next.
+    pub stride_y: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tile_fits() {
+        let target = Target::typical(Arch(90));
+        for tile in TILES {
+            for build in Build::all() {
+                let shared = build.shared_bytes(tile);
+                assert!(shared <= target.shared_per_block, "{tile:?} takes {shared} bytes");
+                assert!(tile.block_m.is_multiple_of(64 * tile.warpgroups / tile.teams) && tile.threads() <= 1024, "{tile:?}");
+                assert!(tile.block_n.is_multiple_of(FILTERS) && tile.block_n <= 256, "{tile:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn k_is_split_where_the_chip_has_room_and_no_share_is_empty() {
+        let target = Target::typical(Arch(90));
+        let build = Build { math: Math::Fp16, row_bytes: 128 };
+        for (rows, columns, steps) in [(49, 512, 72), (1568, 512, 72), (49, 2048, 8), (100_352, 64, 9), (64, 64, 3)] {
+            let problem = Problem { rows, columns, depth_vectors: 8 * steps, batches: 1, bytes: [0; 3] };
+            let all = Tiling::all(build, problem, steps, &target).expect("it takes any product");
+            for tiling in &all {
+                let share = tiling.steps.div_ceil(tiling.splits);
+                assert!((tiling.splits - 1) * share < steps, "{tiling:?} has an empty share");
+                let blocks = u64::from(target.multiprocessors);
+                assert!(tiling.splits == 1 || tiling.tiles() * tiling.splits <= 2 * blocks, "{tiling:?}");
+            }
+            let names: Vec<_> = all.iter().map(|tiling| tiling.tactic("any")).collect();
+            assert!(names.iter().enumerate().all(|(i, name)| !names[..i].contains(name)), "{names:?}");
+        }
+    }
+}
