@@ -1,7 +1,9 @@
 //! Programmatic dependent launch on a GPU: grids that start early see what the grids before them wrote, and overwrite
 //! nothing that those still read.
 
-use limpid_kernels::device::{Compiler, Device, DeviceBuffer, GraphExec, PreparedLaunch, Program, Repetitions, Stream, Timer};
+use limpid_kernels::device::{
+    Compiler, Device, DeviceBuffer, GraphExec, PreparedLaunch, Program, Repetitions, Stream, Timer,
+};
 use limpid_kernels::launch::{Arg, CompileUnit, Launch, Role};
 use limpid_kernels::source;
 use std::borrow::Cow;
@@ -62,8 +64,7 @@ fn dependent_grids_share_buffers_as_if_they_ran_in_turn() {
     }
     let stream = Stream::new(&device).expect("a stream");
     let start: Vec<u32> = (0..N).collect();
-    let buffers: Vec<DeviceBuffer> =
-        (0..3).map(|_| DeviceBuffer::from_slice(&stream, &start).expect("room")).collect();
+    let buffers: Vec<DeviceBuffer> = (0..3).map(|_| DeviceBuffer::from_slice(&stream, &start).expect("room")).collect();
     // Slow and fast grids in turn, around three buffers: each overwrites what the grid before the last one read.
     let clocks = [20_000, 0, 5_000, 0, 0];
     let chain: Vec<PreparedLaunch> = (0..60)

@@ -11,9 +11,8 @@ const SHARED: u32 = STAGES * (2 * 64 + 256) * 128;
 /// What a block of 256 threads leaves after so many steps, on numbers that are positive as any type.
 fn run(machine: &dyn Machine, entry: &str, defines: &[(&str, u32)], steps: u32) -> Vec<u32> {
     let unit = CompileUnit::new("benches/peak.cu", entry, defines.iter().copied());
-    let bytes: Vec<u8> = (0..SHARED).map(|i| if i % 2 == 0 { i * i % 7 } else { 0x3c } as u8).collect();
-    let mut memory =
-        Memory::from([(Role::Input(0), Buffer::input(bytes)), (Role::Output(0), Buffer::output(256 * 4))]);
+    let bytes: Vec<u8> = (0..SHARED).map(|i| if i % 2 == 0 { i / 2 % 7 } else { 0x3c } as u8).collect();
+    let mut memory = Memory::from([(Role::Input(0), Buffer::input(bytes)), (Role::Output(0), Buffer::output(256 * 4))]);
     let launch = Launch {
         unit,
         grid: [1; 3],
