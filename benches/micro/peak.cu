@@ -1,8 +1,8 @@
 // benches/micro/peak: how many products the tensor cores form, on random numbers: zeros would draw less power, and the
 // clock would stay higher than in any real product.
 //
-// `mma`: operands stay in registers, four of a and four of b a warp, each with each. `wgmma`: two warpgroups multiply
-// 64 x 256 each from shared memory, STAGES tiles of 128 bytes a row in turn, as a GEMM without loads would.
+// `mma_peak`: operands stay in registers, four of a and four of b a warp, each with each. `wgmma_peak`: two warpgroups
+// multiply 64 x 256 each from shared memory, STAGES tiles of 128 bytes a row in turn, as a GEMM without loads would.
 // KIND: 0 f16, 1 s8, 2 tf32 (wgmma only).
 #include "include/ptx.cuh"
 
@@ -22,7 +22,8 @@ __device__ __forceinline__ void multiply(Sum (&d)[4], const uint32_t (&a)[4], co
 #endif
 }
 
-extern "C" __global__ void __launch_bounds__(256) mma(const uint32_t* __restrict__ x, Sum* __restrict__ y, const uint32_t steps) {
+extern "C" __global__ void __launch_bounds__(256)
+mma_peak(const uint32_t* __restrict__ x, Sum* __restrict__ y, const uint32_t steps) {
     uint32_t a[TILES][4], b[TILES][2];
     const uint32_t* mine = x + threadIdx.x * (6 * TILES);
 #pragma unroll
@@ -63,7 +64,7 @@ __device__ __forceinline__ void multiply(Sum (&d)[N / 2], uint64_t a, uint64_t b
 }
 
 extern "C" __global__ void __launch_bounds__(128 * GROUPS, 1)
-wgmma(const uint4* __restrict__ x, Sum* __restrict__ y, const uint32_t steps) {
+wgmma_peak(const uint4* __restrict__ x, Sum* __restrict__ y, const uint32_t steps) {
     DYNAMIC_SHARED_1024(unsigned char, shared);
     uint4* const vectors = reinterpret_cast<uint4*>(shared);
     for (int i = threadIdx.x; i < STAGES * STAGE / 16; i += 128 * GROUPS) vectors[i] = x[i];

@@ -26,7 +26,7 @@ struct Peak {
 fn peaks(arch: Arch) -> Vec<Peak> {
     let mma = KINDS.into_iter().filter(|(_, name, _)| *name != "tf32").map(|(kind, name, depth)| Peak {
         what: format!("mma.sync {name}"),
-        kernel: Kernel::new("peak.cu", "mma", &[("KIND", kind)], 256),
+        kernel: Kernel::new("peak.cu", "mma_peak", &[("KIND", kind)], 256),
         resident: 2,
         operations: 8 * TILES * TILES * 2 * 16 * 8 * depth,
     });
@@ -34,7 +34,7 @@ fn peaks(arch: Arch) -> Vec<Peak> {
         what: format!("wgmma {name}, operands in shared memory"),
         kernel: Kernel {
             shared_bytes: STAGES * STAGE_BYTES,
-            ..Kernel::new("peak.cu", "wgmma", &[("KIND", kind), ("STAGES", STAGES)], 256)
+            ..Kernel::new("peak.cu", "wgmma_peak", &[("KIND", kind), ("STAGES", STAGES)], 256)
         },
         resident: 1,
         operations: 2 * 4 * 2 * 64 * 256 * depth,

@@ -17,7 +17,7 @@ fn run(machine: &dyn Machine, entry: &str, defines: &[(&str, u32)], steps: u32) 
         unit,
         grid: [1; 3],
         block: [256, 1, 1],
-        shared_bytes: if entry == "wgmma" { SHARED } else { 0 },
+        shared_bytes: if entry == "wgmma_peak" { SHARED } else { 0 },
         args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&steps)],
         dependent: false,
     };
@@ -27,9 +27,9 @@ fn run(machine: &dyn Machine, entry: &str, defines: &[(&str, u32)], steps: u32) 
 
 /// Twice the steps are twice the sums.
 pub fn check(machine: &dyn Machine) {
-    for (entry, kind) in [("mma", 0), ("mma", 1), ("wgmma", 0), ("wgmma", 1), ("wgmma", 2)] {
+    for (entry, kind) in [("mma_peak", 0), ("mma_peak", 1), ("wgmma_peak", 0), ("wgmma_peak", 1), ("wgmma_peak", 2)] {
         let all = [("KIND", kind), ("STAGES", STAGES)];
-        let defines = if entry == "wgmma" { &all[..] } else { &all[..1] };
+        let defines = if entry == "wgmma_peak" { &all[..] } else { &all[..1] };
         let [once, twice] = [STAGES, 2 * STAGES].map(|steps| run(machine, entry, defines, steps));
         for (&once, &twice) in once.iter().zip(&twice) {
             if kind == 1 {
