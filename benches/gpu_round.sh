@@ -7,8 +7,8 @@
 #
 # The steps, in this order if none is named: device kernels hopper demo networks int8 memcheck latency. LIMPID_NETWORKS and
 # LIMPID_BATCHES, lists with commas, narrow the last ones down. A step that fails does not stop those after it; the
-# summary says which failed, and the exit status is theirs. The step `compile`, which must be named, compiles every
-# kernel for every architecture.
+# summary says which failed, and the exit status is theirs. Two steps must be named: `micro` measures what the chip can
+# do, `compile` compiles every kernel for every architecture.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=target/gpu_round
@@ -17,10 +17,10 @@ build() {
     set -e
     mkdir -p "$bin"
     cargo test --workspace --release --no-run --message-format=json \
-        --test device --test gpu_catalog --test gpu_networks --test hopper --test nvrtc_catalog |
+        --test device --test gpu_catalog --test gpu_networks --test hopper --test nvrtc_catalog --bench micro |
         python3 -c '
 import json, shutil, sys
-wanted = {"device", "gpu_catalog", "gpu_networks", "hopper", "nvrtc_catalog"}
+wanted = {"device", "gpu_catalog", "gpu_networks", "hopper", "micro", "nvrtc_catalog"}
 for line in sys.stdin:
     message = json.loads(line)
     name = message.get("target", {}).get("name")
@@ -90,6 +90,7 @@ run() {
             device) step device 60 "$bin/device" --ignored --test-threads=1 ;;
             kernels) step kernels 300 "$bin/gpu_catalog" --ignored --nocapture ;;
             hopper) step hopper 120 "$bin/hopper" --ignored --exact the_gpu_agrees ;;
+            micro) step micro 120 "$bin/micro" "$out/micro.json" ;;
             compile) step compile 500 "$bin/nvrtc_catalog" ;;
             demo) step demo 90 "$bin/limpid" demo ;;
             networks) step networks 560 "$bin/gpu_networks" --ignored --nocapture every_network ;;

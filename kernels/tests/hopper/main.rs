@@ -4,6 +4,7 @@
 
 mod copies;
 mod machine;
+mod peaks;
 mod planted;
 mod products;
 
@@ -24,6 +25,13 @@ fn copies_are_right_in_the_emulator() {
 }
 
 #[test]
+fn the_benchmark_of_the_tensor_cores_does_what_it_counts() {
+    if let Some(emulator) = emulator() {
+        peaks::check(emulator);
+    }
+}
+
+#[test]
 fn planted_faults_are_found_in_the_emulator() {
     if emulator().is_some() {
         planted::check();
@@ -36,6 +44,7 @@ fn the_gpu_agrees() {
     let gpu = Gpu::open();
     copies::check(&gpu);
     products::check(&gpu);
+    peaks::check(&gpu);
 }
 
 #[test]
