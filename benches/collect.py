@@ -1,7 +1,7 @@
 """Makes one results file of a GPU round: python3 benches/collect.py OUT... > benches/results/NAME.json
 
 OUT are folders that `gpu_round.sh run OUT` filled on the same machine. The file holds what the machine was, each network's
-error against the CPU reference, how many outputs of INT8 have other bits than the CPU's, and each latency with its spread; README's tables are made of it (tests/readme.rs).
+error against the CPU reference, how many outputs of INT8 have other bits than the CPU's, and each latency with its spread; README's tables are made of it (tests/readme).
 """
 
 import csv

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+mod peers;
+
 /// Columns of the tables; INT8 has no tolerance to report.
 const TIMED: &[&str] = &["fp32", "tf32", "fp16", "int8"];
 const MEASURED: &[&str] = &["fp32", "tf32", "fp16"];
@@ -15,8 +17,13 @@ fn root() -> &'static Path {
 }
 
 fn results(name: &str) -> Value {
-    let text = std::fs::read_to_string(root().join("benches/results").join(name)).expect("the results are there");
-    serde_json::from_str(&text).expect("they are JSON")
+    results_if_there(name).expect("the results are there")
+}
+
+/// `None` where nobody has measured yet.
+fn results_if_there(name: &str) -> Option<Value> {
+    let text = std::fs::read_to_string(root().join("benches/results").join(name)).ok()?;
+    Some(serde_json::from_str(&text).expect("they are JSON"))
 }
 
 /// Rows of `list` by network, in the file's order, and batch; each holds one value for each precision.
@@ -130,7 +137,8 @@ fn int8_has_the_bits_of_the_cpu() {
 fn tables_are_those_of_the_results() {
     let path = root().join("README.md");
     let readme = std::fs::read_to_string(&path).expect("there is a README");
-    let tables = [("latency", latency()), ("errors", errors()), ("calibrators", calibrators())];
+    let speed = peers::tables("peers_h200.json");
+    let tables = [("speed", speed), ("latency", latency()), ("errors", errors()), ("calibrators", calibrators())];
     let wanted = tables.iter().fold(readme.clone(), |text, (name, table)| replaced(&text, name, table));
     if std::env::var_os("LIMPID_BLESS").is_some() {
         std::fs::write(&path, wanted).expect("README is written");

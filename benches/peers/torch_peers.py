@@ -1,0 +1,137 @@
+"""PyTorch in four ways: as it comes, cuDNN in a CUDA graph, the same with fused calls, and compiled."""
+
+import numpy as np
+
+import timing
+from inputs import slots
+from torch_network import AnyInput, module
+
+
+class TorchPeer:
+    """One of the ways. `torch` is the package, or None where it is not installed."""
+
+    precisions = ("fp32", "tf32", "fp16")
+
+    def __init__(self, torch, name, title, seconds, graph=True, fused=False, compiled=False):
+        self.torch, self.name, self.title, self.seconds = torch, name, title, seconds
+        self.graph, self.fused, self.compiled = graph, fused, compiled
+        self.device = "cuda" if torch is not None and torch.cuda.is_available() else "cpu"
+        self.cached = (None, None)
+
+    def absent(self):
+        """Why it cannot run here, or None."""
+        if self.torch is None:
+            return "PyTorch is not installed"
+        if self.graph and self.device == "cpu":
+            return "PyTorch sees no GPU"
+        return None
+
+    def prepare(self, network, precision, batch):
+        """The network, ready to be run with this batch."""
+        torch = self.torch
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+        torch.backends.cudnn.benchmark = True
+        dtype = torch.float16 if precision == "fp16" else torch.float32
+        if self.cached[0] != (network.name, dtype):
+            self.cached = (None, None)
+            body = module(network, dtype, self.device, fused=self.fused)
+            self.cached = ((network.name, dtype), AnyInput(body, dtype))
+        runnable = self.cached[1]
+        if self.compiled:
+            torch._dynamo.reset()
+            # Its own graphs are left to ours, which leaves out what Python does before each of them is launched.
+            runnable = torch.compile(runnable, mode="max-autotune-no-cudagraphs", dynamic=False)
+        session = GraphSession if self.graph else EagerSession
+        return session(torch, runnable, (batch, *network.shape), self.device)
+
+    def release(self):
+        """Gives memory back before somebody else is measured."""
+        self.cached = (None, None)
+        if self.torch is not None and self.device == "cuda":
+            self.torch.cuda.empty_cache()
+
+
+class GraphSession:
+    """A network captured as one CUDA graph."""
+
+    def __init__(self, torch, runnable, shape, device):
+        self.torch, self.shape = torch, shape
+        self.input = torch.zeros(shape, device=device)
+        with torch.inference_mode():
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(3):  # compiles, and lets cuDNN look for its fastest algorithms
+                    runnable(self.input)
+            torch.cuda.current_stream().wait_stream(side)
+            self.graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(self.graph):
+                self.output = runnable(self.input)
+
+    def answer(self, x):
+        """What it answers to `x`."""
+        self.input.copy_(self.torch.from_numpy(x))
+        self.graph.replay()
+        return self.output.cpu().numpy()
+
+    def times(self, x):
+        """Times on the GPU, and from host to host."""
+        torch = self.torch
+        cache = torch.cuda.get_device_properties(0).L2_cache_size
+        ring = torch.randn((slots(x.nbytes, cache), *self.shape), device="cuda")
+
+        def refresh(number):
+            self.input.copy_(ring[number % len(ring)])
+
+        device = timing.event_times(torch, self.graph.replay, refresh)
+        del ring
+        source, target = (torch.empty(tuple(like.shape), pin_memory=True) for like in (self.input, self.output))
+        given, result = torch.from_numpy(x), np.empty(tuple(self.output.shape), dtype=np.float32)
+
+        def host(_):
+            source.copy_(given)
+            self.input.copy_(source, non_blocking=True)
+            self.graph.replay()
+            target.copy_(self.output, non_blocking=True)
+            torch.cuda.synchronize()
+            np.copyto(result, target.numpy())
+
+        return {"device_us": timing.summary(device), "host_us": timing.summary(timing.wall_times(host))}
+
+
+class EagerSession:
+    """A network called operator by operator, as PyTorch comes."""
+
+    def __init__(self, torch, runnable, shape, device):
+        self.torch, self.runnable, self.shape, self.device = torch, runnable, shape, device
+
+    def answer(self, x):
+        """What it answers to `x`."""
+        with self.torch.inference_mode():
+            return self.runnable(self.torch.from_numpy(x).to(self.device)).cpu().numpy()
+
+    def times(self, x):
+        """Times on the GPU, Python's way to it included, which is part of what it is; and from host to host."""
+        torch, found = self.torch, {}
+        if self.device == "cuda":
+            ring = torch.randn((slots(x.nbytes, torch.cuda.get_device_properties(0).L2_cache_size), *self.shape), device="cuda")
+            at = [0]
+
+            def refresh(number):
+                at[0] = number % len(ring)
+
+            with torch.inference_mode():
+                replay = lambda: self.runnable(ring[at[0]])
+                found["device_us"] = timing.summary(timing.event_times(torch, replay, refresh, ahead=False))
+        found["host_us"] = timing.summary(timing.wall_times(lambda _: self.answer(x)))
+        return found
+
+
+def peers(torch):
+    """All of them. Seconds are what one row takes at most, as seen on an H200, most of it spent on searching."""
+    return [
+        TorchPeer(torch, "cudnn", "cuDNN + CUDA graph", 15),
+        TorchPeer(torch, "cudnn_fused", "cuDNN, fused + CUDA graph", 15, fused=True),
+        TorchPeer(torch, "eager", "PyTorch eager", 10, graph=False),
+        TorchPeer(torch, "compile", "torch.compile max-autotune", 150, compiled=True),
+    ]
