@@ -85,6 +85,11 @@ pub(super) fn fact_of(graph: &Graph, index: usize) -> &Fact {
     graph.fact(graph.inputs[index])
 }
 
+/// What an input's numbers are given as: quantized integers stand for reals, which the session makes integers.
+fn numbers_of(fact: &Fact) -> DType {
+    if fact.exact_scale().is_some() { DType::F32 } else { fact.dtype }
+}
+
 fn index_of(graph: &Graph, name: &str) -> Option<usize> {
     (0..graph.inputs.len()).find(|&i| name_of(graph, i) == name)
 }
@@ -134,7 +139,7 @@ pub(super) fn frame(graph: &Graph, index: usize, preprocessing: &Preprocessing) 
     let fact = fact_of(graph, index);
     let dims: Vec<Option<usize>> = fact.shape.iter().map(|d| d.as_usize()).collect();
     preprocessing
-        .frame(fact.dtype, &dims, &fact.to_string())
+        .frame(numbers_of(fact), &dims, &fact.to_string())
         .map_err(|source| InputError::Preprocessing { input: name_of(graph, index).to_owned(), source })
 }
 
@@ -160,12 +165,13 @@ pub(super) fn fit(
     let fact = fact_of(graph, index);
     let shape = tensor.shape().to_vec();
     if tensor.dtype() == DType::U8
-        && fact.dtype.is_float()
+        && numbers_of(fact).is_float()
         && let Some(pictures) = pictures(&tensor)
     {
         return from_pictures(graph, index, path, &pictures, preprocessing);
     }
-    let tensor = if tensor.dtype().is_float() && fact.dtype.is_float() { tensor.cast(fact.dtype) } else { tensor };
+    let wanted = if tensor.dtype() == fact.dtype { fact.dtype } else { numbers_of(fact) };
+    let tensor = if tensor.dtype().is_float() && wanted.is_float() { tensor.cast(wanted) } else { tensor };
     // One sample without its batch axis is a batch of one.
     let tensor = match shape.len() + 1 == fact.rank() {
         true => tensor.reshape(&[&[1], &shape[..]].concat()).unwrap_or(tensor),
@@ -173,7 +179,7 @@ pub(super) fn fit(
     };
     let fits = tensor.shape().len() == fact.rank()
         && fact.shape.iter().zip(tensor.shape()).skip(1).all(|(want, &got)| want.as_usize().is_none_or(|w| w == got));
-    if tensor.dtype() != fact.dtype || !fits || tensor.is_empty() {
+    if tensor.dtype() != wanted || !fits || tensor.is_empty() {
         return Err(InputError::Shape {
             path: path.to_owned(),
             input: name_of(graph, index).to_owned(),
