@@ -6,6 +6,7 @@ mod extents;
 mod formats;
 mod int8;
 mod layers;
+mod picture;
 mod planner;
 mod precision;
 
@@ -13,6 +14,7 @@ pub use error::BuildError;
 pub use formats::FormatError;
 pub use int8::{Batches, Int8, SampleError, SampleSource, Scales, SeeBatch};
 pub use layers::LayerPrecision;
+pub use picture::{PictureError, PictureInput, UnknownSize};
 
 use crate::engine::{Engine, Metadata};
 use crate::input::Preprocessing;
@@ -71,6 +73,7 @@ pub struct Builder {
     layers: Vec<LayerPrecision>,
     int8: Int8,
     formats: Formats,
+    pictures: Option<PictureInput>,
 }
 
 impl Builder {
@@ -90,6 +93,7 @@ impl Builder {
             layers: Vec::new(),
             int8: Int8::default(),
             formats: Formats::default(),
+            pictures: None,
         }
     }
 
@@ -178,6 +182,13 @@ impl Builder {
         self
     }
 
+    /// Lets the engine take pictures as bytes, (N,H,W,3) in red, green and blue, and make its input of them itself, as
+    /// [`Builder::preprocessing`] says. The input then has no other format.
+    pub fn picture_input(mut self, pictures: Option<PictureInput>) -> Self {
+        self.pictures = pictures;
+        self
+    }
+
     /// Builds an engine from an ONNX file.
     ///
     /// # Errors
@@ -241,6 +252,9 @@ impl Builder {
         let mut planner = Planner::new(self.destination, self.timing_cache.as_deref())?;
         let quantized = precision::is_quantized(&graph);
         let outcome = choice.apply(&mut graph, &mut ledger, planner.as_mut(), progress)?;
+        if let Some(size) = self.pictures {
+            picture::apply(&mut graph, size, &self.preprocessing)?;
+        }
         let layouts = formats::apply(&mut graph, &self.formats, &|name| outcome.scale_of(name))?;
         notes.extend(outcome.notes);
         let Planned { plans, cubins, sources } = match planner {

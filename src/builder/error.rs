@@ -1,4 +1,4 @@
-use super::FormatError;
+use super::{FormatError, PictureError};
 use crate::plan::{PlanError, timing_cache::TimingCacheError};
 use crate::runtime::RunError;
 use crate::shapes::{Range, ShapeError};
@@ -121,6 +121,9 @@ pub enum BuildError {
     /// An input or output cannot have the format asked for.
     #[error(transparent)]
     Format(#[from] FormatError),
+    /// The network cannot take pictures as bytes.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     /// No plan.
     #[error(transparent)]
     Plan(#[from] PlanError),

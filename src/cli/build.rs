@@ -24,6 +24,7 @@ Examples:
   limpid build unet.onnx -o unet.engine --batch 1 --extent height=256..1024 --extent width=256..1024
   limpid build resnet50.onnx -o resnet50.engine --precision int8 --calib pictures/ --imagenet-norm --center-crop
   limpid build resnet50.onnx --precision fp16 --input-formats fp16:hwc8 --output-formats fp16:chw
+  limpid build resnet50.onnx -o camera.engine --picture-input 480x640 --imagenet-norm --center-crop
   limpid build resnet50.onnx -o a100.engine --target sm_80     for a GPU that is elsewhere
   limpid build resnet50.onnx -o cpu.engine --backend cpu")]
 pub(super) struct BuildArgs {
@@ -89,6 +90,7 @@ pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), Command
         .layer_precisions(args.calibration.layers())
         .input_formats(&args.formats.inputs)
         .output_formats(&args.formats.outputs)
+        .picture_input(args.formats.picture_input)
         .preprocessing(preprocessing.clone());
     let quantized = args.precision == Precision::Int8 || !args.calibration.layers().is_empty();
     if quantized || !args.samples.is_empty() {

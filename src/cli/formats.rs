@@ -1,3 +1,4 @@
+use crate::builder::PictureInput;
 use crate::port::FormatRequest;
 use clap::Args;
 
@@ -14,4 +15,9 @@ pub(super) struct FormatArgs {
     /// As --input-formats, for the outputs
     #[arg(long = "output-formats", value_name = "FORMAT,..", value_delimiter = ',')]
     pub(super) outputs: Vec<FormatRequest>,
+
+    /// Take pictures as bytes (N,H,W,3) of this size, or of any: resizing, cropping and normalisation, as the options for
+    /// pictures say, become the engine's first kernel
+    #[arg(long, value_name = "HxW|any", conflicts_with = "inputs")]
+    pub(super) picture_input: Option<PictureInput>,
 }

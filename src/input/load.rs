@@ -1,7 +1,8 @@
 use super::preprocessing::Frame;
-use super::{InputError, Picture, Preprocessing, npy};
+use super::{Channels, InputError, Picture, Preprocessing, PreprocessingError, npy};
 use limpid_graph::ir::{Fact, Graph};
-use limpid_graph::tensor::{DType, Tensor};
+use limpid_graph::ops::Op;
+use limpid_graph::tensor::{DType, Dim, Tensor};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -134,8 +135,32 @@ fn fits_alone(graph: &Graph, dtype: DType, shape: &[usize]) -> bool {
     graph.inputs.len() == 1 && (shape.len() == fact_of(graph, 0).rank() || (dtype == DType::U8 && shape.len() == 3))
 }
 
+/// True if the network makes this input of whole pictures itself.
+fn takes_pictures(graph: &Graph, index: usize) -> bool {
+    graph.readers(graph.inputs[index]).any(|(_, node)| matches!(node.op, Op::Picture(_)))
+}
+
+/// A whole picture for an input that takes such.
+fn whole(graph: &Graph, index: usize, path: &Path, picture: &Picture) -> Result<Tensor, InputError> {
+    let picture = picture.with_channels(Channels::Rgb);
+    let shape = [1, picture.height, picture.width, picture.channels];
+    let fits = |(dim, &extent): (&Dim, &usize)| dim.as_usize().is_none_or(|own| own == extent);
+    let fact = fact_of(graph, index);
+    let made = Tensor::new(&shape, picture.pixels).ok();
+    made.filter(|_| fact.shape.iter().zip(&shape).skip(1).all(fits)).ok_or_else(|| InputError::Shape {
+        path: path.to_owned(),
+        input: name_of(graph, index).to_owned(),
+        found: format!("a picture of {}x{}", shape[1], shape[2]),
+        expected: fact.to_string(),
+    })
+}
+
 /// What an input asks of a picture.
 pub(super) fn frame(graph: &Graph, index: usize, preprocessing: &Preprocessing) -> Result<Frame, InputError> {
+    if takes_pictures(graph, index) {
+        let (input, source) = (name_of(graph, index).to_owned(), PreprocessingError::Stage);
+        return Err(InputError::Preprocessing { input, source });
+    }
     let fact = fact_of(graph, index);
     let dims: Vec<Option<usize>> = fact.shape.iter().map(|d| d.as_usize()).collect();
     preprocessing
@@ -149,6 +174,9 @@ fn picture(
     path: &Path,
     preprocessing: &Preprocessing,
 ) -> Result<(String, Tensor), InputError> {
+    if takes_pictures(graph, index) {
+        return Ok((short(path), whole(graph, index, path, &Picture::open(path, Channels::Rgb)?)?));
+    }
     let frame = frame(graph, index, preprocessing)?;
     let picture = Picture::open(path, frame.channels)?;
     Ok((short(path), preprocessing.apply(&picture, &frame)))

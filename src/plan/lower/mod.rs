@@ -114,6 +114,7 @@ impl<'g> Lowering<'g> {
             Op::Pool(op) => self.pool(node, op),
             Op::GlobalPool(op) => self.global_pool(node, op),
             Op::Resize(op) => self.resize(node, op),
+            Op::Picture(op) => self.picture(node, op),
             Op::Activation(op) => self.activation(node, op),
             Op::Binary(op) => self.binary(node, op),
             Op::Unary(op) => self.function(node, Function::Unary(op.function), Activation::Identity),
