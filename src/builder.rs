@@ -3,20 +3,26 @@
 mod assignment;
 mod error;
 mod extents;
+mod formats;
 mod int8;
 mod layers;
+mod picture;
 mod planner;
 mod precision;
 
 pub use error::BuildError;
+pub use formats::FormatError;
 pub use int8::{Batches, Int8, SampleError, SampleSource, Scales, SeeBatch};
 pub use layers::LayerPrecision;
+pub use picture::{PictureError, PictureInput, UnknownSize};
 
 use crate::engine::{Engine, Metadata};
 use crate::input::Preprocessing;
-use crate::progress::Progress;
+use crate::port::FormatRequest;
+use crate::progress::{Progress, Ranged};
 use crate::runtime::gpu_missing;
 use crate::shapes::{Profile, ProfileRequest, Range};
+use formats::Formats;
 use layers::Wanted;
 use limpid_graph::ir::{Graph, Precision};
 use limpid_graph::onnx;
@@ -66,6 +72,8 @@ pub struct Builder {
     samples: Option<Vec<Tensor>>,
     layers: Vec<LayerPrecision>,
     int8: Int8,
+    formats: Formats,
+    pictures: Option<PictureInput>,
 }
 
 impl Builder {
@@ -84,6 +92,8 @@ impl Builder {
             samples: None,
             layers: Vec::new(),
             int8: Int8::default(),
+            formats: Formats::default(),
+            pictures: None,
         }
     }
 
@@ -159,6 +169,26 @@ impl Builder {
         self
     }
 
+    /// How the inputs lie in the caller's memory: one format for each, in the model's order, or one for all that are
+    /// reals. None: in the model's types, row-major.
+    pub fn input_formats(mut self, formats: &[FormatRequest]) -> Self {
+        self.formats.inputs = formats.to_vec();
+        self
+    }
+
+    /// As [`Builder::input_formats`], for the outputs.
+    pub fn output_formats(mut self, formats: &[FormatRequest]) -> Self {
+        self.formats.outputs = formats.to_vec();
+        self
+    }
+
+    /// Lets the engine take pictures as bytes, (N,H,W,3) in red, green and blue, and make its input of them itself, as
+    /// [`Builder::preprocessing`] says. The input then has no other format.
+    pub fn picture_input(mut self, pictures: Option<PictureInput>) -> Self {
+        self.pictures = pictures;
+        self
+    }
+
     /// Builds an engine from an ONNX file.
     ///
     /// # Errors
@@ -196,6 +226,7 @@ impl Builder {
         directory: Option<&Path>,
         progress: &mut dyn Progress,
     ) -> Result<Engine, BuildError> {
+        let progress: &mut dyn Progress = &mut Ranged::new(progress);
         let onnx::Model { mut graph, mut ledger, opset, producer } = onnx::load_bytes(bytes, path, directory)?;
         let (profiles, mut notes) = match self.open_extents {
             true => (vec![Profile::new()], Vec::new()),
@@ -219,10 +250,15 @@ impl Builder {
             preprocessing: self.preprocessing.to_string(),
         };
         let mut planner = Planner::new(self.destination, self.timing_cache.as_deref())?;
+        let quantized = precision::is_quantized(&graph);
         let outcome = choice.apply(&mut graph, &mut ledger, planner.as_mut(), progress)?;
+        if let Some(size) = self.pictures {
+            picture::apply(&mut graph, size, &self.preprocessing)?;
+        }
+        let layouts = formats::apply(&mut graph, &self.formats, &|name| outcome.scale_of(name))?;
         notes.extend(outcome.notes);
         let Planned { plans, cubins, sources } = match planner {
-            Some(planner) => planner.plan_all(&graph, &profiles, progress)?,
+            Some(planner) => planner.plan_all(&graph, &profiles, &layouts, progress)?,
             None => Planned::default(),
         };
         progress.done();
@@ -233,10 +269,12 @@ impl Builder {
             producer,
             opset,
             precision: self.precision,
+            quantized,
             disabled_rules: self.disabled_rules.clone(),
             limpid_version: env!("CARGO_PKG_VERSION").to_owned(),
             profiles,
             preprocessing: self.preprocessing.clone(),
+            layouts,
             notes,
         };
         Ok(Engine { metadata, graph, ledger, sources, plans, cubins, calibration: outcome.calibration })

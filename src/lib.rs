@@ -18,6 +18,7 @@ pub mod input;
 pub mod measure;
 pub mod output_file;
 pub mod plan;
+pub mod port;
 pub mod progress;
 pub mod runtime;
 pub mod sensitivity;

@@ -35,9 +35,11 @@ fn engine() -> Engine {
         producer: "a test".to_owned(),
         opset: 17,
         precision: Precision::Fp16,
+        quantized: false,
         disabled_rules: vec!["fold_batch_norm".to_owned()],
         limpid_version: env!("CARGO_PKG_VERSION").to_owned(),
         profiles: vec![Profile::new().with(Symbol::new("N"), Range::new(1, 4, 32).expect("they are in order"))],
+        layouts: Default::default(),
         preprocessing: Preprocessing { crop: Crop::Center, ..Preprocessing::default() },
         notes: vec!["a note".to_owned()],
     };

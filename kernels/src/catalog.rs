@@ -49,6 +49,7 @@ pub const KERNELS: &[&dyn Kernel] = &[
     &crate::reduce::Columns,
     &crate::resize::Nhwc,
     &crate::resize::Cubic,
+    &crate::resize::Picture,
     &crate::softmax::Rows,
     &crate::softmax::Block,
     &crate::softmax::Columns,

@@ -12,6 +12,7 @@ pub use crate::scale::Scale;
 pub use tensor::{Image, VECTOR_BYTES, View, vector_width};
 
 use limpid_graph::ir::Precision;
+use limpid_graph::ops::picture::{Channels, Normalization};
 use limpid_graph::ops::{Activation, BinaryFunction, Comparison, Epilogue, UnaryFunction};
 use limpid_graph::tensor::DType;
 use serde::{Deserialize, Serialize};
@@ -233,6 +234,22 @@ pub struct FillSite {
     pub value: f32,
 }
 
+/// Pictures as bytes made into a network's input: the steps of `limpid_graph::ops::Picture`, to the bit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct PictureSite {
+    /// Red, green, blue: u8 with c and pitch 3.
+    pub x: Image,
+    /// As many channels as `channels` has; of f32, f16 or quantized i8. The pitch is c, or that of a dense image.
+    pub y: Image,
+    pub channels: Channels,
+    /// Height and width that x is resized to.
+    pub resized: [u32; 2],
+    /// Row and column of that where y begins.
+    pub corner: [u32; 2],
+    pub numbers: Normalization,
+}
+
 /// What is computed along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AxisOp {
@@ -311,6 +328,7 @@ pub enum Site {
     Gemm(GemmSite),
     Pool(PoolSite),
     Resize(ResizeSite),
+    Picture(PictureSite),
     Elementwise(ElementwiseSite),
     Copy(CopySite),
     Fill(FillSite),
@@ -337,6 +355,7 @@ impl Site {
             }
             Self::Pool(s) => [&mut s.x, &mut s.y].into_iter().for_each(image),
             Self::Resize(s) => [&mut s.x, &mut s.y].into_iter().for_each(image),
+            Self::Picture(s) => image(&mut s.y),
             Self::Elementwise(s) => s.inputs.iter_mut().chain([&mut s.y]).for_each(view),
             Self::Copy(s) => [&mut s.x, &mut s.y].into_iter().for_each(view),
             Self::Fill(s) => view(&mut s.y),

@@ -60,6 +60,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("reduce/rows.cu", include_str!("reduce/rows.cu")),
     ("resize/cubic.cu", include_str!("resize/cubic.cu")),
     ("resize/nhwc.cu", include_str!("resize/nhwc.cu")),
+    ("resize/picture.cu", include_str!("resize/picture.cu")),
     ("softmax/block.cu", include_str!("softmax/block.cu")),
     ("softmax/columns.cu", include_str!("softmax/columns.cu")),
     ("softmax/online.cuh", include_str!("softmax/online.cuh")),

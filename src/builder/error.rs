@@ -1,3 +1,4 @@
+use super::{FormatError, PictureError};
 use crate::plan::{PlanError, timing_cache::TimingCacheError};
 use crate::runtime::RunError;
 use crate::shapes::{Range, ShapeError};
@@ -117,6 +118,12 @@ pub enum BuildError {
     /// The conversion left a graph that does not hold together.
     #[error(transparent)]
     Graph(#[from] GraphError),
+    /// An input or output cannot have the format asked for.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// The network cannot take pictures as bytes.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     /// No plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -161,6 +168,9 @@ impl BuildError {
             }
             Self::Unbound(_) => Some("give each a value or a range, such as --extent NAME=128 or --extent NAME=1..128"),
             Self::Nothing { .. } => Some("ask for larger extents, as with --extent NAME=MIN..MAX"),
+            Self::Format(FormatError::NoScale(_)) => {
+                Some("give it one, as in int8@0.0125:chw, or build with --precision int8 and samples")
+            }
             Self::Kernels(error) => error.help(),
             _ => None,
         }

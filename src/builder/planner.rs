@@ -4,6 +4,7 @@ use super::{BuildError, Destination};
 use crate::engine::StoredCubin;
 use crate::plan::tune::DeviceMeasure;
 use crate::plan::{self, Carried, Plan, TimingCache, Tuner, derive};
+use crate::port::Layouts;
 use crate::progress::Progress;
 use crate::runtime::kernels::{Kernels, sources_of, units_of};
 use crate::shapes::{Profile, covers, volume};
@@ -61,7 +62,8 @@ impl Planner {
 
     /// A plan with every candidate timed, unless the timing cache knows it, or chosen by the cost model.
     pub fn plan(&mut self, graph: &Graph, extents: &Bindings, progress: &mut dyn Progress) -> Result<Plan, BuildError> {
-        self.plan_below(graph, extents, None, true, progress)
+        // Layouts of ports come later, and cost every precision the same.
+        self.plan_below(graph, extents, &Layouts::default(), None, true, progress)
     }
 
     /// As [`Planner::plan`], knowing the plan for the next larger extents; unless it is to be `thorough`, only what
@@ -70,13 +72,14 @@ impl Planner {
         &mut self,
         graph: &Graph,
         extents: &Bindings,
+        layouts: &Layouts,
         larger: Option<&Plan>,
         thorough: bool,
         progress: &mut dyn Progress,
     ) -> Result<Plan, BuildError> {
         let Some(device) = &self.device else {
             progress.stage("choose kernels", None);
-            return Ok(plan::plan(graph, extents, &self.target, None)?);
+            return Ok(plan::plan(graph, extents, layouts, &self.target, None)?);
         };
         // Compiling candidates comes before the first step.
         progress.stage("time kernels", None);
@@ -90,7 +93,7 @@ impl Planner {
         };
         let mut measure = DeviceMeasure::new(device, &self.cubins, &mut step)?;
         let tuner = Tuner { measure: &mut measure, cache: &mut self.timings, larger, thorough };
-        Ok(plan::plan(graph, extents, &self.target, Some(tuner))?)
+        Ok(plan::plan(graph, extents, layouts, &self.target, Some(tuner))?)
     }
 
     /// Plans for every profile, and all kernels that any shape in them may need.
@@ -98,11 +101,12 @@ impl Planner {
         mut self,
         graph: &Graph,
         profiles: &[Profile],
+        layouts: &Layouts,
         progress: &mut dyn Progress,
     ) -> Result<Planned, BuildError> {
         let mut plans: Vec<Plan> = Vec::new();
         for profile in profiles {
-            for plan in self.tune(graph, profile, progress)? {
+            for plan in self.tune(graph, profile, layouts, progress)? {
                 // Profiles may overlap.
                 if !plans.iter().any(|other| other.bindings == plan.bindings) {
                     plans.push(plan);
@@ -116,7 +120,7 @@ impl Planner {
             let near: Vec<&Plan> = plans.iter().filter(|plan| profile.contains(&plan.bindings)).collect();
             for extents in profile.sampled(MOST_SAMPLED) {
                 let carried = Carried { units: &units, may_compile: true };
-                let plan = derive(graph, &extents, &self.target, &near, carried)?;
+                let plan = derive(graph, &extents, layouts, &self.target, &near, carried)?;
                 units.extend(units_of(&plan).cloned());
             }
         }
@@ -127,13 +131,19 @@ impl Planner {
 
     /// Plans for the extents of a profile that kernels are timed at, the optimum first. They are made from the
     /// largest to the smallest: each times what won at the next larger ones, so that it is not slower than they are.
-    fn tune(&mut self, graph: &Graph, profile: &Profile, progress: &mut dyn Progress) -> Result<Vec<Plan>, BuildError> {
+    fn tune(
+        &mut self,
+        graph: &Graph,
+        profile: &Profile,
+        layouts: &Layouts,
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<Plan>, BuildError> {
         let opt = profile.opt();
         let mut plans: Vec<Plan> = Vec::new();
         for extents in profile.tuned().iter().rev() {
             let larger = plans.iter().filter(|plan| covers(&plan.bindings, extents));
             let larger = larger.min_by_key(|plan| volume(&plan.bindings));
-            let plan = self.plan_below(graph, extents, larger, *extents == opt, progress)?;
+            let plan = self.plan_below(graph, extents, layouts, larger, *extents == opt, progress)?;
             plans.push(plan);
         }
         plans.reverse();

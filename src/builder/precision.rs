@@ -33,8 +33,16 @@ pub(super) struct Choice<'a> {
 /// What came of it, beside the graph.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
+    pub scales: Option<Scales>,
     pub calibration: Option<Calibration>,
     pub notes: Vec<String>,
+}
+
+impl Outcome {
+    /// The scale found for an activation, if any was looked for.
+    pub fn scale_of(&self, name: &str) -> Option<f32> {
+        self.scales.as_ref()?.get(name)
+    }
 }
 
 impl Choice<'_> {
@@ -73,8 +81,9 @@ impl Choice<'_> {
                     _ => None,
                 };
                 self.quantize(graph, ledger, &scales, pays.as_ref())?;
-                outcome.notes.extend(scales.notes);
-                outcome.calibration = scales.calibration;
+                outcome.notes.extend(scales.notes.iter().cloned());
+                outcome.calibration.clone_from(&scales.calibration);
+                outcome.scales = Some(scales);
             }
         }
         self.reals(graph, ledger, ranges.as_ref())?;
@@ -134,7 +143,7 @@ impl Choice<'_> {
 }
 
 /// True if the model was quantized by whoever made it.
-fn is_quantized(graph: &Graph) -> bool {
+pub(super) fn is_quantized(graph: &Graph) -> bool {
     graph
         .nodes()
         .any(|(_, node)| node.precision == Precision::Int8 || matches!(node.op, Op::Quantize(_) | Op::Dequantize(_)))

@@ -82,7 +82,8 @@ fn random_inputs(engine: &Engine, batch: Option<u32>) -> Result<Vec<Tensor>, Com
         bind_batch(graph, &mut bindings, batch)?;
     }
     let specs = specs_of(graph, &graph.inputs, &bindings).map_err(crate::runtime::RunError::from)?;
-    Ok(specs.iter().zip(1..).map(|(spec, seed)| random(spec.dtype, &spec.shape, seed)).collect())
+    let inputs: Vec<Tensor> = specs.iter().zip(1..).map(|(spec, seed)| random(spec.dtype, &spec.shape, seed)).collect();
+    Ok(engine.to_memory(&inputs).map_err(crate::runtime::RunError::from)?)
 }
 
 fn bind_batch(graph: &Graph, bindings: &mut Bindings, batch: u32) -> Result<(), CommandError> {

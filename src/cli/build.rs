@@ -1,6 +1,7 @@
 use super::budget::BudgetArgs;
 use super::calibration::CalibrationArgs;
 use super::console::{Console, pairs};
+use super::formats::FormatArgs;
 use super::pictures::PictureArgs;
 use super::shapes::ShapeArgs;
 use super::source::precision_parser;
@@ -22,15 +23,18 @@ Examples:
   limpid build resnet50.onnx -o resnet50.engine --precision fp16 --batch 1..32
   limpid build unet.onnx -o unet.engine --batch 1 --extent height=256..1024 --extent width=256..1024
   limpid build resnet50.onnx -o resnet50.engine --precision int8 --calib pictures/ --imagenet-norm --center-crop
+  limpid build resnet50.onnx --precision fp16 --input-formats fp16:hwc8 --output-formats fp16:chw
+  limpid build resnet50.onnx -o camera.engine --picture-input 480x640 --imagenet-norm --center-crop
   limpid build resnet50.onnx -o a100.engine --target sm_80     for a GPU that is elsewhere
   limpid build resnet50.onnx -o cpu.engine --backend cpu")]
 pub(super) struct BuildArgs {
     /// The ONNX model
     model: PathBuf,
 
-    /// The engine file to write
+    /// The engine file to write [default: the model's name and what was asked for, such as net.fp16.engine, in the
+    /// current directory]
     #[arg(short, long, value_name = "ENGINE")]
-    output: PathBuf,
+    output: Option<PathBuf>,
 
     /// What to multiply in
     #[arg(long, default_value = "fp32", value_parser = precision_parser())]
@@ -60,6 +64,9 @@ pub(super) struct BuildArgs {
     shapes: ShapeArgs,
 
     #[command(flatten)]
+    formats: FormatArgs,
+
+    #[command(flatten)]
     calibration: CalibrationArgs,
 
     #[command(flatten)]
@@ -72,7 +79,7 @@ pub(super) struct BuildArgs {
 /// Builds, writes, and says what came of it.
 pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), CommandError> {
     let start = Instant::now();
-    check_output(&args.output)?;
+    check_output(args.output.as_deref().unwrap_or(Path::new("x.engine")))?;
     let destination = destination(args, console);
     let preprocessing = args.pictures.apply(&Preprocessing::default())?;
     let mut builder = args.shapes.apply(Builder::new(destination))?;
@@ -81,6 +88,9 @@ pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), Command
         .disabled_rules(&args.disable_rule)
         .timing_cache(args.timing_cache.clone())
         .layer_precisions(args.calibration.layers())
+        .input_formats(&args.formats.inputs)
+        .output_formats(&args.formats.outputs)
+        .picture_input(args.formats.picture_input)
         .preprocessing(preprocessing.clone());
     let quantized = args.precision == Precision::Int8 || !args.calibration.layers().is_empty();
     if quantized || !args.samples.is_empty() {
@@ -101,8 +111,9 @@ pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), Command
     }
     let engine = builder.build(&args.model, &mut console.progress())?;
     engine.metadata.notes.iter().for_each(|note| console.note(format_args!("note: {note}")));
-    engine.write(&args.output)?;
-    report(&engine, args, start.elapsed().as_secs_f64(), console)
+    let output = args.output.clone().unwrap_or_else(|| engine.file_name().into());
+    engine.write(&output)?;
+    report(&engine, (&args.model, &output), start.elapsed().as_secs_f64(), console)
 }
 
 /// A build may take minutes, so what would make its end fail is looked at first.
@@ -137,13 +148,17 @@ fn destination(args: &BuildArgs, console: &mut Console) -> Destination {
     }
 }
 
-fn report(engine: &Engine, args: &BuildArgs, seconds: f64, console: &mut Console) -> Result<(), CommandError> {
+fn report(
+    engine: &Engine,
+    (model, output): (&Path, &Path),
+    seconds: f64,
+    console: &mut Console,
+) -> Result<(), CommandError> {
     let summary = super::inspect::Summary::of(engine);
-    let size = std::fs::metadata(&args.output).map_or(0, |m| m.len());
-    console.json(
-        || json!({ "model": args.model, "engine": args.output, "bytes": size, "seconds": seconds, "summary": summary }),
-    )?;
-    console.print(format_args!("{} -> {} ({})", args.model.display(), args.output.display(), units::bytes(size)))?;
+    let size = std::fs::metadata(output).map_or(0, |m| m.len());
+    console
+        .json(|| json!({ "model": model, "engine": output, "bytes": size, "seconds": seconds, "summary": summary }))?;
+    console.print(format_args!("{} -> {} ({})", model.display(), output.display(), units::bytes(size)))?;
     let mut rows = summary.rows();
     rows.push(("took", format!("{seconds:.1} s")));
     console.print(pairs(rows))?;

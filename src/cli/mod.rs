@@ -8,14 +8,17 @@ mod budget;
 mod build;
 mod calibration;
 mod compare;
+mod completions;
 mod console;
 mod demo;
 mod emulate;
 mod environment;
 mod error;
 mod export;
+mod formats;
 mod inspect;
 mod labels;
+mod man;
 mod pictures;
 mod run;
 mod sensitivity;
@@ -70,6 +73,8 @@ enum Command {
     Sensitivity(sensitivity::SensitivityArgs),
     Emulate(emulate::EmulateArgs),
     Zoo(zoo::ZooArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -116,6 +121,8 @@ fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
         Command::Sensitivity(args) => sensitivity::run(args, console),
         Command::Emulate(args) => emulate::run(args, console),
         Command::Zoo(args) => zoo::run(args, console),
+        Command::Completions(args) => completions::run(args, console),
+        Command::Man(args) => man::run(args, console),
     }
 }
 

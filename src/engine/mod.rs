@@ -2,6 +2,8 @@
 
 mod error;
 mod format;
+mod name;
+mod ports;
 mod read;
 mod write;
 
@@ -9,6 +11,7 @@ pub use error::EngineError;
 
 use crate::input::Preprocessing;
 use crate::plan::Plan;
+use crate::port::Layouts;
 use crate::shapes::Profile;
 use limpid_graph::ir::{Graph, Precision, ValueId};
 use limpid_graph::rewrite::Ledger;
@@ -33,6 +36,8 @@ pub struct Metadata {
     pub opset: i64,
     /// The precision asked for.
     pub precision: Precision,
+    /// True if the model brought its own scales, as Q/DQ.
+    pub quantized: bool,
     /// Rules that were turned off.
     pub disabled_rules: Vec<String>,
     /// limpid's version that built it.
@@ -41,6 +46,8 @@ pub struct Metadata {
     pub profiles: Vec<Profile>,
     /// How pictures become inputs.
     pub preprocessing: Preprocessing,
+    /// How inputs and outputs lie in the caller's memory; their types are the graph's.
+    pub layouts: Layouts,
     /// What a user should know of how it was built.
     pub notes: Vec<String>,
 }

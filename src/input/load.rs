@@ -1,7 +1,8 @@
 use super::preprocessing::Frame;
-use super::{InputError, Picture, Preprocessing, npy};
+use super::{Channels, InputError, Picture, Preprocessing, PreprocessingError, npy};
 use limpid_graph::ir::{Fact, Graph};
-use limpid_graph::tensor::{DType, Tensor};
+use limpid_graph::ops::Op;
+use limpid_graph::tensor::{DType, Dim, Tensor};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -85,6 +86,11 @@ pub(super) fn fact_of(graph: &Graph, index: usize) -> &Fact {
     graph.fact(graph.inputs[index])
 }
 
+/// What an input's numbers are given as: quantized integers stand for reals, which the session makes integers.
+fn numbers_of(fact: &Fact) -> DType {
+    if fact.exact_scale().is_some() { DType::F32 } else { fact.dtype }
+}
+
 fn index_of(graph: &Graph, name: &str) -> Option<usize> {
     (0..graph.inputs.len()).find(|&i| name_of(graph, i) == name)
 }
@@ -129,12 +135,36 @@ fn fits_alone(graph: &Graph, dtype: DType, shape: &[usize]) -> bool {
     graph.inputs.len() == 1 && (shape.len() == fact_of(graph, 0).rank() || (dtype == DType::U8 && shape.len() == 3))
 }
 
+/// True if the network makes this input of whole pictures itself.
+fn takes_pictures(graph: &Graph, index: usize) -> bool {
+    graph.readers(graph.inputs[index]).any(|(_, node)| matches!(node.op, Op::Picture(_)))
+}
+
+/// A whole picture for an input that takes such.
+fn whole(graph: &Graph, index: usize, path: &Path, picture: &Picture) -> Result<Tensor, InputError> {
+    let picture = picture.with_channels(Channels::Rgb);
+    let shape = [1, picture.height, picture.width, picture.channels];
+    let fits = |(dim, &extent): (&Dim, &usize)| dim.as_usize().is_none_or(|own| own == extent);
+    let fact = fact_of(graph, index);
+    let made = Tensor::new(&shape, picture.pixels).ok();
+    made.filter(|_| fact.shape.iter().zip(&shape).skip(1).all(fits)).ok_or_else(|| InputError::Shape {
+        path: path.to_owned(),
+        input: name_of(graph, index).to_owned(),
+        found: format!("a picture of {}x{}", shape[1], shape[2]),
+        expected: fact.to_string(),
+    })
+}
+
 /// What an input asks of a picture.
 pub(super) fn frame(graph: &Graph, index: usize, preprocessing: &Preprocessing) -> Result<Frame, InputError> {
+    if takes_pictures(graph, index) {
+        let (input, source) = (name_of(graph, index).to_owned(), PreprocessingError::Stage);
+        return Err(InputError::Preprocessing { input, source });
+    }
     let fact = fact_of(graph, index);
     let dims: Vec<Option<usize>> = fact.shape.iter().map(|d| d.as_usize()).collect();
     preprocessing
-        .frame(fact.dtype, &dims, &fact.to_string())
+        .frame(numbers_of(fact), &dims, &fact.to_string())
         .map_err(|source| InputError::Preprocessing { input: name_of(graph, index).to_owned(), source })
 }
 
@@ -144,6 +174,9 @@ fn picture(
     path: &Path,
     preprocessing: &Preprocessing,
 ) -> Result<(String, Tensor), InputError> {
+    if takes_pictures(graph, index) {
+        return Ok((short(path), whole(graph, index, path, &Picture::open(path, Channels::Rgb)?)?));
+    }
     let frame = frame(graph, index, preprocessing)?;
     let picture = Picture::open(path, frame.channels)?;
     Ok((short(path), preprocessing.apply(&picture, &frame)))
@@ -160,12 +193,13 @@ pub(super) fn fit(
     let fact = fact_of(graph, index);
     let shape = tensor.shape().to_vec();
     if tensor.dtype() == DType::U8
-        && fact.dtype.is_float()
+        && numbers_of(fact).is_float()
         && let Some(pictures) = pictures(&tensor)
     {
         return from_pictures(graph, index, path, &pictures, preprocessing);
     }
-    let tensor = if tensor.dtype().is_float() && fact.dtype.is_float() { tensor.cast(fact.dtype) } else { tensor };
+    let wanted = if tensor.dtype() == fact.dtype { fact.dtype } else { numbers_of(fact) };
+    let tensor = if tensor.dtype().is_float() && wanted.is_float() { tensor.cast(wanted) } else { tensor };
     // One sample without its batch axis is a batch of one.
     let tensor = match shape.len() + 1 == fact.rank() {
         true => tensor.reshape(&[&[1], &shape[..]].concat()).unwrap_or(tensor),
@@ -173,7 +207,7 @@ pub(super) fn fit(
     };
     let fits = tensor.shape().len() == fact.rank()
         && fact.shape.iter().zip(tensor.shape()).skip(1).all(|(want, &got)| want.as_usize().is_none_or(|w| w == got));
-    if tensor.dtype() != fact.dtype || !fits || tensor.is_empty() {
+    if tensor.dtype() != wanted || !fits || tensor.is_empty() {
         return Err(InputError::Shape {
             path: path.to_owned(),
             input: name_of(graph, index).to_owned(),

@@ -1,5 +1,5 @@
+use super::Crop;
 use super::load::frame;
-use super::preprocessing::Crop;
 use super::{InputError, Preprocessing};
 use image::{DynamicImage, ImageFormat};
 use limpid_graph::ir::Graph;

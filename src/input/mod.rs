@@ -18,15 +18,15 @@ pub mod npy;
 mod picture;
 mod preprocessing;
 mod random;
-mod resample;
 
 pub use dataset::Dataset;
 pub use error::InputError;
 pub use label_sources::{class_folders, validation_set};
 pub use label_table::LabelTable;
 pub use labels::Labels;
+pub use limpid_graph::ops::picture::{Channels, Crop, PixelLayout};
 pub use load::{InputFile, Sample, from_array, load};
 pub use mask::{Mask, Masks};
 pub use picture::Picture;
-pub use preprocessing::{Channels, Crop, PixelLayout, Preprocessing, PreprocessingError};
+pub use preprocessing::{Preprocessing, PreprocessingError};
 pub use random::random;

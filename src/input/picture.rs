@@ -1,5 +1,6 @@
-use super::{Channels, InputError, resample};
+use super::{Channels, InputError};
 use image::{DynamicImage, ImageError, ImageReader};
+use limpid_graph::ops::picture::{center, luma, resize};
 use std::io::Cursor;
 use std::path::Path;
 
@@ -60,7 +61,7 @@ impl Picture {
 
     /// The picture in another size; PIL's antialiased bilinear filter, to the bit.
     pub fn resized(&self, height: usize, width: usize) -> Self {
-        let pixels = resample::resize(&self.pixels, self.channels, (self.height, self.width), (height, width));
+        let pixels = resize(&self.pixels, self.channels, (self.height, self.width), (height, width));
         Self { height, width, channels: self.channels, pixels }
     }
 
@@ -73,23 +74,6 @@ impl Picture {
         };
         Self { height, width, channels: self.channels, pixels: (0..height).flat_map(row).copied().collect() }
     }
-}
-
-/// ITU-R 601-2, in PIL's fixed-point numbers.
-fn luma(pixel: &[u8]) -> u8 {
-    let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
-    ((r * 19595 + g * 38470 + b * 7471 + 0x8000) >> 16) as u8
-}
-
-/// The upper left corner of the middle of something larger: rows from the top, columns from the left.
-pub(super) fn center(from: (usize, usize), to: (usize, usize)) -> (usize, usize) {
-    (half_to_even(from.0 - to.0), half_to_even(from.1 - to.1))
-}
-
-/// Half of a margin as Python rounds it: torchvision's `CenterCrop` says `round((h - crop) / 2)`.
-fn half_to_even(margin: usize) -> usize {
-    let half = margin / 2;
-    if margin % 2 == 1 && half % 2 == 1 { half + 1 } else { half }
 }
 
 #[cfg(test)]

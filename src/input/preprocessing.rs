@@ -1,52 +1,11 @@
 use super::Picture;
-use super::picture::center;
+use limpid_graph::ir::Fact;
+use limpid_graph::ops;
+use limpid_graph::ops::picture::Normalization;
+use limpid_graph::ops::picture::{Channels, Crop, PixelLayout};
 use limpid_graph::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::str::FromStr;
-
-/// Which bytes of a picture a network sees, and in which order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Channels {
-    /// Red, green, blue.
-    #[default]
-    Rgb,
-    /// Blue, green, red: networks trained behind OpenCV or Caffe.
-    Bgr,
-    /// One channel of brightness.
-    Gray,
-}
-
-impl Channels {
-    /// How many there are.
-    pub const fn count(self) -> usize {
-        match self {
-            Channels::Gray => 1,
-            Channels::Rgb | Channels::Bgr => 3,
-        }
-    }
-}
-
-/// How a picture gets to the network's height and width.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Crop {
-    /// The whole picture is resized; its aspect ratio changes.
-    #[default]
-    Stretch,
-    /// Resized with its aspect ratio to 256/224 of the network's extents, then cut to the middle. For a network of
-    /// 224x224: short side 256, the centre 224x224, as torchvision's reference transforms do.
-    Center,
-}
-
-/// The order of the elements of a network's input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum PixelLayout {
-    /// Batch, channel, row, column.
-    #[default]
-    Nchw,
-    /// Batch, row, column, channel.
-    Nhwc,
-}
 
 /// How a picture becomes an input, step by step:
 ///
@@ -85,6 +44,9 @@ pub enum PreprocessingError {
     /// Not an input for pictures.
     #[error("pictures need an input of 4 dims with 1 or 3 channels, such as f32(N,3,224,224); it is {0}")]
     NotAPicture(String),
+    /// The engine takes pictures as they are.
+    #[error("the engine resizes and normalises pictures itself: give it single pictures, or arrays (N,H,W,3) of bytes")]
+    Stage,
     /// The input leaves height or width open.
     #[error("the input's height and width must be known, but it is {0}")]
     OpenExtent(String),
@@ -193,7 +155,8 @@ impl Preprocessing {
             PixelLayout::Nhwc => i % channels,
         };
         let made = if frame.dtype.is_float() {
-            let normalised = pixels.iter().enumerate().map(|(i, &p)| self.normalise(p, channel_of(i))).collect();
+            let numbers = self.numbers();
+            let normalised = pixels.iter().enumerate().map(|(i, &p)| numbers.apply(p, channel_of(i))).collect();
             Tensor::new::<f32>(&shape, normalised)
         } else {
             Tensor::new::<u8>(&shape, pixels)
@@ -202,9 +165,15 @@ impl Preprocessing {
         made.map(|t| t.cast(frame.dtype)).unwrap_or_else(|_| Tensor::zeros(frame.dtype, &[0]))
     }
 
-    fn normalise(&self, pixel: u8, channel: usize) -> f32 {
-        let of = |values: &[f32]| if values.len() == 1 { values[0] } else { values[channel] };
-        (f32::from(pixel) * self.scale - of(&self.mean)) / of(&self.std)
+    fn numbers(&self) -> Normalization {
+        Normalization { scale: self.scale, mean: self.mean.clone(), std: self.std.clone() }
+    }
+
+    /// All steps as an operator of the network, for a caller who has pictures as bytes where the network runs.
+    pub(crate) fn stage(&self, fact: &Fact) -> Result<ops::Picture, PreprocessingError> {
+        let dims: Vec<Option<usize>> = fact.shape.iter().map(|dim| dim.as_usize()).collect();
+        let Frame { layout, channels, height, width, .. } = self.frame(fact.dtype, &dims, &fact.to_string())?;
+        Ok(ops::Picture { height, width, channels, crop: self.crop, numbers: self.numbers(), layout })
     }
 
     fn fit(&self, picture: &Picture, height: usize, width: usize) -> Picture {
@@ -215,32 +184,6 @@ impl Preprocessing {
             Crop::Center => resized.center(height, width),
         }
     }
-}
-
-impl Crop {
-    /// What something of the extents `from` is resized to, and the corner of it (row, column) where the network's own
-    /// extents, `to`, begin.
-    pub(super) fn place(self, from: (usize, usize), to: (usize, usize)) -> ((usize, usize), (usize, usize)) {
-        match self {
-            Crop::Stretch => (to, (0, 0)),
-            Crop::Center => {
-                let covered = cover(from, framed(to.0), framed(to.1));
-                (covered, center(covered, to))
-            }
-        }
-    }
-}
-
-/// What is resized to before `extent` is cut out: 256 for 224.
-fn framed(extent: usize) -> usize {
-    (extent * 256 + 112) / 224
-}
-
-/// The smallest extents with this aspect ratio that cover these. The longer side is cut to whole pixels,
-/// as torchvision's `Resize` does.
-fn cover((h, w): (usize, usize), height: usize, width: usize) -> (usize, usize) {
-    // height/h >= width/w: the height decides.
-    if height * w >= width * h { (height, (height * w / h).max(width)) } else { ((width * h / w).max(height), width) }
 }
 
 /// The customary scale by its customary name.
@@ -257,42 +200,11 @@ impl fmt::Display for Preprocessing {
         let numbers = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(" ");
         write!(f, "{crop}, ({} - {}) / {}", scaled(self.scale), numbers(&self.mean), numbers(&self.std))?;
         if let Some(channels) = self.channels {
-            write!(f, ", {}", format!("{channels:?}").to_lowercase())?;
+            write!(f, ", {}", channels.name())?;
         }
         match self.layout {
             Some(layout) => write!(f, ", {}", format!("{layout:?}").to_lowercase()),
             None => Ok(()),
-        }
-    }
-}
-
-/// The text names no such choice.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("`{found}` is none of {known}")]
-pub struct UnknownName {
-    found: String,
-    known: &'static str,
-}
-
-impl FromStr for Channels {
-    type Err = UnknownName;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "rgb" => Ok(Channels::Rgb),
-            "bgr" => Ok(Channels::Bgr),
-            "gray" => Ok(Channels::Gray),
-            _ => Err(UnknownName { found: text.to_owned(), known: "rgb, bgr, gray" }),
-        }
-    }
-}
-
-impl FromStr for PixelLayout {
-    type Err = UnknownName;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "nchw" => Ok(PixelLayout::Nchw),
-            "nhwc" => Ok(PixelLayout::Nhwc),
-            _ => Err(UnknownName { found: text.to_owned(), known: "nchw, nhwc" }),
         }
     }
 }
@@ -303,14 +215,6 @@ mod tests {
 
     fn picture(height: usize, width: usize) -> Picture {
         Picture { height, width, channels: 3, pixels: (0..height * width * 3).map(|i| (i % 251) as u8).collect() }
-    }
-
-    #[test]
-    fn center_crop_takes_the_short_side_to_256() {
-        assert_eq!((framed(224), framed(299), framed(28)), (256, 342, 32));
-        // torchvision: Resize(256) of 500x375 makes 341x256 (int(256·500/375) = 341).
-        assert_eq!(cover((375, 500), 256, 256), (256, 341));
-        assert_eq!(cover((500, 375), 256, 256), (341, 256));
     }
 
     #[test]

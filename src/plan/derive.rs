@@ -8,6 +8,7 @@ use super::lower::lower;
 use super::select::select_like;
 use super::types::Plan;
 use super::{PlanError, memory, ports};
+use crate::port::Layouts;
 use crate::shapes::{covers, volume};
 use limpid_graph::ir::Graph;
 use limpid_graph::tensor::Bindings;
@@ -33,6 +34,7 @@ pub struct Carried<'a> {
 pub fn derive(
     graph: &Graph,
     extents: &Bindings,
+    layouts: &Layouts,
     target: &Target,
     plans: &[&Plan],
     carried: Carried<'_>,
@@ -49,7 +51,8 @@ pub fn derive(
     let is_carried =
         |candidate: &Candidate| candidate.launches.iter().all(|launch| carried.units.contains(&launch.unit));
     let is_allowed = |candidate: &Candidate| carried.may_compile || is_carried(candidate);
-    let selected = select_like(lower(graph, extents)?, target, &near, &is_allowed, &is_carried)?;
-    let (inputs, outputs) = (ports(graph, &graph.inputs, extents)?, ports(graph, &graph.outputs, extents)?);
+    let selected = select_like(lower(graph, extents, layouts)?, target, &near, &is_allowed, &is_carried)?;
+    let inputs = ports(graph, &graph.inputs, extents, |index| layouts.input(index))?;
+    let outputs = ports(graph, &graph.outputs, extents, |index| layouts.output(index))?;
     Ok(memory::lay_out(selected, target, extents, inputs, outputs))
 }

@@ -25,28 +25,41 @@ pub use types::{
     Bound, Buffer, BufferId, BufferKind, ConstantForm, ConstantSlot, Location, Offer, Operand, Plan, Port, Step, Work,
 };
 
+use crate::port::{Layout, Layouts};
 use limpid_graph::ir::{Graph, ValueId};
 use limpid_graph::reference::specs_of;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::target::Target;
 
-/// Plans `graph` for the extents in `bindings` on `target`. The tuner times candidates on the GPU at hand; without
-/// one the cost model picks.
-pub fn plan(graph: &Graph, bindings: &Bindings, target: &Target, tuner: Option<Tuner<'_>>) -> Result<Plan, PlanError> {
-    let lowered = lower::lower(graph, bindings)?;
+/// Plans `graph`, whose inputs and outputs lie as `layouts` says, for the extents in `bindings` on `target`. The tuner
+/// times candidates on the GPU at hand; without one the cost model picks.
+pub fn plan(
+    graph: &Graph,
+    bindings: &Bindings,
+    layouts: &Layouts,
+    target: &Target,
+    tuner: Option<Tuner<'_>>,
+) -> Result<Plan, PlanError> {
+    let lowered = lower::lower(graph, bindings, layouts)?;
     let selected = select::select(lowered, target, tuner)?;
-    let (inputs, outputs) = (ports(graph, &graph.inputs, bindings)?, ports(graph, &graph.outputs, bindings)?);
+    let inputs = ports(graph, &graph.inputs, bindings, |index| layouts.input(index))?;
+    let outputs = ports(graph, &graph.outputs, bindings, |index| layouts.output(index))?;
     Ok(memory::lay_out(selected, target, bindings, inputs, outputs))
 }
 
-fn ports(graph: &Graph, values: &[ValueId], bindings: &Bindings) -> Result<Vec<Port>, PlanError> {
+fn ports(
+    graph: &Graph,
+    values: &[ValueId],
+    bindings: &Bindings,
+    layout: impl Fn(usize) -> Layout,
+) -> Result<Vec<Port>, PlanError> {
     let specs = specs_of(graph, values, bindings).map_err(lower::LowerError::from)?;
-    let port = |(&value, spec): (&ValueId, limpid_graph::ops::Spec)| Port {
-        name: graph.value(value).name.clone(),
-        dtype: spec.dtype,
-        shape: spec.shape,
+    let port = |(index, (&value, spec)): (usize, (&ValueId, limpid_graph::ops::Spec))| {
+        let layout = layout(index);
+        let shape = layout.shape(&spec.shape).map_err(lower::LowerError::from)?;
+        Ok(Port { name: graph.value(value).name.clone(), dtype: spec.dtype, layout, shape })
     };
-    Ok(values.iter().zip(specs).map(port).collect())
+    values.iter().zip(specs).enumerate().map(port).collect()
 }
 
 /// Why there is no plan.

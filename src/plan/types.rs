@@ -1,3 +1,4 @@
+use crate::port::Layout;
 use limpid_graph::ir::{NodeId, ValueId};
 use limpid_graph::ops::Cost;
 use limpid_graph::tensor::{Bindings, DType};
@@ -16,9 +17,9 @@ pub struct BufferId(pub u32);
 pub enum BufferKind {
     /// In the arena, alive from its first writer to its last reader.
     Activation,
-    /// The network's input of this index, dense, as the caller gives it.
+    /// The network's input of this index, as the caller gives it.
     Input(u32),
-    /// The network's output of this index, dense, as the caller gets it.
+    /// The network's output of this index, as the caller gets it.
     Output(u32),
     /// A constant in the given form, uploaded once.
     Constant(ValueId, ConstantForm),
@@ -173,12 +174,14 @@ pub struct Port {
     pub name: String,
     /// Element type.
     pub dtype: DType,
-    /// Extents, logical order, dense.
+    /// The order of its elements.
+    pub layout: Layout,
+    /// Extents as it lies in memory, padding lanes included; the logical ones in `chw`.
     pub shape: Vec<usize>,
 }
 
 impl Port {
-    /// Bytes of a dense tensor.
+    /// Bytes in memory.
     pub fn bytes(&self) -> usize {
         self.shape.iter().product::<usize>() * self.dtype.size()
     }

@@ -9,32 +9,12 @@ use limpid_graph::tensor::{Bindings, Tensor};
 const CPU_BATCH: usize = 16;
 
 impl Session {
-    /// Most samples of one run; `None` where any number will do.
-    pub fn largest_batch(&self) -> Option<usize> {
-        self.batches(&self.engine().metadata.opt()).iter().map(|range| range.max()).max()
-    }
-
-    /// How many samples a run may have beside what `extents` say of other dims; none of it where any number will do.
-    fn batches(&self, extents: &Bindings) -> Vec<Range> {
-        let engine = self.engine();
-        let fixed = engine.graph.inputs.first().and_then(|&v| engine.graph.fact(v).shape.first()?.as_usize());
-        let Some(batch) = batch_symbol(&engine.graph) else {
-            return fixed.and_then(|fixed| Range::exactly(fixed).ok()).into_iter().collect();
-        };
-        let range = |profile: &Profile| {
-            let range = profile.range(&batch)?;
-            let smallest = i64::try_from(range.min()).unwrap_or(i64::MAX);
-            profile.contains(extents.clone().bind(batch.clone(), smallest)).then_some(range)
-        };
-        engine.metadata.profiles.iter().filter_map(range).collect()
-    }
-
-    /// Runs any number of samples, the first axis of every input, in as many batches as it takes. Where no profile
-    /// allows as few as are left for the last one, it is filled up with copies of the last sample, whose answers are
-    /// dropped. `after_batch` is told how many samples are done.
+    /// Runs any number of samples, the first axis of every input, in as many batches as it takes; inputs and outputs
+    /// as in [`Session::run_logical`]. Where no profile allows as few as are left for the last one, it is filled up with
+    /// copies of the last sample, whose answers are dropped. `after_batch` is told how many samples are done.
     ///
     /// # Errors
-    /// Those of [`Session::run`]; [`RunError::NotBatched`] for a network whose outputs do not grow with the batch.
+    /// Those of [`Session::run_logical`]; [`RunError::NotBatched`] for a network whose outputs do not grow with the batch.
     pub fn run_batches(
         &mut self,
         inputs: &[Tensor],
@@ -42,13 +22,14 @@ impl Session {
     ) -> Result<Vec<Tensor>, RunError> {
         let samples = inputs.first().and_then(|t| t.shape().first()).copied().unwrap_or(0);
         let aligned = inputs.iter().all(|t| t.shape().first() == Some(&samples));
+        let shapes: Vec<&[usize]> = inputs.iter().map(Tensor::shape).collect();
         let allowed = match aligned && samples > 0 {
-            true => self.batches(&super::session::extents_of(self.engine(), inputs).unwrap_or_default()),
+            true => self.batches(&self.engine().graph.bind(&shapes).unwrap_or_default()),
             false => Vec::new(),
         };
         let batch = most(&allowed, if self.engine().plans.is_empty() { CPU_BATCH } else { usize::MAX }).min(samples);
         if !aligned || batch == 0 || samples == filled(&allowed, batch) {
-            let outputs = self.run(inputs)?;
+            let outputs = self.run_logical(inputs)?;
             after_batch(samples);
             return Ok(outputs);
         }
@@ -57,7 +38,7 @@ impl Session {
             let end = (start + batch).min(samples);
             let filled = filled(&allowed, end - start);
             let chunk: Vec<Tensor> = inputs.iter().map(|t| rows(t, start, end, filled)).collect();
-            let outputs = self.run(&chunk)?;
+            let outputs = self.run_logical(&chunk)?;
             self.check_batched(&outputs, filled, samples)?;
             parts.push(outputs.iter().map(|t| rows(t, 0, end - start, end - start)).collect());
             after_batch(end);

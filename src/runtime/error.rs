@@ -1,4 +1,5 @@
 use crate::plan::{ConstantError, PlanError};
+use crate::port::ValueError;
 use limpid_graph::reference::EvalError;
 use limpid_graph::tensor::TensorError;
 use limpid_kernels::device::DeviceError;
@@ -89,6 +90,9 @@ pub enum RunError {
     /// A constant does not fit its place in the plan.
     #[error(transparent)]
     Constant(#[from] ConstantError),
+    /// Numbers that do not fit an input or output.
+    #[error(transparent)]
+    Value(#[from] ValueError),
     /// An output is not what its port says.
     #[error(transparent)]
     Tensor(#[from] TensorError),
@@ -117,7 +121,7 @@ impl RunError {
             Self::NotCarried { .. } => Some(
                 "install NVRTC (CUDA's runtime compiler), or build the engine for these shapes with --batch or --extent",
             ),
-            Self::InputCount { .. } | Self::Input { .. } => {
+            Self::InputCount { .. } | Self::Input { .. } | Self::Value(_) => {
                 Some("`limpid inspect` shows the inputs of a model or an engine")
             }
             Self::MissingKernel { .. } | Self::MissingSource { .. } | Self::Constant(_) => {

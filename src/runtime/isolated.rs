@@ -3,6 +3,7 @@
 use crate::engine::Engine;
 use crate::plan::select::{Measure, MeasureError};
 use crate::plan::{Buffer, Plan, PlanError, Step, TimingCache, Tuner, Work, plan};
+use crate::port::Layouts;
 use limpid_graph::ir::{Graph, NodeId, ValueId};
 use limpid_kernels::catalog;
 use limpid_kernels::launch::{Candidate, CandidateCost, CompileUnit};
@@ -45,7 +46,7 @@ impl IsolatedNode {
         let mut cache = TimingCache::new();
         let mut choice = AsChosen { steps: chosen.clone() };
         let tuner = Tuner { measure: &mut choice, cache: &mut cache, larger: Some(from), thorough: true };
-        let plan = plan(&graph, &from.bindings, &from.target, Some(tuner))?;
+        let plan = plan(&graph, &from.bindings, &Layouts::default(), &from.target, Some(tuner))?;
         // What only brings the inputs into the form that the node wants is no step of its own.
         let belongs = |step: &Step| step.node == Some(node) && chosen.iter().any(|other| other.what == step.what);
         let own = plan.steps.iter().enumerate().filter(|(_, step)| belongs(step)).map(|(index, _)| index).collect();

@@ -4,7 +4,7 @@ use super::executor::{DeviceTensor, Executor};
 use super::gpu::GpuExecutor;
 use super::lane::{Lane, LaneOptions, Origin};
 use crate::engine::Engine;
-use limpid_graph::ir::Graph;
+use crate::port::{Layout, PortFormat};
 use limpid_graph::tensor::{Bindings, Tensor};
 use limpid_kernels::device::{Clocks, Device, DeviceError, DeviceSlice, Stream};
 use std::collections::BTreeMap;
@@ -92,13 +92,32 @@ impl Session {
         Ok(Self { engine, executor, note })
     }
 
-    /// Runs the network: inputs and outputs in the model's order.
+    /// Runs the network: inputs and outputs in the model's order, as they lie in memory.
+    ///
+    /// A tensor has the type and extents of its port's format, padding lanes included: (N,H,W,8) halves for three
+    /// channels of `fp16:hwc8`. In the formats a model has of itself, they are those of the model.
+    /// [`Engine::inputs`] tells the formats, [`Session::run_logical`] converts.
     ///
     /// # Errors
     /// [`RunError::InputCount`], [`RunError::Input`], [`RunError::OutsideProfile`]; those of the device.
     pub fn run(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
         check_inputs(&self.engine, inputs)?;
         self.executor.run(inputs)
+    }
+
+    /// As [`Session::run`], with inputs and outputs in the model's own order of elements: reals go in and come out
+    /// whatever the ports store them as; see [`PortFormat::to_memory`] and [`PortFormat::to_numbers`].
+    ///
+    /// # Errors
+    /// As [`Session::run`]; [`RunError::Value`] for numbers that an input does not take.
+    ///
+    /// [`PortFormat::to_memory`]: crate::port::PortFormat::to_memory
+    /// [`PortFormat::to_numbers`]: crate::port::PortFormat::to_numbers
+    pub fn run_logical(&mut self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+        check_count(&self.engine, inputs.len())?;
+        let inputs = self.engine.to_memory(inputs)?;
+        let outputs = self.run(&inputs)?;
+        Ok(self.engine.to_numbers(&outputs)?)
     }
 
     /// Another session of the same engine on the same device, for another thread or another stream: it has a stream and
@@ -132,7 +151,7 @@ impl Session {
     }
 
     /// Enqueues one inference on the caller's stream, on memory that is on the GPU already, and returns at once: inputs
-    /// and outputs in the model's order, dense, an output as large as the model says. Who uses the outputs enqueues
+    /// and outputs in the model's order, in their ports' formats, an output as large as the model says. Who uses the outputs enqueues
     /// that on the same stream behind it, or waits for the stream.
     ///
     /// The first call with each set of addresses records a CUDA graph, which takes milliseconds; the last eight are
@@ -235,47 +254,54 @@ pub fn gpu_missing() -> Option<String> {
     }
 }
 
-fn check_inputs(engine: &Engine, inputs: &[Tensor]) -> Result<(), RunError> {
+fn check_count(engine: &Engine, inputs: usize) -> Result<(), RunError> {
     let graph = &engine.graph;
-    if inputs.len() != graph.inputs.len() {
-        return Err(input_count(graph, inputs.len()));
+    if inputs == graph.inputs.len() {
+        return Ok(());
     }
-    for (index, (&id, tensor)) in graph.inputs.iter().zip(inputs).enumerate() {
-        if graph.fact(id).dtype != tensor.dtype() || tensor.is_empty() {
-            return Err(mismatch(graph, inputs, index));
+    let names: Vec<&str> = graph.inputs.iter().map(|&v| graph.value(v).name.as_str()).collect();
+    Err(RunError::InputCount { expected: graph.inputs.len(), names: names.join(", "), got: inputs })
+}
+
+fn check_inputs(engine: &Engine, inputs: &[Tensor]) -> Result<(), RunError> {
+    check_count(engine, inputs.len())?;
+    for (port, tensor) in engine.inputs().iter().zip(inputs) {
+        if port.dtype != tensor.dtype() || tensor.is_empty() {
+            return Err(mismatch(port, format!("{}{:?}", tensor.dtype(), tensor.shape())));
         }
     }
     super::shape_plans::check_extents(engine, &extents_of(engine, inputs)?)
 }
 
-/// What the model's open extents are in inputs of these shapes, if the engine takes them.
+/// What the model's open extents are in inputs that lie in memory with these, if the engine takes them.
 pub(super) fn extents_of_shapes(engine: &Engine, shapes: &[&[usize]]) -> Result<Bindings, RunError> {
-    let graph = &engine.graph;
-    if shapes.len() != graph.inputs.len() {
-        return Err(input_count(graph, shapes.len()));
-    }
-    let extents = graph.bind(shapes).map_err(|(index, _)| {
-        let value = graph.value(graph.inputs[index]);
-        RunError::Input { name: value.name.clone(), expected: value.fact.to_string(), got: format!("{:?}", shapes[index]) }
-    })?;
+    check_count(engine, shapes.len())?;
+    let extents = bind(engine, shapes, |index| format!("{:?}", shapes[index]))?;
     super::shape_plans::check_extents(engine, &extents)?;
     Ok(extents)
 }
 
-/// What the model's open extents are in these inputs.
+/// What the model's open extents are in these inputs, as they lie in memory.
 pub(super) fn extents_of(engine: &Engine, inputs: &[Tensor]) -> Result<Bindings, RunError> {
-    let graph = &engine.graph;
     let shapes: Vec<&[usize]> = inputs.iter().map(Tensor::shape).collect();
-    graph.bind(&shapes).map_err(|(index, _)| mismatch(graph, inputs, index))
+    bind(engine, &shapes, |index| format!("{}{:?}", inputs[index].dtype(), inputs[index].shape()))
 }
 
-fn input_count(graph: &Graph, got: usize) -> RunError {
-    let names: Vec<&str> = graph.inputs.iter().map(|&v| graph.value(v).name.as_str()).collect();
-    RunError::InputCount { expected: graph.inputs.len(), names: names.join(", "), got }
+/// The model's open extents by extents in memory; `got` tells of the input of an index what came.
+fn bind(engine: &Engine, shapes: &[&[usize]], got: impl Fn(usize) -> String) -> Result<Bindings, RunError> {
+    let ports = engine.inputs();
+    let mut logical = Vec::with_capacity(shapes.len());
+    for (index, (port, shape)) in ports.iter().zip(shapes).enumerate() {
+        logical.push(port.extents(shape).map_err(|_| mismatch(port, got(index)))?);
+    }
+    let logical: Vec<&[usize]> = logical.iter().map(Vec::as_slice).collect();
+    engine.graph.bind(&logical).map_err(|(index, _)| mismatch(&ports[index], got(index)))
 }
 
-fn mismatch(graph: &Graph, inputs: &[Tensor], index: usize) -> RunError {
-    let value = graph.value(graph.inputs[index]);
-    let got = format!("{}{:?}", inputs[index].dtype(), inputs[index].shape());
-    RunError::Input { name: value.name.clone(), expected: value.fact.to_string(), got }
+fn mismatch(port: &PortFormat, got: String) -> RunError {
+    let expected = match port.layout {
+        Layout::Chw => format!("{}{}", port.dtype, port.shape),
+        layout => format!("{}{} in {layout}", port.dtype, port.shape),
+    };
+    RunError::Input { name: port.name.clone(), expected, got }
 }

@@ -83,14 +83,14 @@ impl ShapePlans {
         let profiles: Vec<_> = profiles.collect();
         let near: Vec<&Plan> =
             own.into_iter().filter(|plan| profiles.iter().any(|profile| profile.contains(&plan.bindings))).collect();
-        let graph = &self.engine.graph;
+        let (graph, layouts) = (&self.engine.graph, &self.engine.metadata.layouts);
         if near.is_empty() {
-            let plan = plan::plan(graph, extents, &self.target, None)?;
+            let plan = plan::plan(graph, extents, layouts, &self.target, None)?;
             return Ok(ShapePlan { plan: Cow::Owned(plan), of_engine: false });
         }
         // Kernels of another version have to be compiled in any case.
         let carried = Carried { units: &self.carried, may_compile: !self.current };
-        let plan = plan::derive(graph, extents, &self.target, &near, carried)?;
+        let plan = plan::derive(graph, extents, layouts, &self.target, &near, carried)?;
         Ok(ShapePlan { plan: Cow::Owned(plan), of_engine: self.current })
     }
 

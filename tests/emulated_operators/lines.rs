@@ -1,6 +1,7 @@
 //! Reductions and normalizations.
 
 use super::{check, constant, node, random_input};
+use limpid::port::Layouts;
 use limpid_graph::ops::{BatchNorm, Cast, InstanceNormalization, LayerNormalization, Reduce, ReduceFunction};
 use limpid_graph::tensor::{DType, Tensor};
 use limpid_kernels::target::{Arch, Target};
@@ -73,7 +74,8 @@ fn what_has_no_kernel_is_named() {
     };
     let graph = super::graph(&[&[2, 5]], false, build);
     let bindings = graph.bind(&[&[2, 5]]).expect("the shape fits");
-    let error = limpid::plan::plan(&graph, &bindings, &Target::typical(Arch(80)), None).expect_err("it has no kernel");
+    let error = limpid::plan::plan(&graph, &bindings, &Layouts::default(), &Target::typical(Arch(80)), None)
+        .expect_err("it has no kernel");
     let text = error.to_string();
     assert!(text.starts_with("node `node1` (ReduceSum) cannot run on a GPU: "), "{text}");
     assert!(text.contains("is i64; kernels reduce f16 and f32"), "{text}");

@@ -1,6 +1,7 @@
 //! Graphs through lowering, tactic selection, memory layout and the emulated kernels, against the interpreter.
 
 use limpid::plan::plan;
+use limpid::port::Layouts;
 use limpid::runtime::emulated::EmulatedSession;
 use limpid_graph::ir::Graph;
 use limpid_graph::reference::Interpreter;
@@ -38,7 +39,8 @@ pub fn error_on(graph: &Graph, arch: Arch, inputs: &[Tensor], emulator: &Emulato
     let want = Interpreter::new(graph).expect("a sound graph").run(inputs).expect("it runs");
     let shapes: Vec<&[usize]> = inputs.iter().map(Tensor::shape).collect();
     let bindings = graph.bind(&shapes).expect("the shapes fit");
-    let plan = plan(graph, &bindings, &Target::typical(arch), None).unwrap_or_else(|error| panic!("{error}"));
+    let plan = plan(graph, &bindings, &Layouts::default(), &Target::typical(arch), None)
+        .unwrap_or_else(|error| panic!("{error}"));
     let mut session = EmulatedSession::new(graph, &plan, emulator).expect("constants fit");
     let got = session.run(inputs).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(got.len(), want.len());

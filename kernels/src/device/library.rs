@@ -36,7 +36,7 @@ pub fn nvrtc() -> Result<(), DeviceError> {
         if nvrtc_present() {
             return Ok(());
         }
-        let searched = nvrtc_folders(&|name| std::env::var_os(name), Path::new("/"));
+        let searched = usual_folders();
         for folder in &searched {
             let Some(files) = NvrtcFiles::in_folder(folder) else { continue };
             match files.load() {
@@ -51,6 +51,11 @@ pub fn nvrtc() -> Result<(), DeviceError> {
         Err(searched)
     });
     found.clone().map_err(|searched| DeviceError::NoNvrtc { searched })
+}
+
+/// The folders where CUDA's libraries may be on this machine, beside those that the dynamic loader knows.
+pub fn usual_folders() -> Vec<PathBuf> {
+    nvrtc_folders(&|name| std::env::var_os(name), Path::new("/"))
 }
 
 fn nvrtc_present() -> bool {

@@ -11,6 +11,8 @@
 //!
 //! [`MappedFile`] is here because mapping a file is `unsafe` too, and engines are mapped.
 //!
+//! [`Range`] names stretches of time for profilers, where NVTX is there.
+//!
 //! Both libraries are probed before the first call into them, so a machine without them gets a
 //! [`DeviceError`] that says what to install, never a panic.
 //!
@@ -38,6 +40,7 @@ mod library;
 mod mapping;
 mod module;
 mod nvrtc;
+mod nvtx;
 mod options;
 mod program;
 mod samples;
@@ -60,6 +63,7 @@ pub use launch::PreparedLaunch;
 pub use mapping::MappedFile;
 pub use module::Function;
 pub use nvrtc::Compiler;
+pub use nvtx::Range;
 pub use program::Program;
 pub use samples::Samples;
 pub use stream::Stream;

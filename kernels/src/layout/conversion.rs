@@ -111,7 +111,8 @@ pub(super) const CASTS: [(DType, DType); 6] = [
 ];
 
 /// From and to quantized integers.
-pub(super) const SCALED: [(DType, DType); 5] = [
+pub(super) const SCALED: [(DType, DType); 6] = [
+    (DType::U8, DType::I8),
     (DType::F32, DType::I8),
     (DType::F16, DType::I8),
     (DType::I8, DType::I8),

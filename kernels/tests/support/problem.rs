@@ -9,7 +9,7 @@ use limpid_kernels::emulator::Memory;
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{
     AxisOp, AxisSite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand, GemmSite, Image, Interpolation,
-    NormSite, Scale, Site, View, vector_width,
+    NormSite, PictureSite, Scale, Site, View, vector_width,
 };
 
 /// What a candidate is given and what it must make of it.
@@ -191,6 +191,7 @@ impl Problem {
             Site::Axis(site) => Self::axis(site, inputs),
             Site::Norm(site) => Self::norm(site, inputs),
             Site::Gather(site) => Self::gather(site, inputs),
+            Site::Picture(site) => Self::picture(site, inputs),
         }
     }
 
@@ -310,6 +311,15 @@ impl Problem {
         let want = reference::gather(site, &values, &indices);
         let y = View::dense(&[site.outer, site.indices, site.inner], site.dtype);
         Self::plain(inputs, Layout::new(&y), want, None)
+    }
+
+    fn picture(site: &PictureSite, mut inputs: Inputs) -> Self {
+        let PictureSite { x, y, .. } = site;
+        let bytes = inputs.fill(Role::Input(0), &Layout::new(&View::dense(&[x.n, x.h, x.w, 3], DType::U8)));
+        let want = reference::picture(site, &bytes);
+        let dense = View { scale: y.scale, ..View::dense(&[y.n, y.h, y.w, y.c], y.dtype) };
+        let output = if y.pitch == y.c { Layout::new(&dense) } else { Layout::image(y) };
+        Self::plain(inputs, output, want, None)
     }
 
     /// A bias or scales as a candidate wants them: zero-padded f32.

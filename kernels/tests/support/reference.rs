@@ -3,10 +3,12 @@
 
 use super::finish::Finish;
 use limpid_graph::ir::Precision;
-use limpid_graph::ops::{Comparison, UnaryFunction};
+use limpid_graph::ops::picture::{Channels, luma, resize};
+use limpid_graph::ops::{Comparison, UnaryFunction, exact};
 use limpid_graph::tensor::DType;
 use limpid_kernels::site::{
-    AxisOp, AxisSite, ElementwiseOp, ElementwiseSite, Function, FunctionSite, GatherSite, GemmSite, NormSite,
+    AxisOp, AxisSite, ElementwiseOp, ElementwiseSite, Function, FunctionSite, GatherSite, GemmSite, Image, NormSite,
+    PictureSite,
 };
 use rayon::prelude::*;
 
@@ -136,6 +138,38 @@ pub fn norm(site: &NormSite, x: &[f64], scale: &[f64], bias: Option<&[f64]>) -> 
         (0..extent).map(value).collect()
     };
     x.chunks(extent.max(1)).enumerate().flat_map(row).collect()
+}
+
+/// Resized as a whole and cut then, a pixel's channels together; rounded as y stores it.
+pub fn picture(site: &PictureSite, x: &[f64]) -> Vec<f64> {
+    let PictureSite { x: from, y, resized, corner, channels, numbers } = site;
+    let channel = |pixel: &[f64]| -> Vec<u8> {
+        let bytes = [pixel[0] as u8, pixel[1] as u8, pixel[2] as u8];
+        match channels {
+            Channels::Rgb => bytes.to_vec(),
+            Channels::Bgr => bytes.into_iter().rev().collect(),
+            Channels::Gray => vec![luma(&bytes)],
+        }
+    };
+    let (count, [h, w]) = (channels.count(), resized.map(|extent| extent as usize));
+    let mut want = Vec::new();
+    for picture in x.chunks((from.h * from.w * 3) as usize) {
+        let bytes: Vec<u8> = picture.chunks(3).flat_map(channel).collect();
+        let whole = resize(&bytes, count, (from.h as usize, from.w as usize), (h, w));
+        for (row, column) in (0..y.h).flat_map(|row| (0..y.w).map(move |column| (row, column))) {
+            let pixel = (row + corner[0]) as usize * w + (column + corner[1]) as usize;
+            want.extend((0..count).map(|c| stored(numbers.apply(whole[pixel * count + c], c), y)));
+        }
+    }
+    want
+}
+
+fn stored(value: f32, y: &Image) -> f64 {
+    match y.dtype {
+        DType::F16 => half::f16::from_f32(value).to_f64(),
+        DType::I8 => f64::from(exact::quantize(value, y.scale.inverse())),
+        _ => f64::from(value),
+    }
 }
 
 /// x: (outer, axis, inner).

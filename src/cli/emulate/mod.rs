@@ -145,7 +145,8 @@ fn open(args: &EmulateArgs, console: &mut Console) -> Result<Engine, CommandErro
     let precision = args.precision.unwrap_or(Precision::Fp32);
     let builder = Builder::new(Destination::Cpu).precision(precision).batches(&[args.batch.unwrap_or(1)]);
     let mut engine = builder.build(&args.engine, &mut console.progress())?;
-    let plan = plan(&engine.graph, &engine.metadata.opt(), &Target::typical(args.target), None);
+    let target = Target::typical(args.target);
+    let plan = plan(&engine.graph, &engine.metadata.opt(), &engine.metadata.layouts, &target, None);
     engine.plans = vec![plan.map_err(BuildError::from)?];
     Ok(engine)
 }

@@ -2,6 +2,7 @@ use super::Fusion;
 use crate::cli::units;
 use crate::engine::Engine;
 use crate::plan::Plan;
+use crate::port::PortFormat;
 use crate::shapes::{Profile, Range};
 use limpid_graph::tensor::Symbol;
 use serde::Serialize;
@@ -110,9 +111,7 @@ impl PlanSummary {
 impl Summary {
     pub(in crate::cli) fn of(engine: &Engine) -> Self {
         let (graph, metadata) = (&engine.graph, &engine.metadata);
-        let ports = |ids: &[limpid_graph::ir::ValueId]| {
-            ids.iter().map(|&v| format!("{} {}", graph.value(v).name, graph.fact(v))).collect()
-        };
+        let ports = |ports: Vec<PortFormat>| ports.iter().map(PortFormat::to_string).collect();
         let weights = graph.values().filter_map(|(_, value)| value.constant.as_ref());
         Self {
             name: metadata.name.clone(),
@@ -123,8 +122,8 @@ impl Summary {
             limpid_version: metadata.limpid_version.clone(),
             disabled_rules: metadata.disabled_rules.clone(),
             preprocessing: metadata.preprocessing.to_string(),
-            inputs: ports(&graph.inputs),
-            outputs: ports(&graph.outputs),
+            inputs: ports(engine.inputs()),
+            outputs: ports(engine.outputs()),
             fusion: Fusion::of(engine),
             weight_bytes: weights.map(|t| t.bytes().len() as u64).sum(),
             profiles: metadata.profiles.iter().map(|profile| ProfileSummary::of(profile, &engine.plans)).collect(),

@@ -1,3 +1,4 @@
+use crate::port::LayoutError;
 use limpid_graph::ir::GraphError;
 use limpid_graph::reference::EvalError;
 
@@ -28,6 +29,9 @@ pub enum LowerError {
         /// The extent.
         extent: usize,
     },
+    /// An input or output that cannot lie as it was asked to.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
     /// A symbol nothing binds.
     #[error(transparent)]
     Unbound(#[from] EvalError),

@@ -5,7 +5,7 @@ use super::{LowerError, Lowering, narrow};
 use crate::plan::types::{BufferKind, Operand};
 use limpid_graph::ir::ValueId;
 use limpid_graph::ops::Spec;
-use limpid_graph::tensor::{DType, row_major_strides};
+use limpid_graph::tensor::row_major_strides;
 use limpid_kernels::site::{Image, Scale, View};
 
 /// How a value lies in memory.
@@ -15,6 +15,13 @@ pub(super) enum Form {
     Image,
     /// Row-major in logical order.
     Dense,
+}
+
+impl Form {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        if self == Form::Image { "NHWC" } else { "dense" }
+    }
 }
 
 /// Where a value lies in one form.
@@ -79,6 +86,9 @@ impl Lowering<'_> {
         if let Some(&placed) = self.forms.get(&(value, form)) {
             return Ok(placed);
         }
+        if let Some(input) = self.foreign_root(value) {
+            return self.read_foreign(input, value, form);
+        }
         let (source, from) = self.any_form(value)?;
         // A constant is placed the first time it is asked for.
         if let Some(&placed) = self.forms.get(&(value, form)) {
@@ -107,6 +117,9 @@ impl Lowering<'_> {
             }
             match self.casts.get(&source) {
                 Some(&from) => source = from,
+                None if self.foreign.contains_key(&source) => {
+                    self.read_foreign(source, source, Form::Image)?;
+                }
                 None => {
                     let operand = self.constant_buffer(source);
                     self.put(source, Form::Dense, Placed::dense(operand));
@@ -157,33 +170,25 @@ impl Lowering<'_> {
         let [n, c, h, w] = pictorial(spec);
         let image = Image::dense(narrow(n)?, narrow(h)?, narrow(w)?, narrow(c)?, spec.dtype);
         let unpadded = h * w == 1 && image.pitch as usize == c;
-        if unpadded && let Some(operand) = self.output_buffer(value) {
+        if unpadded && let Some(operand) = self.output_buffer(value, None) {
             let placed = Placed { operand, pitch: image.pitch };
             self.put(value, Form::Dense, placed);
             return Ok(placed);
+        }
+        if let Some(operand) = self.output_buffer(value, Some(image.pitch)) {
+            return Ok(Placed { operand, pitch: image.pitch });
         }
         let buffer = self.new_buffer(self.name(value), image.bytes(), BufferKind::Activation);
         Ok(Placed { operand: Operand { buffer, offset: 0 }, pitch: image.pitch })
     }
 
     fn new_dense(&mut self, value: ValueId) -> Operand {
-        if let Some(operand) = self.output_buffer(value) {
+        if let Some(operand) = self.output_buffer(value, None) {
             return operand;
         }
         let bytes = self.spec(value).bytes() as u64;
         let buffer = self.new_buffer(self.name(value), bytes, BufferKind::Activation);
         Operand { buffer, offset: 0 }
-    }
-
-    /// The caller's buffer, if the value is an output of the network and nothing lies there yet.
-    fn output_buffer(&mut self, value: ValueId) -> Option<Operand> {
-        let index = self.graph.outputs.iter().position(|&o| o == value)? as u32;
-        if self.buffers.iter().any(|b| b.kind == BufferKind::Output(index)) {
-            return None;
-        }
-        let bytes = self.spec(value).bytes() as u64;
-        let buffer = self.new_buffer(self.name(value), bytes, BufferKind::Output(index));
-        Some(Operand { buffer, offset: 0 })
     }
 
     /// The strides of a value in a form, one for each of its logical dims.
@@ -236,7 +241,7 @@ impl Lowering<'_> {
         let (x, from_view) = (self.place(source, from), self.view_for(source, from, target, to)?);
         self.put(target, to, placed);
         let (y, to_view) = (self.place(target, to), self.view(target, to)?);
-        let what = format!("layout {} -> {}", layout_name(x.dtype, from), layout_name(y.dtype, to));
+        let what = format!("layout {} {} -> {} {}", x.dtype, from.name(), y.dtype, to.name());
         self.move_along(&what, x, y, &steps(&from_view, &to_view), to_view.zero_lanes)
     }
 }
@@ -275,9 +280,4 @@ pub(super) fn pictorial(spec: &Spec) -> [usize; 4] {
 pub(super) fn padding_lanes(spec: &Spec) -> Result<u32, LowerError> {
     let c = narrow(pictorial(spec)[1])?;
     Ok(Image::dense(1, 1, 1, c, spec.dtype).padded_channels() - c)
-}
-
-fn layout_name(dtype: DType, form: Form) -> String {
-    let form = if form == Form::Image { "NHWC" } else { "dense" };
-    format!("{dtype} {form}")
 }

@@ -16,6 +16,7 @@ mod gemm;
 mod movement;
 mod norm;
 mod pad;
+mod ports;
 mod reduce;
 mod spatial;
 mod strided;
@@ -23,6 +24,7 @@ mod strided;
 pub use error::LowerError;
 
 use super::types::{Buffer, BufferId, BufferKind, ConstantForm, Operand, Work};
+use crate::port::Layouts;
 use forms::{Form, Placed};
 use limpid_graph::ir::{Graph, Node, NodeId, ValueId};
 use limpid_graph::ops::{Activation, Cost, Op, Spec};
@@ -30,6 +32,7 @@ use limpid_graph::reference::specs_of;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{Function, Site};
+use ports::Foreign;
 use std::collections::BTreeMap;
 
 /// All work of a network, in order, before kernels are chosen.
@@ -41,9 +44,9 @@ pub struct Lowered {
     pub buffers: Vec<Buffer>,
 }
 
-/// Lowers `graph` for the extents in `bindings`.
-pub fn lower(graph: &Graph, bindings: &Bindings) -> Result<Lowered, LowerError> {
-    let mut lowering = Lowering::new(graph, bindings)?;
+/// Lowers `graph`, whose inputs and outputs lie as `layouts` says, for the extents in `bindings`.
+pub fn lower(graph: &Graph, bindings: &Bindings, layouts: &Layouts) -> Result<Lowered, LowerError> {
+    let mut lowering = Lowering::new(graph, bindings, layouts)?;
     lowering.place_inputs()?;
     lowering.plan_concats()?;
     for id in graph.topological_order()? {
@@ -55,6 +58,7 @@ pub fn lower(graph: &Graph, bindings: &Bindings) -> Result<Lowered, LowerError> 
 
 struct Lowering<'g> {
     graph: &'g Graph,
+    layouts: &'g Layouts,
     specs: BTreeMap<ValueId, Spec>,
     buffers: Vec<Buffer>,
     work: Vec<Work>,
@@ -64,13 +68,15 @@ struct Lowering<'g> {
     reserved: BTreeMap<ValueId, Placed>,
     /// Values that are another value in another type or scale; made when somebody asks, in the form asked for.
     casts: BTreeMap<ValueId, ValueId>,
+    /// Inputs in a layout that no kernel but a copy reads, as long as nobody has asked for them.
+    foreign: BTreeMap<ValueId, Foreign>,
     /// The group whose work is being made.
     group: String,
     node: Option<NodeId>,
 }
 
 impl<'g> Lowering<'g> {
-    fn new(graph: &'g Graph, bindings: &Bindings) -> Result<Self, LowerError> {
+    fn new(graph: &'g Graph, bindings: &Bindings, layouts: &'g Layouts) -> Result<Self, LowerError> {
         let mut specs = BTreeMap::new();
         for (id, _) in graph.values() {
             for spec in specs_of(graph, &[id], bindings)? {
@@ -83,24 +89,17 @@ impl<'g> Lowering<'g> {
         }
         Ok(Self {
             graph,
+            layouts,
             specs,
             buffers: Vec::new(),
             work: Vec::new(),
             forms: BTreeMap::new(),
             reserved: BTreeMap::new(),
             casts: BTreeMap::new(),
+            foreign: BTreeMap::new(),
             group: String::new(),
             node: None,
         })
-    }
-
-    fn place_inputs(&mut self) -> Result<(), LowerError> {
-        for (index, &input) in self.graph.inputs.iter().enumerate() {
-            let bytes = self.spec(input).bytes() as u64;
-            let buffer = self.new_buffer(self.name(input), bytes, BufferKind::Input(index as u32));
-            self.put(input, Form::Dense, Placed::dense(Operand { buffer, offset: 0 }));
-        }
-        Ok(())
     }
 
     fn node(&mut self, id: NodeId) -> Result<(), LowerError> {
@@ -115,6 +114,7 @@ impl<'g> Lowering<'g> {
             Op::Pool(op) => self.pool(node, op),
             Op::GlobalPool(op) => self.global_pool(node, op),
             Op::Resize(op) => self.resize(node, op),
+            Op::Picture(op) => self.picture(node, op),
             Op::Activation(op) => self.activation(node, op),
             Op::Binary(op) => self.binary(node, op),
             Op::Unary(op) => self.function(node, Function::Unary(op.function), Activation::Identity),
@@ -142,23 +142,6 @@ impl<'g> Lowering<'g> {
             Op::Cast(_) | Op::Quantize(_) | Op::Dequantize(_) => self.conversion(node),
             other => Err(self.unsupported(node, other.name(), "it has no CUDA kernel")),
         }
-    }
-
-    /// Brings each output of the network into the caller's buffer, dense.
-    fn deliver_outputs(&mut self) -> Result<(), LowerError> {
-        for (index, &output) in self.graph.outputs.iter().enumerate() {
-            let there = |p: &Placed| self.buffers[p.operand.buffer.0 as usize].kind == BufferKind::Output(index as u32);
-            if self.forms.get(&(output, Form::Dense)).is_some_and(there) {
-                continue;
-            }
-            self.group = format!("output {}", self.name(output));
-            self.node = None;
-            let bytes = self.spec(output).bytes() as u64;
-            let buffer = self.new_buffer(self.name(output), bytes, BufferKind::Output(index as u32));
-            let (source, form) = self.any_form(output)?;
-            self.copy_value(source, form, output, Form::Dense, Placed::dense(Operand { buffer, offset: 0 }))?;
-        }
-        Ok(())
     }
 
     fn spec(&self, value: ValueId) -> &Spec {

@@ -5,6 +5,7 @@ use super::strided::Place;
 use super::{LowerError, Lowering, narrow};
 use limpid_graph::ir::{Node, ValueId};
 use limpid_graph::ops::{Gather, Op, Slice, Split, Transpose};
+use limpid_graph::tensor::DType;
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{GatherSite, Site, VECTOR_BYTES};
 
@@ -25,15 +26,26 @@ impl Lowering<'_> {
     /// The same numbers in another type or at another scale: made together with a change of form, if there is one.
     ///
     /// What is itself a conversion is made first: two conversions in one would round once where the network
-    /// rounds twice.
+    /// rounds twice. Bytes that become reals are not rounded.
     pub fn conversion(&mut self, node: &Node) -> Result<(), LowerError> {
         let (input, output) = (node.inputs[0], node.outputs[0]);
-        let (source, form) = self.any_form(input)?;
-        if source != input {
+        let (source, form) = match self.foreign_root(input) {
+            Some(root) => (root, Form::Image),
+            None => self.any_form(input)?,
+        };
+        if source != input && !self.converts_at_once(source, input, output) {
             self.read(input, form)?;
         }
         self.casts.insert(output, input);
         Ok(())
+    }
+
+    /// True if `output` comes out of `source` as it does by way of the reals `input`: every byte is a number of each
+    /// type of reals. (A copy takes integers at a scale of 1 for plain ones, and would not saturate them.)
+    fn converts_at_once(&self, source: ValueId, input: ValueId, output: ValueId) -> bool {
+        let bytes = matches!(self.spec(source).dtype, DType::U8 | DType::I8) && !self.scale(source).is_quantized();
+        let to = self.scale(output);
+        bytes && self.spec(input).dtype.is_float() && !(to.is_quantized() && to.get() == 1.0)
     }
 
     /// Another shape for the same elements: free in row-major order, and for images whose channels stay, as the order

@@ -1,10 +1,12 @@
 //! Operators over h and w that have no weights: pools and interpolation.
 
-use super::{LowerError, Lowering};
+use super::{LowerError, Lowering, narrow};
 use limpid_graph::ir::Node;
-use limpid_graph::ops::{GlobalPool, NearestMode, Padding, Pool, PoolKind, Resize, ResizeMode};
+use limpid_graph::ops::picture::PixelLayout;
+use limpid_graph::ops::{GlobalPool, NearestMode, Padding, Picture, Pool, PoolKind, Resize, ResizeMode};
+use limpid_graph::tensor::DType;
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::{self, Interpolation, PoolSite, ResizeSite, Site};
+use limpid_kernels::site::{self, Image, Interpolation, PictureSite, PoolSite, ResizeSite, Site};
 
 impl Lowering<'_> {
     pub fn pool(&mut self, node: &Node, op: &Pool) -> Result<(), LowerError> {
@@ -93,6 +95,31 @@ impl Lowering<'_> {
         let site = ResizeSite { x, y, interpolation, a: [h.0, w.0], b: [h.1, w.1], extrapolation };
         let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
         self.emit("Resize".to_owned(), Site::Resize(site), operands, self.cost_of(node));
+        Ok(())
+    }
+}
+
+impl Lowering<'_> {
+    /// Bytes to a network's input, written as an image, or as it is where the network has its channels last.
+    pub fn picture(&mut self, node: &Node, op: &Picture) -> Result<(), LowerError> {
+        let (input, output) = (node.inputs[0], node.outputs[0]);
+        let (n, h, w) = (self.spec(input).shape[0], self.spec(input).shape[1], self.spec(input).shape[2]);
+        let x_at = self.read_dense(input)?;
+        let x = Image { pitch: 3, ..Image::dense(narrow(n)?, narrow(h)?, narrow(w)?, 3, DType::U8) };
+        let (y, y_at) = match op.layout {
+            PixelLayout::Nchw => self.write_image(output)?,
+            PixelLayout::Nhwc => {
+                let (c, dtype) = (narrow(op.channels.count())?, self.spec(output).dtype);
+                let image = Image::dense(x.n, narrow(op.height)?, narrow(op.width)?, c, dtype);
+                (Image { pitch: c, scale: self.scale(output), ..image }, self.write_dense(output)?)
+            }
+        };
+        let (resized, corner) = op.crop.place((h, w), (op.height, op.width));
+        let resized = [narrow(resized.0)?, narrow(resized.1)?];
+        let corner = [narrow(corner.0)?, narrow(corner.1)?];
+        let site = PictureSite { x, y, channels: op.channels, resized, corner, numbers: op.numbers.clone() };
+        let operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
+        self.emit("Picture".to_owned(), Site::Picture(site), operands, self.cost_of(node));
         Ok(())
     }
 }

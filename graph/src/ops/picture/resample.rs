@@ -16,11 +16,16 @@ struct Taps {
     weights: Vec<i32>,
 }
 
+/// Source pixels to one target pixel, and half the width of the triangle in source pixels: enlarging interpolates
+/// between neighbours, shrinking widens the triangle.
+pub const fn reach(source: usize, target: usize) -> (f64, f64) {
+    let scale = source as f64 / target as f64;
+    (scale, scale.max(1.0))
+}
+
 /// Weights of each target pixel along one axis.
 fn taps(source: usize, target: usize) -> Vec<Taps> {
-    let scale = source as f64 / target as f64;
-    // Enlarging interpolates between neighbours; shrinking widens the triangle.
-    let support = scale.max(1.0);
+    let (scale, support) = reach(source, target);
     let of = |position: usize| {
         let center = (position as f64 + 0.5) * scale;
         let first = (center - support + 0.5).max(0.0) as usize;
@@ -39,7 +44,7 @@ fn round(sum: i32) -> u8 {
 }
 
 /// Resizes interleaved pixels of `channels` bytes each; all extents are at least 1.
-pub(super) fn resize(pixels: &[u8], channels: usize, from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
+pub fn resize(pixels: &[u8], channels: usize, from: (usize, usize), to: (usize, usize)) -> Vec<u8> {
     let ((height, width), (to_height, to_width)) = (from, to);
     let rows = if to_width == width { pixels.to_vec() } else { horizontally(pixels, channels, width, to_width) };
     if to_height == height { rows } else { vertically(&rows, to_width * channels, height, to_height) }
@@ -119,8 +124,8 @@ mod tests {
         for (to, expected) in by_pillow {
             assert_eq!(digest(&resize(&pattern(), 3, (37, 53), to)), expected, "{to:?}");
         }
-        let picture = crate::input::Picture { height: 37, width: 53, channels: 3, pixels: pattern() };
-        assert_eq!(digest(&picture.with_channels(crate::input::Channels::Gray).pixels), 30_660_394);
+        let gray: Vec<u8> = pattern().chunks_exact(3).map(crate::ops::picture::luma).collect();
+        assert_eq!(digest(&gray), 30_660_394);
     }
 
     proptest! {
