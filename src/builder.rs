@@ -230,7 +230,7 @@ impl Builder {
         let onnx::Model { mut graph, mut ledger, opset, producer } = onnx::load_bytes(bytes, path, directory)?;
         let (profiles, mut notes) = match self.open_extents {
             true => (vec![Profile::new()], Vec::new()),
-            false => extents::profiles(&graph, &self.requests()?, &self.bindings)?,
+            false => extents::profiles(&self.with_pictures(graph.clone())?, &self.requests()?, &self.bindings)?,
         };
         let opt = if self.open_extents { self.bindings.clone() } else { profiles[0].opt() };
 
@@ -252,9 +252,7 @@ impl Builder {
         let mut planner = Planner::new(self.destination, self.timing_cache.as_deref())?;
         let quantized = precision::is_quantized(&graph);
         let outcome = choice.apply(&mut graph, &mut ledger, planner.as_mut(), progress)?;
-        if let Some(size) = self.pictures {
-            picture::apply(&mut graph, size, &self.preprocessing)?;
-        }
+        let mut graph = self.with_pictures(graph)?;
         let layouts = formats::apply(&mut graph, &self.formats, &|name| outcome.scale_of(name))?;
         notes.extend(outcome.notes);
         let Planned { plans, cubins, sources } = match planner {
@@ -278,6 +276,14 @@ impl Builder {
             notes,
         };
         Ok(Engine { metadata, graph, ledger, sources, plans, cubins, calibration: outcome.calibration })
+    }
+
+    /// The network with its input made of pictures, if that was asked for.
+    fn with_pictures(&self, mut graph: Graph) -> Result<Graph, BuildError> {
+        if let Some(size) = self.pictures {
+            picture::apply(&mut graph, size, &self.preprocessing)?;
+        }
+        Ok(graph)
     }
 
     /// The profiles asked for; one in which nothing is said, if none was.

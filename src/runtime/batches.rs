@@ -9,6 +9,26 @@ use limpid_graph::tensor::{Bindings, Tensor};
 const CPU_BATCH: usize = 16;
 
 impl Session {
+    /// Most samples of one run; `None` where any number will do.
+    pub fn largest_batch(&self) -> Option<usize> {
+        self.batches(&self.engine().metadata.opt()).iter().map(|range| range.max()).max()
+    }
+
+    /// How many samples a run may have beside what `extents` say of other dims; none of it where any number will do.
+    fn batches(&self, extents: &Bindings) -> Vec<Range> {
+        let engine = self.engine();
+        let fixed = engine.graph.inputs.first().and_then(|&v| engine.graph.fact(v).shape.first()?.as_usize());
+        let Some(batch) = batch_symbol(&engine.graph) else {
+            return fixed.and_then(|fixed| Range::exactly(fixed).ok()).into_iter().collect();
+        };
+        let range = |profile: &Profile| {
+            let range = profile.range(&batch)?;
+            let smallest = i64::try_from(range.min()).unwrap_or(i64::MAX);
+            profile.contains(extents.clone().bind(batch.clone(), smallest)).then_some(range)
+        };
+        engine.metadata.profiles.iter().filter_map(range).collect()
+    }
+
     /// Runs any number of samples, the first axis of every input, in as many batches as it takes; inputs and outputs
     /// as in [`Session::run_logical`]. Where no profile allows as few as are left for the last one, it is filled up with
     /// copies of the last sample, whose answers are dropped. `after_batch` is told how many samples are done.

@@ -1,10 +1,13 @@
 use super::lane::{Lane, LaneOptions, Trace};
-use super::{Executor, RunError};
+use super::{Executor, RunError, StepTimes};
 use crate::engine::Engine;
+use limpid_graph::ir::NodeId;
 use limpid_graph::reference::Interpreter;
 use limpid_graph::tensor::Tensor;
-use std::collections::VecDeque;
+use limpid_kernels::device::Samples;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The CPU reference: the engine's graph, operator by operator.
 pub(super) struct CpuSession {
@@ -35,6 +38,35 @@ impl Executor for CpuSession {
         let (engine, options) = (Arc::clone(&self.engine), options.clone());
         Ok(Box::new(CpuLane { engine, sets: vec![set; options.sets.max(1)], options, done: VecDeque::new() }))
     }
+
+    fn step_times(&mut self, inputs: &[Tensor], iterations: u32) -> Result<StepTimes, RunError> {
+        Ok(StepTimes::Nodes(time_nodes(&self.engine, inputs, iterations)?))
+    }
+}
+
+/// Adds up, for each node, how long each of its runs took, µs. A node's time ends when its last value is there.
+fn time_nodes(engine: &Engine, inputs: &[Tensor], iterations: u32) -> Result<Vec<(NodeId, Samples)>, RunError> {
+    let graph = &engine.graph;
+    let interpreter = Interpreter::new(graph)?;
+    let mut order: Vec<NodeId> = Vec::new();
+    let mut times: BTreeMap<NodeId, Vec<f64>> = BTreeMap::new();
+    for iteration in 0..iterations.max(1) as usize {
+        let mut last = Instant::now();
+        interpreter.run_observed(inputs, &mut |value, _| {
+            let now = Instant::now();
+            if let Some((node, _)) = graph.producer(value) {
+                let runs = times.entry(node).or_default();
+                if runs.is_empty() {
+                    order.push(node);
+                }
+                runs.resize(iteration + 1, 0.0);
+                runs[iteration] += now.duration_since(last).as_secs_f64() * 1e6;
+            }
+            last = Instant::now();
+        })?;
+    }
+    let samples = |node: NodeId| Ok((node, times.remove(&node).and_then(Samples::new).ok_or(RunError::NoTimes)?));
+    order.into_iter().map(samples).collect()
 }
 
 /// One run, on tensors as they lie in memory.

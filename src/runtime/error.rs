@@ -69,6 +69,9 @@ pub enum RunError {
         /// Bytes of each that came.
         got: Vec<usize>,
     },
+    /// Nothing was timed, or to no number.
+    #[error("the clock gave no times to measure with")]
+    NoTimes,
     /// Only a GPU can do this.
     #[error("{what} needs a GPU; this session runs on the CPU")]
     NeedsGpu {
@@ -132,6 +135,7 @@ impl RunError {
             }
             Self::Memory { .. }
             | Self::NotBatched { .. }
+            | Self::NoTimes
             | Self::Eval(_)
             | Self::Device(_)
             | Self::Plan(_)

@@ -18,7 +18,7 @@ pub mod shape_plans;
 
 pub use cpu::cpu_name;
 pub use error::RunError;
+pub use executor::{DeviceTensor, Executor, StepTimes};
 pub use lane::{Lane, LaneOptions, Origin, Trace};
 pub use latency::Latency;
-pub use executor::{DeviceTensor, Executor, StepTimes};
 pub use session::{Backend, Session, UnknownBackend, gpu_missing};

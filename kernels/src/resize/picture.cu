@@ -194,9 +194,11 @@ __device__ __forceinline__ void resize_lines(const Taps& t, Y_TYPE* y, int begin
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     picture(const uint8_t* __restrict__ x, Y_TYPE* __restrict__ y, const PictureParams p) {
     DYNAMIC_SHARED(unsigned char, shared);
+    griddepcontrol_launch_dependents();
     const Taps t = taps_of(shared, p);
     const int origin[2] = {static_cast<int>(blockIdx.x) * COLUMNS, static_cast<int>(blockIdx.y) * p.block_rows};
     find_weights(t, origin, p);
+    griddepcontrol_wait();
     const int begin = t.first[COLUMNS], end = t.end[COLUMNS + p.block_rows - 1];
     const int64_t x_size = static_cast<int64_t>(p.source[ROWS]) * p.source[LINES] * 3;
     const int64_t y_size = static_cast<int64_t>(p.target[ROWS]) * p.target[LINES] * p.y_pitch;

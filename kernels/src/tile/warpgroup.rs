@@ -254,6 +254,7 @@ impl Tiling {
             block: [tile.threads(), 1, 1],
             shared_bytes: self.build.shared_bytes(tile),
             args,
+            dependent: false,
         }];
         if self.splits > 1 {
             let [batches, rows, columns] = [problem.batches, problem.rows, problem.columns].map(|n| n as u32);

@@ -5,7 +5,7 @@ use crate::plan::{Bound, Location, Plan, Port};
 use crate::runtime::RunError;
 use crate::runtime::kernels::Kernels;
 use limpid_graph::ir::Graph;
-use limpid_kernels::device::{Cubin, Device, DeviceError, DevicePtr, GraphExec, PreparedLaunch, Stream};
+use limpid_kernels::device::{Cubin, Device, DeviceError, DevicePtr, GraphExec, PreparedLaunch, Range, Stream};
 use limpid_kernels::launch::{Launch, Role};
 use std::sync::Arc;
 
@@ -95,10 +95,14 @@ impl Loaded {
 impl Inference {
     /// Enqueues it, as one graph or kernel by kernel.
     pub fn enqueue(&self, stream: &Stream, as_graph: bool) -> Result<(), DeviceError> {
+        let _range = Range::new("limpid inference");
         if as_graph { self.whole.launch(stream) } else { enqueue(&self.steps, stream) }
     }
 }
 
 fn enqueue(steps: &[(String, Vec<PreparedLaunch>)], stream: &Stream) -> Result<(), DeviceError> {
-    steps.iter().flat_map(|(_, launches)| launches).try_for_each(|launch| launch.enqueue(stream))
+    steps.iter().try_for_each(|(node, launches)| {
+        let _range = Range::new(node);
+        launches.iter().try_for_each(|launch| launch.enqueue(stream))
+    })
 }

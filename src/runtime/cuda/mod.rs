@@ -25,7 +25,7 @@ use lane::CudaLane;
 use limpid_graph::ir::Graph;
 use limpid_graph::tensor::Tensor;
 use limpid_kernels::device::{
-    Device, DeviceBuffer, DevicePtr, DeviceSlice, Event, Repetitions, Samples, Stream, Timer,
+    Device, DeviceBuffer, DevicePtr, DeviceSlice, Event, Range, Repetitions, Samples, Stream, Timer,
 };
 use loaded::{Inference, Loaded, Places};
 use std::collections::VecDeque;
@@ -227,6 +227,7 @@ impl CudaSession {
         let Self { timer, lane, .. } = self;
         let mut out = Vec::new();
         for (name, launches) in &lane.sets[0].inference.steps {
+            let _range = Range::new(name);
             let samples = timer.measure_graph(&lane.compute, repetitions, |stream, _| {
                 launches.iter().try_for_each(|launch| launch.enqueue(stream))
             })?;

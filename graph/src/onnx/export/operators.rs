@@ -42,6 +42,10 @@ impl Exporter<'_> {
                 attributes.push(("epsilon", op.epsilon.into()));
                 self.call("LayerNormalization", node, attributes)
             }
+            Op::Picture(_) => {
+                let (node, op, what) = (node.name.clone(), "Picture", "resizing of pictures in 8 bits");
+                return Err(ExportError::Inexpressible { node, op, what });
+            }
             Op::Resize(op) => self.resize(op, node)?,
             Op::Pad(op) => self.pad(op, node),
             Op::Concat(op) => self.call("Concat", node, along(op.axis)),
