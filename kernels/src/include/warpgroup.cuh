@@ -18,6 +18,7 @@
 struct Fp16 {
     typedef float Sum;
     static constexpr int WIDTH = 8;  // elements of 16 bytes
+    static constexpr bool ROUNDS = false;
     static __device__ __forceinline__ void multiply(float (&d)[BLOCK_N / 2], uint64_t a, uint64_t b, bool accumulate) {
         wgmma_m64k16_f16<BLOCK_N>(d, a, b, accumulate);
     }
@@ -27,8 +28,22 @@ struct Fp16 {
 struct Int8 {
     typedef int Sum;
     static constexpr int WIDTH = 16;
+    static constexpr bool ROUNDS = false;
     static __device__ __forceinline__ void multiply(int (&d)[BLOCK_N / 2], uint64_t a, uint64_t b, bool accumulate) {
         wgmma_m64k32_s8<BLOCK_N>(d, a, b, accumulate);
+    }
+};
+
+// f32 in memory, f32 sums. wgmma would cut off what TF32 does not hold: weights are rounded when they are packed, and a on
+// its way through registers.
+struct Tf32 {
+    typedef float Sum;
+    static constexpr int WIDTH = 4;
+    static constexpr bool ROUNDS = true;
+    static __device__ __forceinline__ uint32_t round(uint32_t x) { return cvt_rna_tf32_f32(x); }
+    static __device__ __forceinline__ void multiply(float (&d)[BLOCK_N / 2], const uint32_t (&a)[4], uint64_t b,
+                                                    bool accumulate) {
+        wgmma_m64k8_tf32<BLOCK_N>(d, a, b, accumulate);
     }
 };
 
@@ -57,7 +72,8 @@ struct Sums {
     // Starts the products of `steps` stages from `place` on, and waits for all but those of the last, whose stage it
     // returns. A stage goes back to the producer as soon as its products are done: behind the start of the next.
     __device__ __forceinline__ int multiply(const Ring& ring, Place& place, int steps, int warpgroup) {
-        const uint64_t a = wgmma_descriptor(ring.stages + warpgroup * ROWS * ROW_BYTES, 16, 8 * ROW_BYTES, SWIZZLE);
+        const unsigned char* const rows = ring.stages + warpgroup * ROWS * ROW_BYTES;
+        const uint64_t a = wgmma_descriptor(rows, 16, 8 * ROW_BYTES, SWIZZLE);
         const uint64_t b = wgmma_descriptor(ring.stages + A_BYTES, 16, 8 * ROW_BYTES, SWIZZLE);
         int last = 0;
 #pragma unroll 1
@@ -65,26 +81,46 @@ struct Sums {
             mbarrier_wait(ring.full + place.stage, place.parity);
             // Descriptors count in units of 16 bytes.
             const int stage = place.stage * (STAGE_BYTES / 16);
-            hold();
-            wgmma_fence();
+            if constexpr (Math::ROUNDS) {
+                Fragments fragments;
+                fragments.load(rows + place.stage * STAGE_BYTES);
+                // The registers that the products before are read from are written next.
+                if (step > 0) finish(ring, last);
+                fragments.round();
+                hold();
+                wgmma_fence();
 #pragma unroll
-            for (int k = 0; k < ROW_BYTES / 32; ++k) {
+                for (int k = 0; k < STEPS; ++k) {
 #pragma unroll
-                for (int m = 0; m < TILES_M; ++m) {
-                    Math::multiply(d[m], a + stage + m * (64 * ROW_BYTES / 16) + 2 * k, b + stage + 2 * k,
-                                   step > 0 || k > 0);
+                    for (int m = 0; m < TILES_M; ++m) {
+                        Math::multiply(d[m], fragments.a[k][m], b + stage + 2 * k, step > 0 || k > 0);
+                    }
                 }
+                wgmma_commit_group();
+                hold();
+            } else {
+                hold();
+                wgmma_fence();
+#pragma unroll
+                for (int k = 0; k < STEPS; ++k) {
+#pragma unroll
+                    for (int m = 0; m < TILES_M; ++m) {
+                        Math::multiply(d[m], a + stage + m * (64 * ROW_BYTES / 16) + 2 * k, b + stage + 2 * k,
+                                       step > 0 || k > 0);
+                    }
+                }
+                wgmma_commit_group();
+                hold();
+                wgmma_wait_group<1>();
+                if (step > 0) release(ring, last);
             }
-            wgmma_commit_group();
-            hold();
-            wgmma_wait_group<1>();
-            if (step > 0) release(ring, last);
             last = place.stage;
             place.advance();
         }
         return last;
     }
 
+    // Waits for the products of the last stage, and gives it back.
     __device__ __forceinline__ void finish(const Ring& ring, int last) {
         wgmma_wait_group<0>();
         hold();
@@ -98,6 +134,37 @@ struct Sums {
     }
 
   private:
+    static constexpr int STEPS = ROW_BYTES / 32;  // of 32 bytes along K, a wgmma's
+
+    // This warp's 16 rows of every 64, as mma's fragments.
+    struct Fragments {
+        uint32_t a[STEPS][TILES_M][4];
+
+        // Lane l points at row l%16 and the 16 bytes l/16 of every 32, where the swizzle has put them.
+        __device__ __forceinline__ void load(const unsigned char* rows) {
+            const int lane = threadIdx.x % 32, row = threadIdx.x / 32 % 4 * 16 + lane % 16;
+            const int scattered = ROW_BYTES == 128 ? row % 8 : row / 2 % 4;
+#pragma unroll
+            for (int k = 0; k < STEPS; ++k) {
+#pragma unroll
+                for (int m = 0; m < TILES_M; ++m) {
+                    const int at = (64 * m + row) * ROW_BYTES + ((2 * k + lane / 16) ^ scattered) * 16;
+                    ldmatrix_x4(a[k][m], rows + at);
+                }
+            }
+        }
+        __device__ __forceinline__ void round() {
+#pragma unroll
+            for (int k = 0; k < STEPS; ++k) {
+#pragma unroll
+                for (int m = 0; m < TILES_M; ++m) {
+#pragma unroll
+                    for (int i = 0; i < 4; ++i) a[k][m][i] = Math::round(a[k][m][i]);
+                }
+            }
+        }
+    };
+
     static __device__ __forceinline__ void release(const Ring& ring, int stage) {
         if (threadIdx.x % 32 == 0) mbarrier_arrive(ring.empty + stage);
     }
@@ -143,7 +210,11 @@ __device__ __forceinline__ void multiply_tiles(const Source& source, const Produ
     ring.initialise();
     if (threadIdx.x >= CONSUMERS) {
         setmaxnreg_dec<PRODUCER_REGISTERS>();
-        if (threadIdx.x == CONSUMERS) produce(source, p.grid, ring);
+        if (threadIdx.x == CONSUMERS) {
+            produce(source, p.grid, ring);
+        } else {
+            griddepcontrol_wait();  // as every thread has to, before it ends
+        }
     } else {
         setmaxnreg_inc<CONSUMER_REGISTERS>();
         consume<Math>(ring, p, epilogue, tensors, partial);

@@ -6,31 +6,6 @@
 // of `epilogue_any_8`: unrolled, its text would be longer than the caches of instructions.
 #pragma once
 
-// What turns eight columns of sums into reals: loaded once for all rows of a lane.
-template <class Sum>
-struct Terms;
-
-template <>
-struct Terms<float> {
-    float bias[8];
-    __device__ __forceinline__ Terms(const EpilogueTensors& t, int column) : bias() {
-        if (t.bias) load_row_8(t.bias + column, bias);
-    }
-    __device__ __forceinline__ float real(float sum, int i) const { return sum + bias[i]; }
-};
-
-template <>
-struct Terms<int> {
-    float bias[8], scales[8];
-    __device__ __forceinline__ Terms(const EpilogueTensors& t, int column) : bias() {
-        if (t.bias) load_row_8(t.bias + column, bias);
-        load_row_8(t.scales + column, scales);
-    }
-    __device__ __forceinline__ float real(int sum, int i) const {
-        return __fmaf_rn(__int2float_rn(sum), scales[i], bias[i]);
-    }
-};
-
 // An activation that clips or does nothing.
 struct Clip {
     float low, high;
@@ -134,7 +109,7 @@ struct WayOut {
             if (q + AHEAD < GROUPS) fetch(q + AHEAD);
             const int left = columns - (column + 32 * q);
             if (left <= 0) continue;
-            const Terms<Sum> terms(t, column + 32 * q);
+            const auto terms = Real<Sum>::terms(t, column + 32 * q);
             const int lanes = left > 8 ? 8 : p.padded_columns - (column + 32 * q);
 #pragma unroll
             for (int r = 0; r < ROWS; ++r) {
@@ -142,8 +117,7 @@ struct WayOut {
                 Sum sum[8];
                 float x[8];
                 sums.eight(r / 2, r % 2, q, sum);
-#pragma unroll
-                for (int i = 0; i < 8; ++i) x[i] = terms.real(sum[i], i);
+                Real<Sum>::of(terms, sum, x);
                 if (t.residual) {
                     float addend[8];
                     unpack_8({addends[r], zero_vector()}, p.residual_type, addend);
@@ -175,7 +149,7 @@ struct WayOut {
             }
             const int at = column + 32 * q;
             const RawRow8 residual = load_residual_8(p, t, row + down(r), at);
-            epilogue_any_8(p, t, row + down(r), at, columns, x, residual);
+            epilogue_any_8(p, t, load_terms_8<Sum>(p, t, at), row + down(r), at, columns, x, residual);
         }
     }
 };
