@@ -9,6 +9,7 @@ mod layers;
 mod picture;
 mod planner;
 mod precision;
+mod whole;
 
 pub use error::BuildError;
 pub use formats::FormatError;
@@ -255,10 +256,11 @@ impl Builder {
         let mut graph = self.with_pictures(graph)?;
         let layouts = formats::apply(&mut graph, &self.formats, &|name| outcome.scale_of(name))?;
         notes.extend(outcome.notes);
-        let Planned { plans, cubins, sources } = match planner {
+        let Planned { notes: planned, plans, cubins, sources } = match planner {
             Some(planner) => planner.plan_all(&graph, &profiles, &layouts, progress)?,
             None => Planned::default(),
         };
+        notes.extend(planned);
         progress.done();
 
         let metadata = Metadata {

@@ -1,5 +1,6 @@
 //! Plans for one destination.
 
+use super::whole::settle_dependence;
 use super::{BuildError, Destination};
 use crate::engine::StoredCubin;
 use crate::plan::tune::DeviceMeasure;
@@ -33,6 +34,7 @@ pub(super) struct Planner {
 /// What an engine keeps of planning; nothing for the CPU.
 #[derive(Debug, Default)]
 pub(super) struct Planned {
+    pub notes: Vec<String>,
     pub plans: Vec<Plan>,
     pub cubins: Vec<StoredCubin>,
     pub sources: BTreeMap<String, String>,
@@ -113,6 +115,7 @@ impl Planner {
                 }
             }
         }
+        let notes = self.settle(graph, &mut plans, progress)?;
         self.keep_timings()?;
         progress.stage("compile kernels", None);
         let mut units: BTreeSet<CompileUnit> = plans.iter().flat_map(units_of).cloned().collect();
@@ -126,7 +129,7 @@ impl Planner {
         }
         let mut kernels = Kernels::of_this_binary(self.target.arch, &self.cubins);
         kernels.bring(&units)?;
-        Ok(Planned { cubins: kernels.stored(), sources: sources_of(&units), plans })
+        Ok(Planned { notes, cubins: kernels.stored(), sources: sources_of(&units), plans })
     }
 
     /// Plans for the extents of a profile that kernels are timed at, the optimum first. They are made from the
@@ -149,6 +152,28 @@ impl Planner {
         plans.reverse();
         plans.sort_by_key(|plan| plan.bindings != opt);
         Ok(plans)
+    }
+
+    /// Settles, on the GPU at hand, what is settled by timing whole networks; what is to be said of it.
+    fn settle(
+        &mut self,
+        graph: &Graph,
+        plans: &mut [Plan],
+        progress: &mut dyn Progress,
+    ) -> Result<Vec<String>, BuildError> {
+        let mut notes = Vec::new();
+        let Some(device) = &self.device else { return Ok(notes) };
+        progress.stage("time the network", Some(plans.len() as u64));
+        for plan in plans {
+            if let Some(settled) = settle_dependence(device, &self.cubins, &mut self.timings, graph, plan)? {
+                let extents = plan.bindings.iter().map(|(symbol, extent)| format!("{}={extent}", symbol.name()));
+                let extents = extents.collect::<Vec<_>>().join(", ");
+                notes.extend(settled.note().map(|note| format!("plan for {extents}: {note}")));
+                *plan = settled.plan;
+            }
+            progress.step("");
+        }
+        Ok(notes)
     }
 
     /// Keeps the times for the next build.

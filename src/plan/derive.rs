@@ -54,5 +54,9 @@ pub fn derive(
     let selected = select_like(lower(graph, extents, layouts)?, target, &near, &is_allowed, &is_carried)?;
     let inputs = ports(graph, &graph.inputs, extents, |index| layouts.input(index))?;
     let outputs = ports(graph, &graph.outputs, extents, |index| layouts.output(index))?;
-    Ok(memory::lay_out(selected, target, extents, inputs, outputs))
+    let mut plan = memory::lay_out(selected, target, extents, inputs, outputs);
+    if let Some(nearest) = near.first() {
+        plan.start_as(nearest);
+    }
+    Ok(plan)
 }

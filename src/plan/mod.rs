@@ -4,11 +4,13 @@
 //! - [`lower`] turns nodes into [`Work`]: sites with operands, layout changes where layouts differ.
 //! - [`derive()`] plans for extents between those that candidates were timed at.
 //! - [`select`] asks the catalog for candidates and picks one, by measurement ([`tune`]) or by the [`cost_model`].
+//! - [`dependence`] settles which grids start before the one before them has ended.
 //! - [`memory`] gives every buffer its place in one arena, lifetimes overlapped.
 
 mod constants;
 pub mod cost_model;
 mod counterparts;
+pub mod dependence;
 mod derive;
 pub mod lower;
 pub mod memory;

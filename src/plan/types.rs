@@ -209,13 +209,3 @@ pub struct Plan {
     /// The network's outputs.
     pub outputs: Vec<Port>,
 }
-
-impl Plan {
-    /// Lets every grid start only when the one before it has ended, to see what programmatic dependent launch gives.
-    pub fn without_dependent_launches(mut self) -> Self {
-        for launch in self.steps.iter_mut().flat_map(|step| &mut step.launches) {
-            launch.dependent = false;
-        }
-        self
-    }
-}

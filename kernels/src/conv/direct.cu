@@ -43,8 +43,8 @@ extern "C" __global__ void __launch_bounds__(128)
 conv_direct(const INPUT* x, const WEIGHT* __restrict__ w, const float* __restrict__ bias,
             const float* __restrict__ scales, const void* residual, void* __restrict__ y,
             const DirectParams p, const EpilogueParams epilogue) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     const int64_t item = static_cast<int64_t>(blockIdx.x) * 128 + threadIdx.x;
     const int first = static_cast<int>(item / epilogue.padded_columns) * PIXELS;
     const int k = static_cast<int>(item % epilogue.padded_columns);

@@ -91,7 +91,6 @@ template <class Math, class Warp>
 __device__ __forceinline__ void convolve(const ConvParams& p, const EpilogueParams& epilogue, const uint4* x,
                                          const uint4* w, const EpilogueTensors& tensors, void* partial,
                                          uint4* shared) {
-    griddepcontrol_launch_dependents();
     const BlockWork work(p.grid);
     const int depth = p.depth_vectors * Math::WIDTH;
     const typename Math::Element* const filters =

@@ -97,8 +97,8 @@ extern "C" __global__ void __launch_bounds__(256, 1)
     conv_transpose_direct(const X_TYPE* x, const W_TYPE* __restrict__ weights,
                           const float* __restrict__ bias, const float* __restrict__ scales,
                           const void* residual, void* __restrict__ y, const DirectParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const int filter = static_cast<int>(take_index(n, p.lanes));

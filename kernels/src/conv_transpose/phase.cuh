@@ -203,7 +203,6 @@ template <class Warp>
 __device__ __forceinline__ void convolve_transposed(const PhaseParams& p, const EpilogueParams& epilogue,
                                                     const uint4* x, const uint4* w, const EpilogueTensors& tensors,
                                                     uint4* shared) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
     const BlockWork work(p.grid);
     const Phase phase(p, work.batch);

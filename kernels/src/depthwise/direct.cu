@@ -55,8 +55,8 @@ extern "C" __global__ void __launch_bounds__(256, 1)
     depthwise_direct(const X_TYPE* x, const W_TYPE* __restrict__ weights, const float* __restrict__ bias,
                      const float* __restrict__ scales, const void* residual, void* __restrict__ y,
                      const DirectParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     if (thread_number() >= p.threads) return;
     uint32_t n = thread_number();
     const int filter = static_cast<int>(take_index(n, p.channel_vectors)) * CHANNELS;

@@ -67,8 +67,8 @@ extern "C" __global__ void __launch_bounds__(256, 1)
     depthwise(const X_TYPE* x, const X_TYPE* __restrict__ weights, const float* __restrict__ bias,
               const float* __restrict__ scales, const void* residual, void* __restrict__ y,
               const DepthwiseParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const int channel = static_cast<int>(take_index(n, p.channel_vectors)) * CHANNELS;

@@ -58,8 +58,8 @@ __device__ __forceinline__ T activated(const FunctionParams&, T x) {
 extern "C" __global__ void __launch_bounds__(512, 1)
     elementwise_function(const A_TYPE* a, const B_TYPE* b, const C_TYPE* c,
                          Y_TYPE* __restrict__ y, const FunctionParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     if (thread_number() >= p.walk.vectors) return;
     const Spot at = spot_of(p.walk, thread_number());
     const Vector<A_TYPE, VECTOR> raw_a = fetch(p.walk, at, A, a);

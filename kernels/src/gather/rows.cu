@@ -21,8 +21,8 @@ struct GatherParams {
 
 extern "C" __global__ void __launch_bounds__(512, 1)
     gather(const PIECE* x, const INDEX* indices, PIECE* __restrict__ y, const GatherParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const uint32_t piece = take_index(n, p.pieces);

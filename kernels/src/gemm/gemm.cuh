@@ -17,7 +17,6 @@ __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const Epi
                                                   const void* b, const EpilogueTensors& tensors, void* partial,
                                                   uint4* shared) {
     typedef typename Math::Element Element;
-    griddepcontrol_launch_dependents();
     const BlockWork work(p.grid);
     const int k0 = work.first_step * BLOCK_K;
     const Element* const matrix_a = static_cast<const Element*>(a) + work.batch * p.stride_a;

@@ -94,9 +94,9 @@ gemv(const ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ bi
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int column = (blockIdx.x * (WARPS / WARPS_K) + warp / WARPS_K) * ROWS;
 
-    griddepcontrol_launch_dependents();
     prefetch_rows(w, column, warp % WARPS_K * 32 + lane, p);
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
 
     Sum sums[BATCH][ROWS] = {};
 #pragma unroll 2

@@ -21,8 +21,8 @@ struct SplitKParams {
 extern "C" __global__ void __launch_bounds__(256, 3)
 split_k(const SUM* partial, const float* __restrict__ bias, const float* __restrict__ scales,
         const void* residual, void* __restrict__ y, const SplitKParams p, const EpilogueParams epilogue) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     const int eighths = (p.columns + 7) / 8;
     const int64_t item = static_cast<int64_t>(blockIdx.x) * 256 + threadIdx.x;
     const int64_t any_row = item / eighths;  // of any batch

@@ -263,8 +263,8 @@ __device__ __forceinline__ void griddepcontrol_wait() {
 #endif
 }
 
-// The grid behind may start once every block has said so or ended. Said first thing: it then starts as soon as the
-// last blocks of this one have found a place and left some over, and waits there, not on its way.
+// The grid behind may start once every block has said so or ended. Never said before the wait, lest a third grid, and a
+// fourth, take their places while the first is at work.
 __device__ __forceinline__ void griddepcontrol_launch_dependents() {
 #if __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.launch_dependents;" ::: "memory");

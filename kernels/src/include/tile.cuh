@@ -119,7 +119,7 @@ struct Staged {
 
 // warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Waits for the grids
 // before (griddepcontrol), though not with the first tiles of B where B_IS_CONSTANT: no grid writes weights. Ends with a
-// barrier, after which `shared` may be used for something else.
+// barrier, after which `shared` may be used for something else, and with leave for the grid behind to start.
 template <bool B_IS_CONSTANT, class Warp, class A, class B>
 __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared) {
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
@@ -180,6 +180,9 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     }
     __syncthreads();
 #endif
+    // Not earlier: blocks that wait would take shared memory and places from those at work, and come to lie where
+    // these have left room instead of one to a multiprocessor.
+    griddepcontrol_launch_dependents();
 }
 
 // ---- What a block does, and the way out ----------------------------------------------------------------------

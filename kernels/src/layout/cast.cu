@@ -33,8 +33,8 @@ __device__ __forceinline__ Y_TYPE element(const void* x, uint32_t type, int64_t 
 
 extern "C" __global__ void __launch_bounds__(512, 1)
     cast(const void* x, Y_TYPE* __restrict__ y, const StridedPair p, const uint32_t x_type) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     if (thread_number() >= p.vectors) return;
     const Place at = place_of(p, thread_number(), 1);
     if (at.first >= static_cast<int>(p.padded)) return;

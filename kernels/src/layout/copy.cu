@@ -19,8 +19,8 @@
 
 extern "C" __global__ void __launch_bounds__(512, 1)
     copy(const X_TYPE* x, Y_TYPE* __restrict__ y, const StridedPair p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     if (thread_number() >= p.vectors) return;
     const Place at = place_of(p, thread_number(), VECTOR);
     const int last = static_cast<int>(p.rank) - 1;

@@ -24,8 +24,8 @@ struct FillParams {
 };
 
 extern "C" __global__ void __launch_bounds__(512, 1) fill_view(Y_TYPE* __restrict__ y, const FillParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     uint32_t n = thread_number();
     if (n >= p.vectors) return;
     const int last = static_cast<int>(p.rank) - 1;

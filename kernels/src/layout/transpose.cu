@@ -95,8 +95,8 @@ __device__ __forceinline__ void write_tile(Y_TYPE* y, const Y_TYPE* tile, int ro
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     transpose(const X_TYPE* x, Y_TYPE* __restrict__ y, const TransposeParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     __align__(16) __shared__ Y_TYPE tile[TILE * TILE];
     const int row0 = static_cast<int>(blockIdx.x) * TILE;
     const int column0 = static_cast<int>(blockIdx.y) * TILE;

@@ -62,8 +62,8 @@ __device__ __forceinline__ float row_sum(float x) {
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     norm_rows(const X_TYPE* x, const P_TYPE* scale, const P_TYPE* bias,
               X_TYPE* __restrict__ y, const NormParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     const uint32_t row = thread_number() / LANES;
     const int lane = threadIdx.x % LANES;
     // Threads beyond the last row stay, because the sums want whole warps.

@@ -34,8 +34,8 @@ __device__ __forceinline__ void reduce_slice(Fold& fold, const X_TYPE* x, int sl
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     global_pool(const X_TYPE* x, Y_TYPE* __restrict__ y, const GlobalPoolParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     __shared__ Fold partial[SLICES][SLAB];
     const int column = threadIdx.x % SLAB;
     const int slice = threadIdx.x / SLAB;

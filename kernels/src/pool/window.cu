@@ -50,8 +50,8 @@ __device__ __forceinline__ float divisor(int h0, int w0, const PoolParams& p) {
 
 extern "C" __global__ void __launch_bounds__(512, 1)
     pool(const X_TYPE* x, Y_TYPE* __restrict__ y, const PoolParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const int channel = static_cast<int>(take_index(n, p.channel_vectors)) * VECTOR;

@@ -55,8 +55,8 @@ __device__ __forceinline__ FOLD join_lanes(FOLD fold, bool last) {
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     reduce_rows(const X_TYPE* x, Y_TYPE* __restrict__ y, const AxisParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     const uint32_t line = thread_number() / LANES;
     const int lane = threadIdx.x % LANES;
     int64_t from = 0, to = 0;

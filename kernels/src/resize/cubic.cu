@@ -66,8 +66,8 @@ __device__ __forceinline__ Taps taps_of(float at, int extent, const CubicParams&
 
 extern "C" __global__ void __launch_bounds__(512, 1)
     resize_cubic(const TYPE* x, TYPE* __restrict__ y, const CubicParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     uint32_t n = thread_number();
     if (n >= p.threads) return;
     const int channel = static_cast<int>(take_index(n, p.channel_vectors)) * VECTOR;

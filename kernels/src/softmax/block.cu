@@ -18,8 +18,8 @@
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
     softmax_block(const X_TYPE* x, Y_TYPE* __restrict__ y, const AxisParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     __shared__ Normalizer shared[THREADS / WARP];
     int64_t from = 0, to = 0;
     line_start(p, blockIdx.x, p.rank, from, to);

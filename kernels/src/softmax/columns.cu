@@ -29,8 +29,8 @@ __device__ __forceinline__ Normalizer join_slices(Normalizer own, int column, in
 
 extern "C" __global__ void __launch_bounds__(COLUMNS * SLICES, 1)
     softmax_columns(const X_TYPE* x, Y_TYPE* __restrict__ y, const AxisParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     const int column = threadIdx.x % COLUMNS;
     const int slice = threadIdx.x / COLUMNS;
     const int last = static_cast<int>(p.rank) - 1;

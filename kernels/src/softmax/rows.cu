@@ -51,8 +51,8 @@ __device__ __forceinline__ void write_line(Y_TYPE* y, float (&v)[VECTORS][VECTOR
 
 extern "C" __global__ void __launch_bounds__(256, 1)
     softmax_rows(const X_TYPE* x, Y_TYPE* __restrict__ y, const AxisParams p) {
-    griddepcontrol_launch_dependents();
     griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
     const uint32_t line = thread_number() / LANES;
     const int lane = threadIdx.x % LANES;
     // Threads beyond the last line stay, because the shuffles below want whole warps.
