@@ -92,6 +92,7 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
                                          const uint4* w, const EpilogueTensors& tensors, void* partial,
                                          uint4* shared) {
     const BlockWork work(p.grid);
+    if (!partial) prefetch_residual(epilogue, tensors, work, p.pixels, p.filters, work.batch * p.filters);
     const int depth = p.depth_vectors * Math::WIDTH;
     const typename Math::Element* const filters =
         reinterpret_cast<const typename Math::Element*>(w) + static_cast<int64_t>(work.batch) * p.filters_padded * depth;
@@ -99,11 +100,11 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
     const PixelSource<typename Warp::TileA> a(p, x, work);
     const MatrixSource<Math, typename Warp::TileB, false, true> b(filters, depth, p.filters_padded, depth, work.column,
                                                                   work.first_step * BLOCK_K);
+    Warp warp;
+    accumulate<true>(warp, a, b, work.steps, shared);
+
     const int groups = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
     const int64_t partial_row = static_cast<int64_t>(blockIdx.y * groups + work.batch) * p.pixels;
     const Output output = {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
-    output.prefetch_residual(work);
-    Warp warp;
-    accumulate<true>(warp, a, b, work.steps, shared);
     store_sums(warp, work, output, shared);
 }

@@ -18,6 +18,8 @@ __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const Epi
                                                   uint4* shared) {
     typedef typename Math::Element Element;
     const BlockWork work(p.grid);
+    const EpilogueTensors mine = tensors_of_batch(epilogue, tensors, work.batch, p.stride_y, p.m);
+    if (!partial) prefetch_residual(epilogue, mine, work, p.m, p.n, 0);
     const int k0 = work.first_step * BLOCK_K;
     const Element* const matrix_a = static_cast<const Element*>(a) + work.batch * p.stride_a;
     const Element* const matrix_b = static_cast<const Element*>(b) + work.batch * p.stride_b;
@@ -27,13 +29,11 @@ __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const Epi
     const MatrixSource<Math, typename Warp::TileB, B_IS_K_BY_N, ALIGNED || !B_IS_K_BY_N> source_b(
         matrix_b, p.pitch_b, B_IS_K_BY_N ? p.k : p.n, p.columns_b, B_IS_K_BY_N ? k0 : work.column,
         B_IS_K_BY_N ? work.column : k0);
-    const int batches = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
-    const int64_t partial_row = static_cast<int64_t>(blockIdx.y * batches + work.batch) * p.m;
-    const EpilogueTensors mine = tensors_of_batch(epilogue, tensors, work.batch, p.stride_y, p.m);
-    const Output output = {epilogue, mine, partial, partial_row, p.m, p.n, 0};
-    output.prefetch_residual(work);
     Warp warp;
     // Activations are never given as (N,K).
     accumulate<!B_IS_K_BY_N>(warp, source_a, source_b, work.steps, shared);
-    store_sums(warp, work, output, shared);
+
+    const int batches = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
+    const int64_t partial_row = static_cast<int64_t>(blockIdx.y * batches + work.batch) * p.m;
+    store_sums(warp, work, Output{epilogue, mine, partial, partial_row, p.m, p.n, 0}, shared);
 }

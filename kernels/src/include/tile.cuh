@@ -211,6 +211,21 @@ struct BlockWork {
     }
 };
 
+// Asks for the residual of a block's tile, so that it lies in L2 when the sums are there: on the way out there are few
+// loads at a time, and each would wait for memory. `columns` are the group's, from `first_column` on.
+__device__ __forceinline__ void prefetch_residual(const EpilogueParams& p, const EpilogueTensors& t,
+                                                  const BlockWork& work, int rows, int columns, int first_column) {
+    const int size = 4 >> p.residual_type;
+    const int column = work.column + threadIdx.x % (BLOCK_N / 8) * 8;
+    if (!t.residual || column >= columns || column * size % 32) return;  // or another thread's 32 bytes
+    const char* const first = static_cast<const char*>(t.residual) + static_cast<int64_t>(first_column + column) * size;
+    const int end = min(work.row + BLOCK_M, rows);
+#pragma unroll 1
+    for (int row = work.row + threadIdx.x / (BLOCK_N / 8); row < end; row += THREADS / (BLOCK_N / 8)) {
+        prefetch_l2(first + static_cast<int64_t>(row) * p.residual_pitch * size);
+    }
+}
+
 // Takes eight sums of a row. With K split, partial sums go to the workspace as [split][batch][row][pitch],
 // pitch = columns rounded up to 8, and `gemm/split_k.cu` finishes them; otherwise the epilogue follows at once.
 struct Output {
@@ -222,20 +237,6 @@ struct Output {
     int first_column;     // of this group among the columns of y
 
     __device__ __forceinline__ bool inside(int row, int column) const { return row < rows && column < columns; }
-
-    // Asks for the residual of the block's tile, so that it lies in L2 when the sums are there: on the way out there
-    // are few loads at a time, and each would wait for memory.
-    __device__ __forceinline__ void prefetch_residual(const BlockWork& work) const {
-        if (partial || !tensors.residual) return;
-        const int type = epilogue.residual_type, size = 4 >> type;
-        const int column = work.column + threadIdx.x % (BLOCK_N / 8) * 8;
-        if (column % (32 / size)) return;  // another thread's 32 bytes
-        const char* const first = static_cast<const char*>(tensors.residual) + static_cast<int64_t>(first_column + column) * size;
-        for (int row = threadIdx.x / (BLOCK_N / 8); row < BLOCK_M; row += THREADS / (BLOCK_N / 8)) {
-            if (!inside(work.row + row, column)) break;
-            prefetch_l2(first + static_cast<int64_t>(work.row + row) * epilogue.residual_pitch * size);
-        }
-    }
 
     template <typename Sum>
     __device__ __forceinline__ typename Real<Sum>::Terms terms(int column) const {
@@ -299,8 +300,6 @@ __device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& wo
     const int column = work.column + (index % WARPS_N) * WARP_N + lane % EIGHTHS * 8;
     const bool reads = 2 * lane < SIZE;
     const auto terms = output.template terms<Sum>(column);
-    // Of the item that comes next, so that it is there by then.
-    RawRow8 residual = output.residual(row, column);
 #pragma unroll 1
     for (int s = 0; s < Warp::SLABS; ++s) {
 #pragma unroll
@@ -311,13 +310,12 @@ __device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& wo
 #pragma unroll 1
         for (int i = 0; i < ITEMS; ++i) {
             const int down = s * Warp::SLAB_ROWS + i * STEP;
-            const RawRow8 addend = residual;
-            if (down + STEP < WARP_M) residual = output.residual(row + down + STEP, column);
+            const RawRow8 residual = output.residual(row + down, column);
             if (reads) {
                 const int at = Slab::place(2 * lane) + 64 * i;
                 Sum x[8];
                 load_halves_8(reinterpret_cast<const Sum*>(slab + at), reinterpret_cast<const Sum*>(slab + (at ^ 1)), x);
-                output.store(terms, row + down, column, x, addend);
+                output.store(terms, row + down, column, x, residual);
             }
         }
         __syncwarp();
