@@ -4,8 +4,9 @@ use limpid::builder::{BuildError, Builder, Destination};
 use limpid::engine::Engine;
 use limpid::input::random;
 use limpid::runtime::{Backend, RunError, Session};
+use limpid::shapes::{Profile, ProfileRequest, Range};
 use limpid_graph::ir::Precision;
-use limpid_graph::tensor::{Bindings, DType, Symbol, Tensor, relative_l2};
+use limpid_graph::tensor::{DType, Symbol, Tensor, relative_l2};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ fn cpu() -> Builder {
 
 #[test]
 fn batches_of_any_number_give_the_answers_of_one_run() {
-    let mut session = session(&cpu());
+    let mut session = session(&cpu().profile(ProfileRequest::new().batch(Range::new(1, 1, 64).expect("in order"))));
     let inputs = [random(DType::F32, &[37, 1, 28, 28], 5)];
     let at_once = session.run(&inputs).expect("it runs");
     let mut heard = Vec::new();
@@ -87,8 +88,9 @@ fn what_overflows_fp16_stays_fp32_and_the_ledger_says_so() {
 fn an_engine_knows_what_it_was_built_with() {
     let builder = cpu().batches(&[1, 8]).disabled_rules(&["fuse_activation".to_owned()]);
     let metadata = build(&builder).expect("it builds").metadata;
-    let batch = |n: i64| Bindings::new().bind(Symbol::new("N"), n).clone();
-    assert_eq!(metadata.extents, [batch(1), batch(8)]);
+    let batch = |n: usize| Profile::new().with(Symbol::new("N"), Range::exactly(n).expect("it is not 0"));
+    assert_eq!(metadata.profiles, [batch(1), batch(8)]);
+    assert_eq!(metadata.opt(), batch(1).opt());
     assert_eq!((metadata.name.as_str(), metadata.precision), ("mlp", Precision::Fp32));
     assert_eq!(metadata.disabled_rules, ["fuse_activation"]);
     assert_eq!(metadata.model_hash, blake3::hash(&mlp()).to_hex().to_string());

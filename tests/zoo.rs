@@ -178,6 +178,24 @@ fn sizes_that_the_strides_do_not_divide_are_refused() {
     }
 }
 
+/// A file that leaves the size open computes what the file for just that size does.
+#[test]
+fn any_size_is_the_same_network() {
+    let run = |built: &Built, size: usize| {
+        let Model { graph, .. } = import(&bytes(built));
+        Interpreter::new(&graph).unwrap().run(&[noise(&[1, 3, size, size])]).unwrap().swap_remove(0)
+    };
+    let open = network("deeplabv3plus").build_for_any_size(0).unwrap();
+    assert_eq!(run(&open, 32).to_f32(), run(&network("deeplabv3plus").build_for(32, 0).unwrap(), 32).to_f32());
+    assert_eq!(run(&open, 50).shape(), [1, 32, 50, 50]);
+    for name in ["resnet18", "resnet50", "mobilenetv2"] {
+        let Model { graph, .. } = import(&bytes(&network(name).build_for_any_size(0).unwrap()));
+        assert_eq!(graph.fact(graph.outputs[0]).to_string(), "f32(N,1000)", "{name}");
+    }
+    let error = network("unet").build_for_any_size(0).unwrap_err().to_string();
+    assert_eq!(error, "U-Net cannot leave the size of its pictures open: its layers count on it");
+}
+
 /// Every layer that fusion is about is in the file as a node of its own.
 #[test]
 fn nothing_is_fused() {

@@ -4,22 +4,17 @@ use super::whole::settle_dependence;
 use super::{BuildError, Destination};
 use crate::engine::StoredCubin;
 use crate::plan::tune::DeviceMeasure;
-use crate::plan::{self, Carried, Plan, TimingCache, Tuner, derive};
+use crate::plan::{self, Plan, TimingCache, Tuner};
 use crate::port::Layouts;
 use crate::progress::Progress;
-use crate::runtime::kernels::{Kernels, sources_of, units_of};
+use crate::runtime::kernels::{Kernels, sources_of};
 use crate::shapes::{Profile, covers, volume};
 use limpid_graph::ir::Graph;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::device::{CubinCache, Device};
-use limpid_kernels::launch::CompileUnit;
 use limpid_kernels::target::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-
-/// Shapes of a profile for which it is seen to that the engine carries their kernels. A plan for one of them takes
-/// milliseconds, and all batches up to this are looked at one by one.
-const MOST_SAMPLED: usize = 64;
 
 /// Makes plans, one after another, and remembers what it measured.
 pub(super) struct Planner {
@@ -118,14 +113,9 @@ impl Planner {
         let notes = self.settle(graph, &mut plans, progress)?;
         self.keep_timings()?;
         progress.stage("compile kernels", None);
-        let mut units: BTreeSet<CompileUnit> = plans.iter().flat_map(units_of).cloned().collect();
+        let mut units = BTreeSet::new();
         for profile in profiles {
-            let near: Vec<&Plan> = plans.iter().filter(|plan| profile.contains(&plan.bindings)).collect();
-            for extents in profile.sampled(MOST_SAMPLED) {
-                let carried = Carried { units: &units, may_compile: true };
-                let plan = derive(graph, &extents, layouts, &self.target, &near, carried)?;
-                units.extend(units_of(&plan).cloned());
-            }
+            units.extend(plan::units_within(graph, profile, layouts, &self.target, &plans)?);
         }
         let mut kernels = Kernels::of_this_binary(self.target.arch, &self.cubins);
         kernels.bring(&units)?;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 /// Write a well-known network as an ONNX file, unfused and with random weights
 #[derive(Args, Clone, Debug)]
-#[command(override_usage = "limpid zoo NET -o FILE [--seed N] [--size PIXELS]\n       limpid zoo --list")]
+#[command(override_usage = "limpid zoo NET -o FILE [--seed N] [--size PIXELS | --any-size]\n       limpid zoo --list")]
 pub(super) struct ZooArgs {
     /// Which network
     #[arg(value_name = "NET", value_parser = network_parser(), required_unless_present = "list")]
@@ -30,8 +30,12 @@ pub(super) struct ZooArgs {
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<usize>,
 
+    /// Leave height and width of the pictures open, for engines that take a range of them
+    #[arg(long, conflicts_with = "size")]
+    pub any_size: bool,
+
     /// List the networks
-    #[arg(long, conflicts_with_all = ["network", "output", "size"])]
+    #[arg(long, conflicts_with_all = ["network", "output", "size", "any_size"])]
     pub list: bool,
 }
 
@@ -44,11 +48,14 @@ fn network_parser() -> impl TypedValueParser<Value = &'static Network> {
 /// Runs the command.
 ///
 /// # Errors
-/// [`ZooError::Size`] for a size that the network's strides do not divide, [`ZooError::Io`] if the file cannot be
-/// written.
+/// [`ZooError::Size`] for a size that the network's strides do not divide, [`ZooError::FixedSize`] for a network whose
+/// size cannot be left open, [`ZooError::Io`] if the file cannot be written.
 pub(super) fn run(args: &ZooArgs, console: &mut Console) -> Result<(), CommandError> {
     if let (Some(network), Some(output)) = (args.network, &args.output) {
-        let built = network.build_for(args.size.unwrap_or(network.size), args.seed)?;
+        let built = match args.any_size {
+            true => network.build_for_any_size(args.seed)?,
+            false => network.build_for(args.size.unwrap_or(network.size), args.seed)?,
+        };
         let encoded = built.model.encode().map_err(ZooError::from)?;
         write_whole(output, |out| encoded.write_to(out))
             .map_err(|source| ZooError::Io { path: output.clone(), source })?;

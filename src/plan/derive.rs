@@ -9,13 +9,16 @@ use super::select::select_like;
 use super::types::Plan;
 use super::{PlanError, memory, ports};
 use crate::port::Layouts;
-use crate::shapes::{covers, volume};
+use crate::shapes::{Profile, covers, volume};
 use limpid_graph::ir::Graph;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::launch::{Candidate, CompileUnit};
 use limpid_kernels::target::Target;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+
+/// Shapes of a profile that are looked at one by one. A plan for one of them takes milliseconds.
+const MOST_SAMPLED: usize = 64;
 
 /// The kernels that a derived plan may use.
 #[derive(Clone, Copy, Debug)]
@@ -59,4 +62,26 @@ pub fn derive(
         plan.start_as(nearest);
     }
     Ok(plan)
+}
+
+/// The kernels of `plans`, and those that any shape in `profile` needs beside them: an engine that carries these runs
+/// without a compiler. Of more shapes than [`MOST_SAMPLED`] only so many are looked at; between them other tactics are
+/// found among the kernels that are there.
+///
+/// # Errors
+/// As [`super::plan`], for a shape that the network cannot be run at.
+pub fn units_within(
+    graph: &Graph,
+    profile: &Profile,
+    layouts: &Layouts,
+    target: &Target,
+    plans: &[Plan],
+) -> Result<BTreeSet<CompileUnit>, PlanError> {
+    let near: Vec<&Plan> = plans.iter().filter(|plan| profile.contains(&plan.bindings)).collect();
+    let mut units: BTreeSet<CompileUnit> = near.iter().flat_map(|plan| plan.units()).cloned().collect();
+    for extents in profile.sampled(MOST_SAMPLED) {
+        let plan = derive(graph, &extents, layouts, target, &near, Carried { units: &units, may_compile: true })?;
+        units.extend(plan.units().cloned());
+    }
+    Ok(units)
 }

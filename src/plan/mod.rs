@@ -20,7 +20,7 @@ pub mod tune;
 mod types;
 
 pub use constants::ConstantError;
-pub use derive::{Carried, derive};
+pub use derive::{Carried, derive, units_within};
 pub use select::Tuner;
 pub use timing_cache::TimingCache;
 pub use types::{

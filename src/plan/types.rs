@@ -2,7 +2,7 @@ use crate::port::Layout;
 use limpid_graph::ir::{NodeId, ValueId};
 use limpid_graph::ops::Cost;
 use limpid_graph::tensor::{Bindings, DType};
-use limpid_kernels::launch::{Launch, Refusal, Role, Tactic};
+use limpid_kernels::launch::{CompileUnit, Launch, Refusal, Role, Tactic};
 use limpid_kernels::site::{Scale, Site};
 use limpid_kernels::target::Target;
 use limpid_kernels::weights::Packing;
@@ -208,4 +208,11 @@ pub struct Plan {
     pub inputs: Vec<Port>,
     /// The network's outputs.
     pub outputs: Vec<Port>,
+}
+
+impl Plan {
+    /// What its kernels are compiled from, launch by launch.
+    pub fn units(&self) -> impl Iterator<Item = &CompileUnit> {
+        self.steps.iter().flat_map(|step| &step.launches).map(|launch| &launch.unit)
+    }
 }

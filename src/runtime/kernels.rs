@@ -47,7 +47,7 @@ impl<'a> Kernels<'a> {
 
     /// Brings every kernel of `plan`; NVRTC is asked for only if one is missing.
     pub fn prepare(&mut self, plan: &Plan) -> Result<(), RunError> {
-        self.bring(units_of(plan))
+        self.bring(plan.units())
     }
 
     /// Brings these kernels; NVRTC is asked for only if one is missing.
@@ -112,11 +112,6 @@ impl<'a> Kernels<'a> {
         };
         self.cubins.iter().map(stored).collect()
     }
-}
-
-/// What a plan's kernels are compiled from.
-pub fn units_of(plan: &Plan) -> impl Iterator<Item = &CompileUnit> {
-    plan.steps.iter().flat_map(|step| &step.launches).map(|launch| &launch.unit)
 }
 
 /// The texts that kernels are compiled from, to keep in an engine.

@@ -1,7 +1,7 @@
 //! Which plan runs the shapes that come: the one that was timed there, or one derived from those around it.
 
 use super::RunError;
-use super::kernels::{Kernels, units_of};
+use super::kernels::Kernels;
 use crate::engine::Engine;
 use crate::plan::{self, Carried, Plan};
 use crate::shapes::batch_symbol;
@@ -53,7 +53,7 @@ impl ShapePlans {
     /// the cost model, and a warning says so.
     pub fn new(engine: Arc<Engine>, target: Target) -> Self {
         let current = engine.sources.iter().all(|(path, text)| source::text(path) == Some(text));
-        let planned = engine.plans.iter().filter(|plan| plan.target.arch == target.arch).flat_map(units_of);
+        let planned = engine.plans.iter().filter(|plan| plan.target.arch == target.arch).flat_map(Plan::units);
         let compiled = engine.cubins.iter().filter(|cubin| cubin.arch == target.arch).map(|cubin| &cubin.unit);
         // A plan made here may have other arguments than kernels of another version take.
         let carried = planned.chain(compiled).filter(|_| current).cloned().collect();

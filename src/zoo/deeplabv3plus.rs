@@ -17,13 +17,13 @@ const RATES: [usize; 3] = [6, 12, 18];
 pub(super) fn layers(net: &mut Layers, x: Value) -> Result<Value, ZooError> {
     let [fine, .., deep] = resnet50_stages(net, "backbone.", &x, 16)?;
     let deep = pyramid(net, "classifier.aspp", &deep)?;
-    let deep = net.enlarge("classifier", &deep, 4)?;
+    let deep = net.enlarge_to("classifier", &deep, &fine)?;
     let fine = conv_bn_relu(net, "classifier.project", &fine, 0, Conv::new(48, 1))?;
     let y = net.concat("classifier", &[&fine, &deep]);
     let y = conv_bn_relu(net, "classifier.classifier", &y, 0, Conv::new(256, 3))?;
     let y = conv_bn_relu(net, "classifier.classifier", &y, 3, Conv::new(256, 3))?;
     let y = net.conv("classifier.classifier.6", &y, Conv::new(CLASSES, 1).bias())?;
-    net.enlarge("", &y, 4)
+    net.enlarge_to("", &y, &x)
 }
 
 /// The same map seen at five scales: each pixel, three dilations, and the mean of the whole picture.
@@ -35,7 +35,7 @@ fn pyramid(net: &mut Layers, path: &str, x: &Value) -> Result<Value, ZooError> {
     }
     let pooled = net.global_average_pool(&format!("{}.0", branch(4)), x);
     let pooled = conv_bn_relu(net, &branch(4), &pooled, 1, Conv::new(256, 1))?;
-    scales.push(net.enlarge(&branch(4), &pooled, x.size())?);
+    scales.push(net.enlarge_to(&branch(4), &pooled, x)?);
     let y = net.concat(path, &scales.iter().collect::<Vec<_>>());
     let project = format!("{path}.project");
     let y = conv_bn_relu(net, &project, &y, 0, Conv::new(256, 1))?;

@@ -15,6 +15,12 @@ pub enum ZooError {
         /// The size asked for.
         got: usize,
     },
+    /// The network's layers count on the size of its pictures.
+    #[error("{network} cannot leave the size of its pictures open: its layers count on it")]
+    FixedSize {
+        /// Its name.
+        network: &'static str,
+    },
     /// The weights do not fill their shape.
     #[error(transparent)]
     Tensor(#[from] TensorError),

@@ -43,18 +43,20 @@ pub struct Layers {
     model: ModelWriter,
     /// The nodes with the names of their outputs, which are added last: the network's output is named at the end.
     nodes: Vec<(NodeWriter, String)>,
+    /// Whether the file leaves height and width open; sizes are then those of the usual pictures.
+    any_size: bool,
     seed: u64,
     parameters: usize,
 }
 
 impl Layers {
-    /// Starts a network of one input, (N, channels, size, size).
-    pub(super) fn new(name: &str, channels: usize, size: usize, seed: u64) -> (Self, Value) {
+    /// Starts a network of one input, (N, channels, size, size), or (N, channels, H, W) for `any_size`.
+    pub(super) fn new(name: &str, channels: usize, size: usize, any_size: bool, seed: u64) -> (Self, Value) {
         let mut model = ModelWriter::new(name, OPSET);
         let shape = vec![channels, size, size];
-        model.add_input("input", &batched(&shape));
+        model.add_input("input", &batched(&shape, any_size));
         let value = Value { name: "input".to_owned(), shape, moments: Moments::standard(channels) };
-        (Self { model, nodes: Vec::new(), seed, parameters: 0 }, value)
+        (Self { model, nodes: Vec::new(), any_size, seed, parameters: 0 }, value)
     }
 
     /// Ends the network: `value` becomes its output. Returns the model and the number of trained parameters.
@@ -63,7 +65,7 @@ impl Layers {
             let name = if output == value.name { "logits".to_owned() } else { output };
             self.model.add_node(node.outputs([name]));
         }
-        self.model.add_output("logits", &batched(&value.shape));
+        self.model.add_output("logits", &batched(&value.shape, self.any_size));
         (self.model, self.parameters)
     }
 
@@ -212,6 +214,33 @@ impl Layers {
         Ok(self.push(node, path, "Resize", vec![x.channels(), size, size], x.moments.clone()))
     }
 
+    /// Enlarges to the size of `like`, interpolating between pixel centres: by a whole factor, or where sizes are open,
+    /// to what the file computes them to be.
+    pub fn enlarge_to(&mut self, path: &str, x: &Value, like: &Value) -> Result<Value, ZooError> {
+        if !self.any_size {
+            return self.enlarge(path, x, like.size() / x.size());
+        }
+        let channels = self.extents(&format!("{path}.channels"), x, [0, 2]);
+        let size = self.extents(&format!("{path}.size"), like, [2, 4]);
+        let node = NodeWriter::new("Concat", &node_name(path, "Sizes")).inputs([&channels, &size]).attribute("axis", 0);
+        let sizes = self.push(node, path, "Sizes", vec![4], Moments::default());
+        let node = NodeWriter::new("Resize", &node_name(path, "Resize"))
+            .inputs([x.name.clone(), String::new(), String::new(), sizes.name])
+            .attribute("coordinate_transformation_mode", "half_pixel")
+            .attribute("mode", "linear");
+        let shape = vec![x.channels(), like.size(), like.size()];
+        Ok(self.push(node, path, "Resize", shape, x.moments.clone()))
+    }
+
+    /// Some neighbouring extents of a value, as a vector.
+    fn extents(&mut self, path: &str, x: &Value, [start, end]: [i64; 2]) -> String {
+        let node = NodeWriter::new("Shape", &node_name(path, "Shape"))
+            .inputs([&x.name])
+            .attribute("start", start)
+            .attribute("end", end);
+        self.push(node, path, "Shape", vec![2], Moments::default()).name
+    }
+
     /// What training drops at random and inference passes on.
     pub fn dropout(&mut self, path: &str, x: &Value, ratio: f32) -> Result<Value, ZooError> {
         let ratio = self.constant(path, "ratio", &[], vec![ratio])?;
@@ -310,10 +339,14 @@ impl Layers {
     }
 }
 
-/// A value of this shape for a batch of any size.
-fn batched(shape: &[usize]) -> Fact {
-    let batch = Dim::symbol(Symbol::new("N"));
-    Fact::new(DType::F32, Shape::new(std::iter::once(batch).chain(shape.iter().map(|&d| Dim::from(d)))))
+/// A value of this shape for a batch of any size, and a picture of any height and width if `any_size`.
+fn batched(shape: &[usize], any_size: bool) -> Fact {
+    let open = |name: &str| Dim::symbol(Symbol::new(name));
+    let dims: Vec<Dim> = match shape {
+        &[channels, _, _] if any_size => vec![open("N"), Dim::from(channels), open("H"), open("W")],
+        _ => std::iter::once(open("N")).chain(shape.iter().map(|&d| Dim::from(d))).collect(),
+    };
+    Fact::new(DType::F32, Shape::new(dims))
 }
 
 /// `layer1.0.conv1` and `Conv` to `/layer1/0/conv1/Conv`; an empty path is the network itself.

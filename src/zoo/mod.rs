@@ -36,6 +36,8 @@ pub struct Network {
     pub size: usize,
     /// Other sizes must be a multiple of this: what the strides come to.
     pub multiple: usize,
+    /// Whether one file can take pictures of any height and width: no layer counts on their size.
+    pub any_size: bool,
     /// What it is and where it comes from.
     pub description: &'static str,
     /// Adds the layers.
@@ -59,6 +61,7 @@ pub const NETWORKS: &[Network] = &[
         channels: 1,
         size: 28,
         multiple: 1,
+        any_size: false,
         description: "fully connected 784-256-128-10, the size of an MNIST classifier",
         layers: mlp::layers,
     },
@@ -68,6 +71,7 @@ pub const NETWORKS: &[Network] = &[
         channels: 3,
         size: 224,
         multiple: 32,
+        any_size: true,
         description: "residual network of 3x3 convolutions, 1000 classes (He et al., CVPR 2016; torchvision)",
         layers: resnet::resnet18,
     },
@@ -77,6 +81,7 @@ pub const NETWORKS: &[Network] = &[
         channels: 3,
         size: 224,
         multiple: 32,
+        any_size: true,
         description: "residual network of bottlenecks, stride in the 3x3, 1000 classes (v1.5; torchvision)",
         layers: resnet::resnet50,
     },
@@ -86,6 +91,7 @@ pub const NETWORKS: &[Network] = &[
         channels: 3,
         size: 224,
         multiple: 32,
+        any_size: false,
         description: "plain 3x3 convolutions with bias, no BatchNorm (Simonyan, Zisserman, ICLR 2015; torchvision)",
         layers: vgg16::layers,
     },
@@ -95,6 +101,7 @@ pub const NETWORKS: &[Network] = &[
         channels: 3,
         size: 224,
         multiple: 32,
+        any_size: true,
         description: "inverted residuals with depthwise convolutions (Sandler et al., CVPR 2018; torchvision)",
         layers: mobilenetv2::layers,
     },
@@ -104,6 +111,7 @@ pub const NETWORKS: &[Network] = &[
         channels: 3,
         size: 256,
         multiple: 16,
+        any_size: false,
         description: "segmentation in 32 classes, 64 to 1024 channels (Ronneberger et al., MICCAI 2015)",
         layers: unet::layers,
     },
@@ -113,6 +121,7 @@ pub const NETWORKS: &[Network] = &[
         channels: 3,
         size: 512,
         multiple: 16,
+        any_size: true,
         description: "segmentation in 32 classes, ResNet-50 at output stride 16, ASPP (Chen et al., ECCV 2018)",
         layers: deeplabv3plus::layers,
     },
@@ -141,7 +150,22 @@ impl Network {
         if size == 0 || !size.is_multiple_of(self.multiple) {
             return Err(ZooError::Size { network: self.title, multiple: self.multiple, got: size });
         }
-        let (mut layers, input) = Layers::new(self.name, self.channels, size, seed);
+        self.write(size, false, seed)
+    }
+
+    /// The network with height and width left open, as symbols `H` and `W`. The weights are those of its usual size.
+    ///
+    /// # Errors
+    /// [`ZooError::FixedSize`] if its layers count on a size; see [`Network::any_size`].
+    pub fn build_for_any_size(&self, seed: u64) -> Result<Built, ZooError> {
+        match self.any_size {
+            true => self.write(self.size, true, seed),
+            false => Err(ZooError::FixedSize { network: self.title }),
+        }
+    }
+
+    fn write(&self, size: usize, any_size: bool, seed: u64) -> Result<Built, ZooError> {
+        let (mut layers, input) = Layers::new(self.name, self.channels, size, any_size, seed);
         let output = (self.layers)(&mut layers, input)?;
         let (model, parameters) = layers.finish(&output);
         Ok(Built { model, parameters })

@@ -8,31 +8,11 @@ use limpid_graph::reference::Interpreter;
 use limpid_graph::tensor::{Tensor, relative_l2};
 use limpid_kernels::emulator::Emulator;
 use limpid_kernels::target::{Arch, Target};
-use std::path::Path;
 
-/// The emulator, or a visible skip where there is no C++ compiler (unless the run demands one).
-pub fn emulator() -> Option<Emulator> {
-    match Emulator::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator")) {
-        Ok(emulator) => Some(emulator),
-        Err(error) if std::env::var_os("LIMPID_REQUIRE_CXX").is_some() => panic!("{error}"),
-        Err(error) => {
-            eprintln!("SKIPPED: {error}");
-            None
-        }
-    }
-}
+#[path = "emulator.rs"]
+mod emulator;
 
-/// Numbers in [-1, 1), the same on every run.
-pub fn random_input(shape: &[usize]) -> Tensor {
-    let mut state = 0x2545_F491_4F6C_DD1Du64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    Tensor::new(shape, (0..shape.iter().product()).map(|_| next()).collect::<Vec<f32>>()).expect("it has that size")
-}
+pub use emulator::{emulator, random_input};
 
 /// Runs a graph planned for `arch` through the emulator and returns the largest relative L2 error of its outputs.
 pub fn error_on(graph: &Graph, arch: Arch, inputs: &[Tensor], emulator: &Emulator) -> f64 {
