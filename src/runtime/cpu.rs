@@ -1,10 +1,13 @@
 use super::lane::{Lane, LaneOptions, Trace};
-use super::{Executor, RunError};
+use super::{Executor, RunError, StepTimes};
 use crate::engine::Engine;
+use limpid_graph::ir::NodeId;
 use limpid_graph::reference::Interpreter;
 use limpid_graph::tensor::Tensor;
-use std::collections::VecDeque;
+use limpid_kernels::device::Samples;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The CPU reference: the engine's graph, operator by operator.
 pub(super) struct CpuSession {
@@ -33,9 +36,38 @@ impl Executor for CpuSession {
 
     fn lane(&mut self, inputs: &[Tensor], options: &LaneOptions) -> Result<Box<dyn Lane>, RunError> {
         let set = Set { inputs: inputs.to_vec(), outputs: Vec::new() };
-        let (engine, options) = (Arc::clone(&self.engine), options.clone());
-        Ok(Box::new(CpuLane { engine, sets: vec![set; options.sets.max(1)], options, done: VecDeque::new() }))
+        let (session, options) = (Self::new(Arc::clone(&self.engine)), options.clone());
+        Ok(Box::new(CpuLane { session, sets: vec![set; options.sets.max(1)], options, done: VecDeque::new() }))
     }
+
+    fn step_times(&mut self, inputs: &[Tensor], iterations: u32) -> Result<StepTimes, RunError> {
+        Ok(StepTimes::Nodes(time_nodes(&self.engine, inputs, iterations)?))
+    }
+}
+
+/// Adds up, for each node, how long each of its runs took, µs. A node's time ends when its last value is there.
+fn time_nodes(engine: &Engine, inputs: &[Tensor], iterations: u32) -> Result<Vec<(NodeId, Samples)>, RunError> {
+    let graph = &engine.graph;
+    let interpreter = Interpreter::new(graph)?;
+    let mut order: Vec<NodeId> = Vec::new();
+    let mut times: BTreeMap<NodeId, Vec<f64>> = BTreeMap::new();
+    for iteration in 0..iterations.max(1) as usize {
+        let mut last = Instant::now();
+        interpreter.run_observed(inputs, &mut |value, _| {
+            let now = Instant::now();
+            if let Some((node, _)) = graph.producer(value) {
+                let runs = times.entry(node).or_default();
+                if runs.is_empty() {
+                    order.push(node);
+                }
+                runs.resize(iteration + 1, 0.0);
+                runs[iteration] += now.duration_since(last).as_secs_f64() * 1e6;
+            }
+            last = Instant::now();
+        })?;
+    }
+    let samples = |node: NodeId| Ok((node, times.remove(&node).and_then(Samples::new).ok_or(RunError::NoTimes)?));
+    order.into_iter().map(samples).collect()
 }
 
 /// Inputs and outputs of one query.
@@ -47,7 +79,7 @@ struct Set {
 
 /// A lane on the CPU: a query is over when [`Lane::submit`] returns, and nothing is copied.
 struct CpuLane {
-    engine: Arc<Engine>,
+    session: CpuSession,
     sets: Vec<Set>,
     options: LaneOptions,
     /// Times of queries that nobody has asked for yet.
@@ -74,7 +106,7 @@ impl Lane for CpuLane {
     fn submit(&mut self, set: usize) -> Result<(), RunError> {
         let now = || self.options.origin.as_ref().map(|origin| origin.elapsed_ms());
         let start = now();
-        let outputs = Interpreter::new(&self.engine.graph)?.run(&self.sets[set].inputs)?;
+        let outputs = self.session.run(&self.sets[set].inputs)?;
         let trace = start.zip(now()).map(|(start, end)| Trace {
             enqueue_start: start,
             enqueue_end: end,

@@ -68,6 +68,9 @@ pub enum RunError {
         /// Bytes of each that came.
         got: Vec<usize>,
     },
+    /// Nothing was timed, or to no number.
+    #[error("the clock gave no times to measure with")]
+    NoTimes,
     /// Only a GPU can do this.
     #[error("{what} needs a GPU; this session runs on the CPU")]
     NeedsGpu {
@@ -115,7 +118,8 @@ impl RunError {
                  and --max-shapes; `limpid inspect` shows the profiles of this one",
             ),
             Self::NotCarried { .. } => Some(
-                "install NVRTC (CUDA's runtime compiler), or build the engine for these shapes with --batch or --extent",
+                "bring NVRTC, CUDA's compiler, with `pip install nvidia-cuda-nvrtc==13.0.88`, or build the engine for \
+                 these shapes with --batch or --extent",
             ),
             Self::InputCount { .. } | Self::Input { .. } => {
                 Some("`limpid inspect` shows the inputs of a model or an engine")
@@ -127,6 +131,7 @@ impl RunError {
                 Some("open the session with `Backend::Cuda`, on the command line with --backend cuda")
             }
             Self::Memory { .. }
+            | Self::NoTimes
             | Self::NotBatched { .. }
             | Self::Eval(_)
             | Self::Device(_)

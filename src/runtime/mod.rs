@@ -12,13 +12,15 @@ pub mod isolated;
 pub mod kernels;
 mod lane;
 mod latency;
+mod pipeline;
 mod recent;
 mod session;
 pub mod shape_plans;
 
 pub use cpu::cpu_name;
 pub use error::RunError;
+pub use executor::{DeviceTensor, Executor, StepTimes};
 pub use lane::{Lane, LaneOptions, Origin, Trace};
 pub use latency::Latency;
-pub use executor::{DeviceTensor, Executor, StepTimes};
+pub use pipeline::Pipeline;
 pub use session::{Backend, Session, UnknownBackend, gpu_missing};
