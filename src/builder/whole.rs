@@ -4,7 +4,7 @@ use crate::plan::dependence::{self, Settled};
 use crate::plan::{Plan, TimingCache};
 use crate::runtime::RunError;
 use crate::runtime::cuda::{Common, Constants, CudaSession};
-use crate::runtime::kernels::{Kernels, units_of};
+use crate::runtime::kernels::Kernels;
 use limpid_graph::ir::Graph;
 use limpid_kernels::device::{CubinCache, Device, Repetitions};
 use limpid_kernels::launch::CompileUnit;
@@ -59,7 +59,7 @@ fn key(device: &Device, plan: &Plan) -> String {
     for launch in &launches {
         hash.update(format!("{launch:?}").as_bytes());
     }
-    for unit in units_of(plan).collect::<BTreeSet<&CompileUnit>>() {
+    for unit in plan.units().collect::<BTreeSet<&CompileUnit>>() {
         hash.update(source::fingerprint(unit).as_bytes());
     }
     let (name, driver) = (device.name(), device.driver_version());

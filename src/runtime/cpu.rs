@@ -35,12 +35,12 @@ impl Executor for CpuSession {
 
     fn lane(&mut self, inputs: &[Tensor], options: &LaneOptions) -> Result<Box<dyn Lane>, RunError> {
         let set = Set { inputs: inputs.to_vec(), outputs: Vec::new() };
-        let (engine, options) = (Arc::clone(&self.engine), options.clone());
-        Ok(Box::new(CpuLane { engine, sets: vec![set; options.sets.max(1)], options, done: VecDeque::new() }))
+        let (session, options) = (Self::new(Arc::clone(&self.engine)), options.clone());
+        Ok(Box::new(CpuLane { session, sets: vec![set; options.sets.max(1)], options, done: VecDeque::new() }))
     }
 
     fn step_times(&mut self, inputs: &[Tensor], iterations: u32) -> Result<StepTimes, RunError> {
-        Ok(StepTimes::Nodes(time_nodes(&self.engine, inputs, iterations)?))
+        Ok(StepTimes::Nodes(time_nodes(&self.engine, &logical(&self.engine, inputs)?, iterations)?))
     }
 }
 
@@ -71,12 +71,16 @@ fn time_nodes(engine: &Engine, inputs: &[Tensor], iterations: u32) -> Result<Vec
 
 /// One run, on tensors as they lie in memory.
 fn interpret(engine: &Engine, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
-    let logical = engine.inputs().into_iter().zip(inputs).map(|(port, tensor)| port.to_logical(tensor));
-    let logical = logical.collect::<Result<Vec<_>, _>>()?;
     // Settling the order of the nodes anew costs microseconds, a thousandth of any network's run.
-    let outputs = Interpreter::new(&engine.graph)?.run(&logical)?;
+    let outputs = Interpreter::new(&engine.graph)?.run(&logical(engine, inputs)?)?;
     let stored = engine.outputs().into_iter().zip(&outputs).map(|(port, tensor)| port.to_memory(tensor));
     Ok(stored.collect::<Result<_, _>>()?)
+}
+
+/// Inputs that lie in memory in their ports' formats, in the model's own order.
+fn logical(engine: &Engine, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+    let logical = engine.inputs().into_iter().zip(inputs).map(|(port, tensor)| port.to_logical(tensor));
+    Ok(logical.collect::<Result<_, _>>()?)
 }
 
 /// Inputs and outputs of one query.
@@ -88,7 +92,7 @@ struct Set {
 
 /// A lane on the CPU: a query is over when [`Lane::submit`] returns, and nothing is copied.
 struct CpuLane {
-    engine: Arc<Engine>,
+    session: CpuSession,
     sets: Vec<Set>,
     options: LaneOptions,
     /// Times of queries that nobody has asked for yet.
@@ -115,7 +119,7 @@ impl Lane for CpuLane {
     fn submit(&mut self, set: usize) -> Result<(), RunError> {
         let now = || self.options.origin.as_ref().map(|origin| origin.elapsed_ms());
         let start = now();
-        let outputs = interpret(&self.engine, &self.sets[set].inputs)?;
+        let outputs = self.session.run(&self.sets[set].inputs)?;
         let trace = start.zip(now()).map(|(start, end)| Trace {
             enqueue_start: start,
             enqueue_end: end,
