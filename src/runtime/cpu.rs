@@ -46,13 +46,13 @@ impl Executor for CpuSession {
 
 /// Adds up, for each node, how long each of its runs took, µs. A node's time ends when its last value is there.
 fn time_nodes(engine: &Engine, inputs: &[Tensor], iterations: u32) -> Result<Vec<(NodeId, Samples)>, RunError> {
-    let graph = &engine.graph;
+    let (graph, inputs) = (&engine.graph, logical(engine, inputs)?);
     let interpreter = Interpreter::new(graph)?;
     let mut order: Vec<NodeId> = Vec::new();
     let mut times: BTreeMap<NodeId, Vec<f64>> = BTreeMap::new();
     for iteration in 0..iterations.max(1) as usize {
         let mut last = Instant::now();
-        interpreter.run_observed(inputs, &mut |value, _| {
+        interpreter.run_observed(&inputs, &mut |value, _| {
             let now = Instant::now();
             if let Some((node, _)) = graph.producer(value) {
                 let runs = times.entry(node).or_default();
@@ -69,10 +69,15 @@ fn time_nodes(engine: &Engine, inputs: &[Tensor], iterations: u32) -> Result<Vec
     order.into_iter().map(samples).collect()
 }
 
+/// Inputs as they lie in memory, in logical order.
+fn logical(engine: &Engine, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+    let tensors = engine.inputs().into_iter().zip(inputs).map(|(port, tensor)| port.to_logical(tensor));
+    Ok(tensors.collect::<Result<_, _>>()?)
+}
+
 /// One run, on tensors as they lie in memory.
 fn interpret(engine: &Engine, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
-    let logical = engine.inputs().into_iter().zip(inputs).map(|(port, tensor)| port.to_logical(tensor));
-    let logical = logical.collect::<Result<Vec<_>, _>>()?;
+    let logical = logical(engine, inputs)?;
     // Settling the order of the nodes anew costs microseconds, a thousandth of any network's run.
     let outputs = Interpreter::new(&engine.graph)?.run(&logical)?;
     let stored = engine.outputs().into_iter().zip(&outputs).map(|(port, tensor)| port.to_memory(tensor));

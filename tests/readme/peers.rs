@@ -139,7 +139,9 @@ impl<'a> Speed<'a> {
         if columns.len() < 2 {
             return;
         }
-        out.push_str("\nThe MLP in fp32 from an array on the host to an answer on the host, transfers included, µs:\n\n");
+        out.push_str(
+            "\nThe MLP in fp32 from an array on the host to an answer on the host, transfers included, µs:\n\n",
+        );
         writeln!(out, "| network | batch | {} |", self.heads(&columns)).expect("text");
         writeln!(out, "|---|---:|{}", "---:|".repeat(columns.len())).expect("text");
         for &place in places {
@@ -164,7 +166,8 @@ fn rows_that_are_lost_say_so() {
         let median = serde_json::json!({ "median": us });
         serde_json::json!({ "network": "mlp", "batch": batch, "precision": "fp16", "peer": peer, "device_us": median })
     };
-    let wrong = serde_json::json!({ "network": "mlp", "batch": 8, "precision": "fp16", "peer": "xla", "wrong": "by 1" });
+    let wrong =
+        serde_json::json!({ "network": "mlp", "batch": 8, "precision": "fp16", "peer": "xla", "wrong": "by 1" });
     let file = serde_json::json!({
         "date": "2026-01-01", "machine": { "gpu": "a GPU", "driver": "1" },
         "peers": { "limpid": "limpid", "cudnn": "cuDNN", "xla": "XLA" },
@@ -172,7 +175,11 @@ fn rows_that_are_lost_say_so() {
                  row(8, "cudnn", 40.0), wrong],
     });
     let text = Speed::new(&file).tables();
-    assert!(text.contains("| mlp | 1 | 10.0 | 20.0 | 5.0 | **lost** to XLA 0.50 |\n| mlp | 8 | 10.0 | 40.0 | wrong | 4.00 |"));
+    assert!(
+        text.contains(
+            "| mlp | 1 | 10.0 | 20.0 | 5.0 | **lost** to XLA 0.50 |\n| mlp | 8 | 10.0 | 40.0 | wrong | 4.00 |"
+        )
+    );
     assert!(text.contains("**fp16**: 2.83 times as fast as cuDNN + CUDA graph and 1.41 times"), "{text}");
     assert!(text.contains("1 lost."), "{text}");
     assert!(!text.contains("**tf32**"), "{text}");

@@ -1,7 +1,7 @@
 //! `conv/wgmma`: implicit GEMM by Hopper's means, INT8 or f16.
 
-use super::edges::{self, EdgeKind};
 use super::NOT_A_CONVOLUTION;
+use super::edges::{self, EdgeKind};
 use crate::catalog;
 use crate::epilogue::{EpilogueParams, bias_len, check_terms, scales_len};
 use crate::launch::{Arg, Candidate, CompileUnit, Role};

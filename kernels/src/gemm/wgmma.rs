@@ -59,9 +59,8 @@ fn candidates(site: &GemmSite, target: &Target) -> Result<Vec<Candidate>, String
     }
     let (k_pad, n_pad) = (site.k.next_multiple_of(width), site.n.next_multiple_of(FILTERS));
     let packing = Packing::Warpgroup { k_pad: n_pad, c_pad: k_pad, dtype };
-    let bytes = |rows: u32, columns: u32, size: u64| {
-        u64::from(rows) * u64::from(columns) * u64::from(site.batch) * size
-    };
+    let bytes =
+        |rows: u32, columns: u32, size: u64| u64::from(rows) * u64::from(columns) * u64::from(site.batch) * size;
     let residual = site.epilogue.residual.map_or(0, |r| r.bytes() * u64::from(site.batch));
     let problem = Problem {
         rows: site.m.into(),

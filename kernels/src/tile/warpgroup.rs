@@ -310,7 +310,10 @@ mod tests {
             for build in Build::all() {
                 let shared = build.shared_bytes(tile);
                 assert!(shared <= target.shared_per_block, "{tile:?} takes {shared} bytes");
-                assert!(tile.block_m.is_multiple_of(64 * tile.warpgroups / tile.teams) && tile.threads() <= 1024, "{tile:?}");
+                assert!(
+                    tile.block_m.is_multiple_of(64 * tile.warpgroups / tile.teams) && tile.threads() <= 1024,
+                    "{tile:?}"
+                );
                 assert!(tile.block_n.is_multiple_of(FILTERS) && tile.block_n <= 256, "{tile:?}");
             }
         }
