@@ -46,13 +46,13 @@ impl Executor for CpuSession {
 
 /// Adds up, for each node, how long each of its runs took, µs. A node's time ends when its last value is there.
 fn time_nodes(engine: &Engine, inputs: &[Tensor], iterations: u32) -> Result<Vec<(NodeId, Samples)>, RunError> {
-    let graph = &engine.graph;
+    let (graph, inputs) = (&engine.graph, logical(engine, inputs)?);
     let interpreter = Interpreter::new(graph)?;
     let mut order: Vec<NodeId> = Vec::new();
     let mut times: BTreeMap<NodeId, Vec<f64>> = BTreeMap::new();
     for iteration in 0..iterations.max(1) as usize {
         let mut last = Instant::now();
-        interpreter.run_observed(inputs, &mut |value, _| {
+        interpreter.run_observed(&inputs, &mut |value, _| {
             let now = Instant::now();
             if let Some((node, _)) = graph.producer(value) {
                 let runs = times.entry(node).or_default();

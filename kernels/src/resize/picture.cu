@@ -192,7 +192,7 @@ __device__ __forceinline__ void resize_lines(const Taps& t, Y_TYPE* y, int begin
 }
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-    picture(const uint8_t* __restrict__ x, Y_TYPE* __restrict__ y, const PictureParams p) {
+    picture(const uint8_t* x, Y_TYPE* __restrict__ y, const PictureParams p) {
     DYNAMIC_SHARED(unsigned char, shared);
     griddepcontrol_launch_dependents();
     const Taps t = taps_of(shared, p);
