@@ -29,6 +29,7 @@ use limpid_graph::ir::{Graph, Precision};
 use limpid_graph::onnx;
 use limpid_graph::passes;
 use limpid_graph::tensor::{Bindings, Tensor};
+use limpid_kernels::selection::Selection;
 use limpid_kernels::target::Arch;
 use planner::{Planned, Planner};
 use precision::Choice;
@@ -68,6 +69,7 @@ pub struct Builder {
     bindings: Bindings,
     open_extents: bool,
     disabled_rules: Vec<String>,
+    kernels: Selection,
     timing_cache: Option<PathBuf>,
     preprocessing: Preprocessing,
     samples: Option<Vec<Tensor>>,
@@ -88,6 +90,7 @@ impl Builder {
             bindings: Bindings::new(),
             open_extents: false,
             disabled_rules: Vec::new(),
+            kernels: Selection::default(),
             timing_cache: None,
             preprocessing: Preprocessing::default(),
             samples: None,
@@ -137,6 +140,12 @@ impl Builder {
     /// Rules that are left out, by name.
     pub fn disabled_rules(mut self, rules: &[String]) -> Self {
         self.disabled_rules = rules.to_vec();
+        self
+    }
+
+    /// Kernels that are put in or left out, by name.
+    pub fn kernels(mut self, kernels: Selection) -> Self {
+        self.kernels = kernels;
         self
     }
 
@@ -250,7 +259,7 @@ impl Builder {
             model: &model_hash,
             preprocessing: self.preprocessing.to_string(),
         };
-        let mut planner = Planner::new(self.destination, self.timing_cache.as_deref())?;
+        let mut planner = Planner::new(self.destination, &self.kernels, self.timing_cache.as_deref())?;
         let quantized = precision::is_quantized(&graph);
         let outcome = choice.apply(&mut graph, &mut ledger, planner.as_mut(), progress)?;
         let mut graph = self.with_pictures(graph)?;

@@ -18,6 +18,12 @@ pub trait Kernel: Sync {
 
     /// Everything it may ever ask NVRTC to compile for `arch`.
     fn units(&self, arch: Arch) -> Vec<CompileUnit>;
+
+    /// What is still to be shown of it, if anything: then it is asked only where a
+    /// [`Selection`](crate::selection::Selection) puts it in.
+    fn on_trial(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Every kernel, in the order they are asked.
@@ -78,11 +84,12 @@ pub fn candidates(kernel: &dyn Kernel, site: &Site, target: &Target) -> Result<V
     Ok(candidates)
 }
 
-/// Asks every kernel.
+/// Asks every kernel that the target's selection has in it.
 pub fn offers(site: &Site, target: &Target) -> Offers {
     let mut offers = Offers::default();
     for kernel in KERNELS {
-        match candidates(*kernel, site, target) {
+        let allowed = target.kernels.reason_against(*kernel).map_or(Ok(()), Err);
+        match allowed.and_then(|()| candidates(*kernel, site, target)) {
             Ok(candidates) => offers.candidates.extend(candidates),
             Err(reason) => offers.refusals.push(Refusal { kernel: kernel.name().to_owned(), reason }),
         }

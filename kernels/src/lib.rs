@@ -30,6 +30,7 @@ pub mod pool;
 pub mod reduce;
 pub mod resize;
 mod scale;
+pub mod selection;
 pub mod site;
 pub mod softmax;
 pub mod source;

@@ -1,5 +1,6 @@
 //! The GPU a kernel is built for: its architecture and the few numbers a cost model needs.
 
+use crate::selection::Selection;
 use limpid_graph::ir::Precision;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -71,6 +72,8 @@ pub struct Target {
     pub bandwidth: f64,
     /// Boost clock, Hz.
     pub clock: f64,
+    /// Which kernels may be chosen for it.
+    pub kernels: Selection,
 }
 
 impl Target {
@@ -94,6 +97,7 @@ impl Target {
             l2_bytes: l2_mib << 20,
             bandwidth: gbps * 1e9,
             clock: ghz * 1e9,
+            kernels: Selection::default(),
         }
     }
 

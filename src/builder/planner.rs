@@ -12,6 +12,7 @@ use crate::shapes::{Profile, covers, volume};
 use limpid_graph::ir::Graph;
 use limpid_graph::tensor::Bindings;
 use limpid_kernels::device::{CubinCache, Device};
+use limpid_kernels::selection::Selection;
 use limpid_kernels::target::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -37,7 +38,11 @@ pub(super) struct Planned {
 
 impl Planner {
     /// `None` for the CPU, which needs no plan.
-    pub fn new(destination: Destination, timing_cache: Option<&Path>) -> Result<Option<Self>, BuildError> {
+    pub fn new(
+        destination: Destination,
+        kernels: &Selection,
+        timing_cache: Option<&Path>,
+    ) -> Result<Option<Self>, BuildError> {
         let (target, device) = match destination {
             Destination::Cpu => return Ok(None),
             Destination::Target(arch) => (Target::typical(arch), None),
@@ -46,6 +51,7 @@ impl Planner {
                 (device.target(), Some(device))
             }
         };
+        let target = Target { kernels: kernels.clone(), ..target };
         // What no candidate is timed for needs no times.
         let path = timing_cache.filter(|_| device.is_some());
         let timings = path.map_or(Ok(TimingCache::new()), TimingCache::read)?;

@@ -11,6 +11,7 @@ use crate::engine::{Engine, EngineError};
 use crate::input::{self, InputFile, Preprocessing};
 use clap::Args;
 use limpid_graph::ir::Precision;
+use limpid_kernels::selection::Selection;
 use limpid_kernels::target::Arch;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -56,6 +57,10 @@ pub(super) struct BuildArgs {
     #[arg(long, value_name = "ARCH", help_heading = "Where it will run")]
     target: Option<Arch>,
 
+    /// Put kernels in or leave them out, such as +conv/wgmma,-conv/mma; `limpid inspect ENGINE --tactics` names them
+    #[arg(long, value_name = "LIST", allow_hyphen_values = true, help_heading = "Where it will run")]
+    kernels: Option<Selection>,
+
     /// Keep kernel timings in this file from one build to the next
     #[arg(long, value_name = "FILE", help_heading = "Where it will run")]
     timing_cache: Option<PathBuf>,
@@ -86,6 +91,7 @@ pub(super) fn run(args: &BuildArgs, console: &mut Console) -> Result<(), Command
     builder = builder
         .precision(args.precision)
         .disabled_rules(&args.disable_rule)
+        .kernels(args.kernels.clone().unwrap_or_default())
         .timing_cache(args.timing_cache.clone())
         .layer_precisions(args.calibration.layers())
         .input_formats(&args.formats.inputs)

@@ -67,6 +67,10 @@ impl ShapePlans {
                 target.name
             );
         }
+        // Derived plans choose among the kernels that the tuned ones were chosen among.
+        let tuned = engine.plans.iter().find(|plan| plan.target.arch == target.arch);
+        let kernels = tuned.map_or_else(Default::default, |plan| plan.target.kernels.clone());
+        let target = Target { kernels, ..target };
         Self { engine, target, carried, current }
     }
 
