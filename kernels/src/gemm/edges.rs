@@ -122,9 +122,7 @@ pub(super) fn warpgroups(precision: Precision) -> Vec<Site> {
     let mut sites = vec![
         product(1, 1, width),
         product(63, 31, 8 * width),
-        product(65, 129, 9 * width),
-        product(255, 72, 16 * width),
-        product(130, 250, 4 * width),
+        product(130, 250, 8 * width),
         GemmSite { pitch_a: 7 * width, pitch_y: 48, ..product(9, 37, 5 * width) },
         GemmSite { pitch_a: 5 * width, pitch_y: 41, ..product(9, 37, 5 * width - 3) },
         writing(other, small),
@@ -134,6 +132,10 @@ pub(super) fn warpgroups(precision: Precision) -> Vec<Site> {
         // K split, with what must only happen after the sum.
         with_residual(product(5, 19, 64 * width), 19, dtype, Activation::Sigmoid, Activation::HardSwish),
     ];
+    if precision == Precision::Fp16 {
+        // Tiles are the same for every type.
+        sites.extend([product(65, 129, 9 * width), product(255, 72, 16 * width), product(127, 130, 4 * width)]);
+    }
     // A batch that shares its weights.
     let apart = GemmSite { batch: 3, stride_a: 80 * u64::from(width), stride_y: 1001, ..product(10, 24, 8 * width) };
     sites.push(with_residual(apart, 24, dtype, Activation::Identity, Activation::LeakyRelu { alpha: 0.2 }));

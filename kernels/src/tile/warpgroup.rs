@@ -47,6 +47,12 @@ impl Tile {
         Self { block_m, block_n, warpgroups, teams, stages }
     }
 
+    /// Registers of a thread that multiplies: `CONSUMER_REGISTERS` of ring.cuh.
+    fn registers(&self) -> u32 {
+        let even = 65536 / self.threads() / 8 * 8;
+        (even * (self.warpgroups + 1) - 24) / self.warpgroups / 8 * 8
+    }
+
     /// Threads of a block: those that multiply, and the warpgroup that copies.
     fn threads(&self) -> u32 {
         128 * (self.warpgroups + 1)
@@ -70,7 +76,8 @@ impl Build {
         let math = match precision {
             Precision::Fp16 => Math::Fp16,
             Precision::Int8 => Math::Int8,
-            other => return Err(format!("multiplies fp16 and int8, the site asks for {other}")),
+            Precision::Tf32 => Math::Tf32,
+            Precision::Fp32 => return Err("multiplies int8, fp16 or tf32, the site asks for fp32".to_owned()),
         };
         // Short rows where those of 128 bytes would hold a quarter more of zeros.
         let bytes = channels * math.dtype().size() as u32;
@@ -80,8 +87,8 @@ impl Build {
 
     /// Every way to compile.
     fn all() -> impl Iterator<Item = Self> {
-        let ways = [(Math::Fp16, 128), (Math::Fp16, 64), (Math::Int8, 128), (Math::Int8, 64)];
-        ways.into_iter().map(|(math, row_bytes)| Self { math, row_bytes })
+        let maths = [Math::Int8, Math::Fp16, Math::Tf32];
+        maths.into_iter().flat_map(|math| [128, 64].map(|row_bytes| Self { math, row_bytes }))
     }
 
     /// Numbers of a row in a stage.
@@ -103,6 +110,14 @@ impl Build {
         self.stages(tile) * ((tile.block_m + tile.block_n) * self.row_bytes + 16)
     }
 
+    /// Whether a thread has registers for its sums, and in TF32 for its fragments of two stages, with a quarter left for
+    /// everything else.
+    fn takes(self, tile: &Tile) -> bool {
+        let tiles_m = tile.block_m / (tile.warpgroups / tile.teams) / 64;
+        let fragments = if self.math == Math::Tf32 { 2 * self.row_bytes / 32 * 4 } else { 0 };
+        4 * tiles_m * (tile.block_n / 2 + fragments) <= 3 * tile.registers()
+    }
+
     fn unit(self, tile: &Tile, source: &str, entry: &str) -> CompileUnit {
         let defines = [
             ("BLOCK_M", tile.block_m.to_string()),
@@ -122,7 +137,8 @@ pub(crate) fn units(source: &str, entry: &str, arch: Arch) -> Vec<CompileUnit> {
     if arch != Arch(90) {
         return Vec::new();
     }
-    let own = Build::all().flat_map(|build| TILES.iter().map(move |tile| build.unit(tile, source, entry)));
+    let tiles = |build: Build| TILES.iter().filter(move |tile| build.takes(tile));
+    let own = Build::all().flat_map(|build| tiles(build).map(move |tile| build.unit(tile, source, entry)));
     own.chain([Precision::Fp32, Precision::Int8].map(split_k::unit)).collect()
 }
 
@@ -168,7 +184,7 @@ impl Tiling {
         };
         let least = TILES.iter().map(padded).min().unwrap_or(0);
         let mut all = Vec::new();
-        for tile in TILES.iter().filter(|tile| padded(tile) <= 3 * least) {
+        for tile in TILES.iter().filter(|tile| build.takes(tile) && padded(tile) <= 3 * least) {
             let whole = Self {
                 tile: *tile,
                 build,
