@@ -159,7 +159,7 @@ pub(super) fn windows(kind: EdgeKind) -> Vec<Site> {
     let mut edges = vec![
         // Matrices: one pixel, channels that end within a vector, within a row, behind one; tiles of every size.
         Edge::new(kind, [1, 1, 1, 1], 1, [1, 1]),
-        Edge::new(kind, [3, 1, 2, width + 3], 33, [1, 1]),
+        Edge::new(kind, [3, 1, 2, width + 3], 31, [1, 1]),
         Edge::new(kind, [1, 15, 17, 8 * width], 257, [1, 1]),
         // Windows: padding that differs on every side, stride, dilation, a window larger than the picture, one axis.
         small,
@@ -170,7 +170,7 @@ pub(super) fn windows(kind: EdgeKind) -> Vec<Site> {
         Edge::new(kind, [1, 2, 2, width], 8, [5, 5]).padded(2),
         Edge { pad: [0, 2], pad_end: [0, 2], ..Edge::new(kind, [2, 1, 17, width], 12, [1, 5]) },
         // K split, with what must only happen after the sum.
-        Edge { post: Activation::Relu, ..Edge::new(kind, [1, 3, 3, 16 * width], 40, [3, 3]).padded(1) },
+        Edge { post: Activation::Relu, ..Edge::new(kind, [1, 3, 3, 16 * width], 29, [3, 3]).padded(1) },
         // Every way out: types, residuals, activations that clip and such that do not, concatenations.
         Edge { bias: false, y: other, ..small },
         Edge { gaps: [1, 3, 0], residual: Some(kind.x), ..relu },
@@ -182,7 +182,7 @@ pub(super) fn windows(kind: EdgeKind) -> Vec<Site> {
         // Tiles are the same for every type: sizes around theirs, several pictures within one and tiles that begin
         // within a picture, the way out that is not unrolled.
         edges.extend([
-            Edge::new(kind, [2, 5, 13, 4 * width], 65, [1, 1]),
+            Edge::new(kind, [2, 5, 13, 8 * width - 1], 65, [1, 1]),
             Edge::new(kind, [1, 1, 129, 9 * width], 127, [1, 1]),
             Edge::new(kind, [3, 7, 9, 8 * width], 128, [3, 3]).padded(1),
             Edge { post: Activation::HardSwish, ..Edge::new(kind, [1, 9, 15, 8 * width], 96, [1, 1]) },

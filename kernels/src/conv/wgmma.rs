@@ -173,9 +173,12 @@ fn check(site: &ConvSite, build: Build) -> Result<(), String> {
     if !site.x.pitch.is_multiple_of(width) || site.x.pitch < site.x.padded_channels() {
         return Err(format!("needs pixels of whole 16-byte vectors, got a pitch of {} elements", site.x.pitch));
     }
+    if site.stride.iter().any(|stride| !(1..=8).contains(stride)) || site.pad.iter().any(|&pad| pad > 128) {
+        return Err(format!("takes strides to 8 and padding to 128, got {:?} and {:?}", site.stride, site.pad));
+    }
     // The offset of a tap has 8 bits; what else a tensor copy takes is `TensorMap::check`'s to say.
-    let reach = (0..2).map(|axis| u64::from(site.dilation[axis]) * u64::from(site.kernel[axis].max(1) - 1)).max();
-    if reach.is_some_and(|reach| reach > 255) {
+    let reach = [0, 1].map(|axis: usize| u64::from(site.dilation[axis]) * u64::from(site.kernel[axis].max(1) - 1));
+    if reach.iter().any(|&reach| reach > 255) {
         return Err(format!("takes windows that reach at most 255 pixels, got {reach:?}"));
     }
     if [site.x.h, site.x.w, site.y.h, site.y.w].iter().any(|&extent| extent >= 1 << 24) {
