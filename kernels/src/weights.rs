@@ -52,6 +52,8 @@ pub enum Packing {
         c_pad: u32,
         /// Element type.
         dtype: DType,
+        /// Whether numbers, of f32, are rounded to the 10 bits that TF32 keeps, to nearest, ties away from zero.
+        tf32: bool,
     },
     /// Matrix (N, K) -> `[n_pad][k_pad]`.
     Rows {
@@ -158,7 +160,7 @@ impl Packing {
                 };
                 Ok(Runs { outer: groups * taps * k_pad, inner: c_pad, source: from }.copy(&source))
             }
-            Self::Warpgroup { k_pad, c_pad, .. } => {
+            Self::Warpgroup { k_pad, c_pad, tf32, .. } => {
                 let (k_pad, c_pad) = (k_pad as usize, c_pad as usize);
                 room(rows <= k_pad && columns <= c_pad)?;
                 let from = |run: usize| {
@@ -167,7 +169,11 @@ impl Packing {
                     let k = row / 32 * 32 + 8 * t + 2 * u + e;
                     (k < rows).then_some((k * columns * taps + tap, taps, columns))
                 };
-                Ok(Runs { outer: k_pad * taps, inner: c_pad, source: from }.copy(&source))
+                let mut packed = Runs { outer: k_pad * taps, inner: c_pad, source: from }.copy(&source);
+                if tf32 {
+                    packed.as_chunks_mut().0.iter_mut().for_each(round_to_tf32);
+                }
+                Ok(packed)
             }
             Self::Rows { n_pad, k_pad, .. } => {
                 let (n_pad, k_pad) = (n_pad as usize, k_pad as usize);
@@ -176,6 +182,14 @@ impl Packing {
                 Ok(Runs { outer: n_pad, inner: k_pad, source: from }.copy(&source))
             }
         }
+    }
+}
+
+/// An f32 as `cvt.rna.tf32.f32` leaves it: NaN and infinities as they are.
+fn round_to_tf32(bytes: &mut [u8; 4]) {
+    let bits = u32::from_le_bytes(*bytes);
+    if f32::from_bits(bits).is_finite() {
+        *bytes = (bits.wrapping_add(0x1000) & !0x1fff).to_le_bytes();
     }
 }
 
@@ -275,7 +289,7 @@ mod tests {
     #[test]
     fn a_lane_of_a_warpgroup_holds_eight_neighbouring_filters() {
         let shape = [37, 3, 2, 2];
-        let packing = Packing::Warpgroup { k_pad: 64, c_pad: 4, dtype: DType::F32 };
+        let packing = Packing::Warpgroup { k_pad: 64, c_pad: 4, dtype: DType::F32, tf32: false };
         let packed = floats(&packing.pack(&counted(&shape)).unwrap());
         assert_eq!(packed.len() as u64 * 4, packing.bytes(&shape));
         for first in [0, 32] {
@@ -293,6 +307,15 @@ mod tests {
             }
         }
         assert_eq!(packing.pack(&counted(&[37, 3])), packing.pack(&counted(&[37, 3, 1, 1])), "a matrix has one tap");
+    }
+
+    #[test]
+    fn tf32_rounds_to_nearest() {
+        let packing = Packing::Warpgroup { k_pad: 32, c_pad: 4, dtype: DType::F32, tf32: true };
+        let step = 1.0 / 1024.0;
+        let weights = [1.0 + 0.49 * step, 1.0 + 0.5 * step, -1.0 - 0.51 * step, f32::INFINITY];
+        let packed = floats(&packing.pack(&Tensor::new(&[1, 4], weights.to_vec()).unwrap()).unwrap());
+        assert_eq!(packed[..4], [1.0, 1.0 + step, -1.0 - step, f32::INFINITY]);
     }
 
     #[test]

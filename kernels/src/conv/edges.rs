@@ -111,6 +111,15 @@ const ACTIVATIONS: [Activation; 9] = [
     Activation::Tanh,
 ];
 
+/// What y and the residual may be besides x's type.
+fn others(x: DType) -> [DType; 2] {
+    match x {
+        DType::F32 => [DType::F16, DType::I8],
+        DType::F16 => [DType::F32, DType::I8],
+        _ => [DType::F16, DType::F32],
+    }
+}
+
 /// For the implicit GEMMs.
 pub(super) fn implicit(kind: EdgeKind) -> Vec<Site> {
     let width = vector_width(kind.x);
@@ -145,14 +154,12 @@ pub(super) fn implicit(kind: EdgeKind) -> Vec<Site> {
 pub(super) fn windows(kind: EdgeKind) -> Vec<Site> {
     let width = vector_width(kind.x);
     let small = Edge::new(kind, [1, 5, 5, width], 11, [3, 3]).padded(1);
-    let [other, third] = if kind.x == DType::I8 { [DType::F16, DType::F32] } else { [DType::F32, DType::I8] };
+    let [other, third] = others(kind.x);
     let relu = Edge { post: Activation::Relu, ..small };
-    let edges = [
+    let mut edges = vec![
         // Matrices: one pixel, channels that end within a vector, within a row, behind one; tiles of every size.
         Edge::new(kind, [1, 1, 1, 1], 1, [1, 1]),
-        Edge::new(kind, [3, 1, 2, width + 3], 33, [1, 1]),
-        Edge::new(kind, [2, 5, 13, 4 * width + 1], 65, [1, 1]),
-        Edge::new(kind, [1, 1, 129, 9 * width], 127, [1, 1]),
+        Edge::new(kind, [3, 1, 2, width + 3], 31, [1, 1]),
         Edge::new(kind, [1, 15, 17, 8 * width], 257, [1, 1]),
         // Windows: padding that differs on every side, stride, dilation, a window larger than the picture, one axis.
         small,
@@ -162,18 +169,25 @@ pub(super) fn windows(kind: EdgeKind) -> Vec<Site> {
         Edge { pad: [2, 0], pad_end: [1, 3], ..Edge::new(kind, [1, 6, 7, 9 * width], 10, [4, 3]) },
         Edge::new(kind, [1, 2, 2, width], 8, [5, 5]).padded(2),
         Edge { pad: [0, 2], pad_end: [0, 2], ..Edge::new(kind, [2, 1, 17, width], 12, [1, 5]) },
-        // Several pictures within a tile, and tiles that begin within one.
-        Edge::new(kind, [3, 7, 9, 8 * width], 128, [3, 3]).padded(1),
         // K split, with what must only happen after the sum.
-        Edge { post: Activation::Relu, ..Edge::new(kind, [1, 3, 3, 16 * width], 40, [3, 3]).padded(1) },
+        Edge { post: Activation::Relu, ..Edge::new(kind, [1, 3, 3, 16 * width], 29, [3, 3]).padded(1) },
         // Every way out: types, residuals, activations that clip and such that do not, concatenations.
         Edge { bias: false, y: other, ..small },
         Edge { gaps: [1, 3, 0], residual: Some(kind.x), ..relu },
         Edge { gaps: [0, 1, 2], residual: Some(other), ..relu },
         Edge { y: third, residual: Some(third), pre: Activation::Clip { min: -0.5, max: 0.75 }, ..small },
         Edge { residual: Some(kind.x), pre: Activation::Silu, post: Activation::Tanh, y: third, ..small },
-        Edge { post: Activation::HardSwish, ..Edge::new(kind, [1, 9, 15, 8 * width], 96, [1, 1]) },
     ];
+    if kind.precision == Precision::Fp16 {
+        // Tiles are the same for every type: sizes around theirs, several pictures within one and tiles that begin
+        // within a picture, the way out that is not unrolled.
+        edges.extend([
+            Edge::new(kind, [2, 5, 13, 8 * width - 1], 65, [1, 1]),
+            Edge::new(kind, [1, 1, 129, 9 * width], 127, [1, 1]),
+            Edge::new(kind, [3, 7, 9, 8 * width], 128, [3, 3]).padded(1),
+            Edge { post: Activation::HardSwish, ..Edge::new(kind, [1, 9, 15, 8 * width], 96, [1, 1]) },
+        ]);
+    }
     edges.into_iter().map(Edge::site).collect()
 }
 
@@ -194,12 +208,7 @@ pub(super) fn direct() -> Vec<Site> {
 
 /// Edges of every convolution.
 fn common(kind: EdgeKind) -> Vec<Edge> {
-    // What y and the residual may be besides.
-    let [other, third] = match kind.x {
-        DType::F32 => [DType::F16, DType::I8],
-        DType::F16 => [DType::F32, DType::I8],
-        _ => [DType::F16, DType::F32],
-    };
+    let [other, third] = others(kind.x);
     let small = Edge::new(kind, [1, 5, 5, 6], 11, [3, 3]).padded(1);
     let mut edges = vec![
         Edge::new(kind, [1, 1, 1, 1], 1, [1, 1]),

@@ -2,8 +2,8 @@
 //
 // y[n,p,q,k] = epilogue( Σ_{r,s,c} x[n, p·stride + r·dilation - pad, q·.. + s·.. - pad, c] · w[k,r,s,c] )
 //
-// Shapes     x (N,H,W,C) f16 for PRECISION=Fp16, s8 for Int8; w [k_pad][R·S][c_pad] of the same type, rows of filters in the
-//            order of `Packing::Warpgroup`; y (N,P,Q,K) and residual f32, f16 or s8. Sums are f32, those of s8 s32.
+// Shapes     x (N,H,W,C) s8 for PRECISION=Int8, f16 for Fp16, f32 for Tf32; w [k_pad][R·S][c_pad] of the same type, rows of
+//            filters in the order of `Packing::Warpgroup`; y (N,P,Q,K) and residual f32, f16 or s8. Sums are f32, those of s8 s32.
 // Requires   sm_90a; one group; 16-byte aligned pixels; strides to 8, padding to 128, dilation·(kernel-1) to 255.
 // Grid       persistent: a block on each multiprocessor, over tiles of filters (fastest) and pixels, then shares of K.
 // Block      128·WARPGROUPS threads that multiply, and a warpgroup of which one thread copies.

@@ -1,4 +1,4 @@
-//! `conv/wgmma`: implicit GEMM by Hopper's means, INT8 or f16.
+//! `conv/wgmma`: implicit GEMM by Hopper's means, INT8, f16 or TF32.
 
 use super::NOT_A_CONVOLUTION;
 use super::edges::{self, EdgeKind};
@@ -8,8 +8,8 @@ use crate::launch::{Arg, Candidate, CompileUnit, Role};
 use crate::site::{ConvSite, Site};
 use crate::target::{Arch, Target};
 use crate::tensor_map::{TensorAccess, TensorMap};
-use crate::tile::Problem;
 use crate::tile::warpgroup::{self, Build, FILTERS, Kernel, Tiling};
+use crate::tile::{Math, Problem};
 use crate::weights::Packing;
 use bytemuck::{Pod, Zeroable};
 
@@ -36,7 +36,7 @@ impl catalog::Kernel for Wgmma {
     }
 
     fn edge_sites(&self) -> Vec<Site> {
-        [EdgeKind::FP16, EdgeKind::INT8].into_iter().flat_map(edges::windows).collect()
+        [EdgeKind::FP16, EdgeKind::TF32, EdgeKind::INT8].into_iter().flat_map(edges::windows).collect()
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
@@ -62,7 +62,7 @@ fn candidates(site: &ConvSite, target: &Target) -> Result<Vec<Candidate>, String
     check(site, build)?;
     let width = build.math.width();
     let (k_pad, c_pad) = (site.y.c.next_multiple_of(FILTERS), site.x.c.next_multiple_of(width));
-    let packing = Packing::Warpgroup { k_pad, c_pad, dtype: build.math.dtype() };
+    let packing = Packing::Warpgroup { k_pad, c_pad, dtype: build.math.dtype(), tf32: build.math == Math::Tf32 };
     let taps = site.kernel[0] * site.kernel[1];
     let channel_steps = site.x.c.div_ceil(build.numbers());
     let weight_bytes = u64::from(k_pad) * u64::from(taps) * u64::from(c_pad) * build.math.dtype().size() as u64;
@@ -177,9 +177,12 @@ fn check(site: &ConvSite, build: Build) -> Result<(), String> {
     if !site.x.pitch.is_multiple_of(width) || site.x.pitch < site.x.padded_channels() {
         return Err(format!("needs pixels of whole 16-byte vectors, got a pitch of {} elements", site.x.pitch));
     }
+    if site.stride.iter().any(|stride| !(1..=8).contains(stride)) || site.pad.iter().any(|&pad| pad > 128) {
+        return Err(format!("takes strides to 8 and padding to 128, got {:?} and {:?}", site.stride, site.pad));
+    }
     // The offset of a tap has 8 bits; what else a tensor copy takes is `TensorMap::check`'s to say.
-    let reach = (0..2).map(|axis| u64::from(site.dilation[axis]) * u64::from(site.kernel[axis].max(1) - 1)).max();
-    if reach.is_some_and(|reach| reach > 255) {
+    let reach = [0, 1].map(|axis: usize| u64::from(site.dilation[axis]) * u64::from(site.kernel[axis].max(1) - 1));
+    if reach.iter().any(|&reach| reach > 255) {
         return Err(format!("takes windows that reach at most 255 pixels, got {reach:?}"));
     }
     if [site.x.h, site.x.w, site.y.h, site.y.w].iter().any(|&extent| extent >= 1 << 24) {

@@ -118,22 +118,23 @@ pub(super) fn warpgroups(precision: Precision) -> Vec<Site> {
     let [other, third] = others(dtype);
     let width = vector_width(dtype);
     let product = |m, n, k| dense(precision, m, n, k);
-    let small = GemmSite { pitch_a: 4 * width, ..product(20, 21, 3 * width + 1) };
+    let small = GemmSite { pitch_a: 8 * width, ..product(20, 21, 7 * width + 1) };
     let mut sites = vec![
-        product(1, 1, width),
+        product(1, 1, 8 * width),
         product(63, 31, 8 * width),
-        product(65, 129, 9 * width),
-        product(255, 72, 16 * width),
-        product(130, 250, 4 * width),
-        GemmSite { pitch_a: 7 * width, pitch_y: 48, ..product(9, 37, 5 * width) },
-        GemmSite { pitch_a: 5 * width, pitch_y: 41, ..product(9, 37, 5 * width - 3) },
+        GemmSite { pitch_a: 7 * width, pitch_y: 48, ..product(9, 30, 7 * width) },
+        GemmSite { pitch_a: 9 * width, pitch_y: 31, ..product(9, 30, 9 * width - 3) },
         writing(other, small),
         writing(third, GemmSite { pitch_y: 48, ..small }),
         with_residual(GemmSite { pitch_y: 24, ..small }, 32, other, Activation::Silu, Activation::Tanh),
-        with_residual(product(20, 40, 4 * width), 40, dtype, Activation::Identity, Activation::Relu),
+        with_residual(product(20, 32, 8 * width), 32, dtype, Activation::Identity, Activation::Relu),
         // K split, with what must only happen after the sum.
         with_residual(product(5, 19, 64 * width), 19, dtype, Activation::Sigmoid, Activation::HardSwish),
     ];
+    if precision == Precision::Fp16 {
+        // Tiles are the same for every type.
+        sites.extend([product(65, 129, 9 * width), product(255, 72, 16 * width), product(130, 250, 8 * width)]);
+    }
     // A batch that shares its weights.
     let apart = GemmSite { batch: 3, stride_a: 80 * u64::from(width), stride_y: 1001, ..product(10, 24, 8 * width) };
     sites.push(with_residual(apart, 24, dtype, Activation::Identity, Activation::LeakyRelu { alpha: 0.2 }));

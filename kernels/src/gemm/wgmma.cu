@@ -2,8 +2,8 @@
 //
 // y[i] = epilogue( a[i] · bᵀ ), i < batch
 //
-// Shapes     a (M,K) row-major, f16 for PRECISION=Fp16, s8 for Int8; b (N,K) packed weights of the same type, rows in the
-//            order of `Packing::Warpgroup`; y (M,N) and residual f32, f16 or s8. Sums are f32, those of s8 s32.
+// Shapes     a (M,K) row-major, s8 for PRECISION=Int8, f16 for Fp16, f32 for Tf32; b (N,K) packed weights of the same type, rows
+//            in the order of `Packing::Warpgroup`; y (M,N) and residual f32, f16 or s8. Sums are f32, those of s8 s32.
 // Requires   sm_90a; rows of a, and products of a batch, in whole 16-byte vectors.
 // Grid       persistent: a block on each multiprocessor, over tiles of columns (fastest) and rows, the batch, then shares of K.
 // Block      128·WARPGROUPS threads that multiply, and a warpgroup of which one thread copies.

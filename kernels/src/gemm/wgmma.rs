@@ -1,4 +1,4 @@
-//! `gemm/wgmma`: tiled products by Hopper's means, INT8 or f16.
+//! `gemm/wgmma`: tiled products by Hopper's means, INT8, f16 or TF32.
 
 use super::{NOT_A_PRODUCT, check, edges, epilogue};
 use crate::catalog;
@@ -7,8 +7,8 @@ use crate::launch::{Candidate, CompileUnit, Role};
 use crate::site::{GemmOperand, GemmSite, Site, VECTOR_BYTES};
 use crate::target::{Arch, Target};
 use crate::tensor_map::TensorMap;
-use crate::tile::Problem;
 use crate::tile::warpgroup::{self, Build, FILTERS, Kernel, Tiling};
+use crate::tile::{Math, Problem};
 use crate::weights::Packing;
 use limpid_graph::ir::Precision;
 
@@ -35,7 +35,7 @@ impl catalog::Kernel for Wgmma {
     }
 
     fn edge_sites(&self) -> Vec<Site> {
-        [Precision::Fp16, Precision::Int8].into_iter().flat_map(edges::warpgroups).collect()
+        [Precision::Fp16, Precision::Tf32, Precision::Int8].into_iter().flat_map(edges::warpgroups).collect()
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
@@ -62,7 +62,7 @@ fn candidates(site: &GemmSite, target: &Target) -> Result<Vec<Candidate>, String
         }
     }
     let (k_pad, n_pad) = (site.k.next_multiple_of(width), site.n.next_multiple_of(FILTERS));
-    let packing = Packing::Warpgroup { k_pad: n_pad, c_pad: k_pad, dtype };
+    let packing = Packing::Warpgroup { k_pad: n_pad, c_pad: k_pad, dtype, tf32: build.math == Math::Tf32 };
     let bytes =
         |rows: u32, columns: u32, size: u64| u64::from(rows) * u64::from(columns) * u64::from(site.batch) * size;
     let residual = site.epilogue.residual.map_or(0, |r| r.bytes() * u64::from(site.batch));

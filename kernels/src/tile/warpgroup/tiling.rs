@@ -1,130 +1,15 @@
-//! Tiles of Hopper: the host's side of `include/warpgroup.cuh` and `include/ring.cuh`.
+//! A tile laid over a problem: its works, its splits of K, its launches, its cost.
 
-use super::{Math, Problem};
+use super::shape::{Build, TILES, Tile};
 use crate::epilogue::{EpilogueParams, epilogue_args};
 use crate::gemm::split_k::{self, SplitKParams};
-use crate::launch::{Arg, CandidateCost, CompileUnit, Launch, Role, Tactic};
+use crate::launch::{Arg, CandidateCost, Launch, Role, Tactic};
 use crate::site::EpilogueSite;
-use crate::target::{Arch, Target};
-use crate::tensor_map::{Swizzle, TensorMap};
+use crate::target::Target;
+use crate::tensor_map::TensorMap;
+use crate::tile::Problem;
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::ir::Precision;
-
-/// Filters, or columns, that packed weights are padded to: [`crate::weights::Packing::Warpgroup`] orders 32 at a time.
-pub(crate) const FILTERS: u32 = 32;
-
-/// A block tile, and who multiplies it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tile {
-    pub block_m: u32,
-    pub block_n: u32,
-    /// Warpgroups that multiply.
-    warpgroups: u32,
-    /// Teams they form; each team has its own tile.
-    teams: u32,
-    /// Stages of 128 bytes a row.
-    stages: u32,
-}
-
-/// The large first. A block has a multiprocessor to itself, all of its registers and nearly all of its shared memory; small
-/// tiles share it by teams.
-const TILES: &[Tile] = &[
-    Tile::new([128, 256], [2, 1], 4),
-    Tile::new([256, 128], [2, 1], 4),
-    Tile::new([128, 128], [2, 2], 6),
-    Tile::new([64, 256], [2, 2], 5),
-    Tile::new([256, 64], [2, 1], 5),
-    Tile::new([128, 64], [3, 3], 8),
-    Tile::new([64, 128], [3, 3], 8),
-    Tile::new([64, 64], [4, 4], 12),
-    Tile::new([128, 32], [3, 3], 10),
-    Tile::new([64, 32], [4, 4], 16),
-];
-
-impl Tile {
-    const fn new(block: [u32; 2], warpgroups_teams: [u32; 2], stages: u32) -> Self {
-        let ([block_m, block_n], [warpgroups, teams]) = (block, warpgroups_teams);
-        Self { block_m, block_n, warpgroups, teams, stages }
-    }
-
-    /// Threads of a block: those that multiply, and the warpgroup that copies.
-    fn threads(&self) -> u32 {
-        128 * (self.warpgroups + 1)
-    }
-}
-
-/// How a tile is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Build {
-    pub math: Math,
-    /// Bytes of K that a stage holds of each row: 128 or 64.
-    pub row_bytes: u32,
-}
-
-impl Build {
-    /// How a precision is multiplied, or why it is not. `channels` are those that follow one another along K.
-    pub fn new(precision: Precision, channels: u32, target: &Target) -> Result<Self, String> {
-        if target.arch != Arch(90) {
-            return Err(format!("needs sm_90a, the target is {}", target.arch));
-        }
-        let math = match precision {
-            Precision::Fp16 => Math::Fp16,
-            Precision::Int8 => Math::Int8,
-            other => return Err(format!("multiplies fp16 and int8, the site asks for {other}")),
-        };
-        // Short rows where those of 128 bytes would hold a quarter more of zeros.
-        let bytes = channels * math.dtype().size() as u32;
-        let short = bytes.next_multiple_of(64) * 4 <= bytes.next_multiple_of(128) * 3;
-        Ok(Self { math, row_bytes: if short { 64 } else { 128 } })
-    }
-
-    /// Every way to compile.
-    fn all() -> impl Iterator<Item = Self> {
-        let ways = [(Math::Fp16, 128), (Math::Fp16, 64), (Math::Int8, 128), (Math::Int8, 64)];
-        ways.into_iter().map(|(math, row_bytes)| Self { math, row_bytes })
-    }
-
-    /// Numbers of a row in a stage.
-    pub fn numbers(self) -> u32 {
-        self.row_bytes / self.math.dtype().size() as u32
-    }
-
-    /// The swizzle of both operands.
-    pub fn swizzle(self) -> Swizzle {
-        if self.row_bytes == 128 { Swizzle::B128 } else { Swizzle::B64 }
-    }
-
-    fn stages(self, tile: &Tile) -> u32 {
-        tile.stages * 128 / self.row_bytes
-    }
-
-    /// The stages, and two mbarriers for each.
-    fn shared_bytes(self, tile: &Tile) -> u32 {
-        self.stages(tile) * ((tile.block_m + tile.block_n) * self.row_bytes + 16)
-    }
-
-    fn unit(self, tile: &Tile, source: &str, entry: &str) -> CompileUnit {
-        let defines = [
-            ("BLOCK_M", tile.block_m.to_string()),
-            ("BLOCK_N", tile.block_n.to_string()),
-            ("ROW_BYTES", self.row_bytes.to_string()),
-            ("STAGES", self.stages(tile).to_string()),
-            ("WARPGROUPS", tile.warpgroups.to_string()),
-            ("TEAMS", tile.teams.to_string()),
-            ("PRECISION", self.math.name().to_owned()),
-        ];
-        CompileUnit::new(source, entry, defines)
-    }
-}
-
-/// Everything a source that includes `warpgroup.cuh` may be compiled to.
-pub(crate) fn units(source: &str, entry: &str, arch: Arch) -> Vec<CompileUnit> {
-    if arch != Arch(90) {
-        return Vec::new();
-    }
-    let own = Build::all().flat_map(|build| TILES.iter().map(move |tile| build.unit(tile, source, entry)));
-    own.chain([Precision::Fp32, Precision::Int8].map(split_k::unit)).collect()
-}
 
 /// `ProductParams` of warpgroup.cuh.
 #[repr(C)]
@@ -168,7 +53,7 @@ impl Tiling {
         };
         let least = TILES.iter().map(padded).min().unwrap_or(0);
         let mut all = Vec::new();
-        for tile in TILES.iter().filter(|tile| padded(tile) <= 3 * least) {
+        for tile in TILES.iter().filter(|tile| build.takes(tile) && padded(tile) <= 3 * least) {
             let whole = Self {
                 tile: *tile,
                 build,
@@ -179,8 +64,12 @@ impl Tiling {
                 problem,
             };
             // Works and steps are counted in 31 bits, one round beyond the last.
-            if whole.tiles() * Self::MAX_SPLITS >= 1 << 30 || steps >= 1 << 30 {
-                return Err(format!("needs {} tiles of {steps} steps, takes fewer than 2^25", whole.tiles()));
+            let [rows, columns] = [problem.rows, problem.columns];
+            if [rows, columns, steps, whole.tiles() * Self::MAX_SPLITS].iter().any(|&count| count >= 1 << 30) {
+                return Err(format!(
+                    "takes fewer than 2^30 rows, columns and steps and 2^25 tiles, got {rows}, {columns}, {steps}, {}",
+                    whole.tiles()
+                ));
             }
             all.push(whole);
             all.extend(whole.split(target));
@@ -302,22 +191,8 @@ pub(crate) struct Kernel<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_tile_fits() {
-        let target = Target::typical(Arch(90));
-        for tile in TILES {
-            for build in Build::all() {
-                let shared = build.shared_bytes(tile);
-                assert!(shared <= target.shared_per_block, "{tile:?} takes {shared} bytes");
-                assert!(
-                    tile.block_m.is_multiple_of(64 * tile.warpgroups / tile.teams) && tile.threads() <= 1024,
-                    "{tile:?}"
-                );
-                assert!(tile.block_n.is_multiple_of(FILTERS) && tile.block_n <= 256, "{tile:?}");
-            }
-        }
-    }
+    use crate::target::Arch;
+    use crate::tile::Math;
 
     #[test]
     fn k_is_split_where_the_chip_has_room_and_no_share_is_empty() {

@@ -1,0 +1,159 @@
+//! The tiles, and what each needs.
+
+use crate::gemm::split_k;
+use crate::launch::CompileUnit;
+use crate::target::{Arch, Target};
+use crate::tensor_map::Swizzle;
+use crate::tile::Math;
+use limpid_graph::ir::Precision;
+
+/// A block tile, and who multiplies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tile {
+    pub block_m: u32,
+    pub block_n: u32,
+    /// Warpgroups that multiply.
+    pub(super) warpgroups: u32,
+    /// Teams they form; each team has its own tile.
+    pub(super) teams: u32,
+    /// Stages of 128 bytes a row.
+    pub(super) stages: u32,
+}
+
+/// The large first. A block has a multiprocessor to itself, all of its registers and nearly all of its shared memory; small
+/// tiles share it by teams.
+pub(super) const TILES: &[Tile] = &[
+    Tile::new([128, 256], [2, 1], 4),
+    Tile::new([256, 128], [2, 1], 4),
+    Tile::new([128, 128], [2, 2], 6),
+    Tile::new([64, 256], [2, 2], 5),
+    Tile::new([256, 64], [2, 1], 5),
+    Tile::new([128, 64], [3, 3], 8),
+    Tile::new([64, 128], [3, 3], 8),
+    Tile::new([64, 64], [4, 4], 12),
+    Tile::new([128, 32], [3, 3], 10),
+    Tile::new([64, 32], [4, 4], 16),
+];
+
+impl Tile {
+    const fn new(block: [u32; 2], warpgroups_teams: [u32; 2], stages: u32) -> Self {
+        let ([block_m, block_n], [warpgroups, teams]) = (block, warpgroups_teams);
+        Self { block_m, block_n, warpgroups, teams, stages }
+    }
+
+    /// Registers of a thread that multiplies: `CONSUMER_REGISTERS` of ring.cuh.
+    fn registers(&self) -> u32 {
+        let even = 65536 / self.threads() / 8 * 8;
+        (even * (self.warpgroups + 1) - 24) / self.warpgroups / 8 * 8
+    }
+
+    /// Threads of a block: those that multiply, and the warpgroup that copies.
+    pub(super) fn threads(&self) -> u32 {
+        128 * (self.warpgroups + 1)
+    }
+}
+
+/// How a tile is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Build {
+    pub math: Math,
+    /// Bytes of K that a stage holds of each row: 128 or 64.
+    pub row_bytes: u32,
+}
+
+impl Build {
+    /// How a precision is multiplied, or why it is not. `channels` are those that follow one another along K.
+    pub fn new(precision: Precision, channels: u32, target: &Target) -> Result<Self, String> {
+        if target.arch != Arch(90) {
+            return Err(format!("needs sm_90a, the target is {}", target.arch));
+        }
+        let math = match precision {
+            Precision::Fp16 => Math::Fp16,
+            Precision::Int8 => Math::Int8,
+            Precision::Tf32 => Math::Tf32,
+            Precision::Fp32 => return Err("multiplies int8, fp16 or tf32, the site asks for fp32".to_owned()),
+        };
+        // Short rows where those of 128 bytes would hold a quarter more of zeros.
+        let bytes = u64::from(channels) * math.dtype().size() as u64;
+        let short = bytes.next_multiple_of(64) * 4 <= bytes.next_multiple_of(128) * 3;
+        Ok(Self { math, row_bytes: if short { 64 } else { 128 } })
+    }
+
+    /// Every way to compile.
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        let maths = [Math::Int8, Math::Fp16, Math::Tf32];
+        maths.into_iter().flat_map(|math| [128, 64].map(|row_bytes| Self { math, row_bytes }))
+    }
+
+    /// Numbers of a row in a stage.
+    pub fn numbers(self) -> u32 {
+        self.row_bytes / self.math.dtype().size() as u32
+    }
+
+    /// The swizzle of both operands.
+    pub fn swizzle(self) -> Swizzle {
+        if self.row_bytes == 128 { Swizzle::B128 } else { Swizzle::B64 }
+    }
+
+    pub(super) fn stages(self, tile: &Tile) -> u32 {
+        tile.stages * 128 / self.row_bytes
+    }
+
+    /// The stages, and two mbarriers for each.
+    pub(super) fn shared_bytes(self, tile: &Tile) -> u32 {
+        self.stages(tile) * ((tile.block_m + tile.block_n) * self.row_bytes + 16)
+    }
+
+    /// Whether a thread has registers for its sums, and in TF32 for its fragments of two stages, with a quarter left for
+    /// everything else.
+    pub(super) fn takes(self, tile: &Tile) -> bool {
+        let tiles_m = tile.block_m / (tile.warpgroups / tile.teams) / 64;
+        let fragments = if self.math == Math::Tf32 { 2 * self.row_bytes / 32 * 4 } else { 0 };
+        4 * tiles_m * (tile.block_n / 2 + fragments) <= 3 * tile.registers()
+    }
+
+    pub(super) fn unit(self, tile: &Tile, source: &str, entry: &str) -> CompileUnit {
+        let defines = [
+            ("BLOCK_M", tile.block_m.to_string()),
+            ("BLOCK_N", tile.block_n.to_string()),
+            ("ROW_BYTES", self.row_bytes.to_string()),
+            ("STAGES", self.stages(tile).to_string()),
+            ("WARPGROUPS", tile.warpgroups.to_string()),
+            ("TEAMS", tile.teams.to_string()),
+            ("PRECISION", self.math.name().to_owned()),
+        ];
+        CompileUnit::new(source, entry, defines)
+    }
+}
+
+/// Everything a source that includes `warpgroup.cuh` may be compiled to.
+pub(crate) fn units(source: &str, entry: &str, arch: Arch) -> Vec<CompileUnit> {
+    if arch != Arch(90) {
+        return Vec::new();
+    }
+    let tiles = |build: Build| TILES.iter().filter(move |tile| build.takes(tile));
+    let own = Build::all().flat_map(|build| tiles(build).map(move |tile| build.unit(tile, source, entry)));
+    own.chain([Precision::Fp32, Precision::Int8].map(split_k::unit)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::FILTERS;
+    use super::*;
+
+    #[test]
+    fn every_tile_fits() {
+        let target = Target::typical(Arch(90));
+        for tile in TILES {
+            for build in Build::all() {
+                let shared = build.shared_bytes(tile);
+                assert!(shared <= target.shared_per_block, "{tile:?} takes {shared} bytes");
+                assert!(
+                    tile.block_m.is_multiple_of(64 * tile.warpgroups / tile.teams) && tile.threads() <= 1024,
+                    "{tile:?}"
+                );
+                assert!(tile.block_n.is_multiple_of(FILTERS) && tile.block_n <= 256, "{tile:?}");
+            }
+        }
+    }
+}
