@@ -1,4 +1,4 @@
-// The epilogue of a depthwise sum. Both kernels sum up in f32, integers too: a product of two s8 is at most 128·127,
+// The epilogue of a depthwise sum. All kernels sum up in f32, integers too: a product of two s8 is at most 128·127,
 // so a sum of up to 1032 of them stays below 2^24, is exact in any order, and goes at the rate of f32 multiply-adds,
 // twice that of integers. The host refuses larger windows.
 #pragma once

@@ -1,9 +1,12 @@
 //! Convolutions in which every channel is on its own.
 
 mod direct;
+mod sliding;
 mod tiled;
+mod window;
 
 pub use direct::Direct;
+pub use sliding::Sliding;
 pub use tiled::Tiled;
 
 use crate::epilogue::EpilogueParams;
@@ -13,7 +16,7 @@ use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Cost, Epilogue};
 use limpid_graph::tensor::DType;
 
-/// Channels of a thread in both kernels.
+/// Channels of a thread in all kernels.
 const CHANNELS: u32 = 8;
 
 /// Products of two i8 whose sum is below 2^24, so that f32 holds it and every part of it.

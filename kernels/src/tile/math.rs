@@ -37,6 +37,16 @@ impl Math {
         }
     }
 
+    /// The precision whose peak limits it.
+    pub const fn precision(self) -> Precision {
+        match self {
+            Math::Int8 => Precision::Int8,
+            Math::Fp16 => Precision::Fp16,
+            Math::Tf32 => Precision::Tf32,
+            Math::Fp32 => Precision::Fp32,
+        }
+    }
+
     /// Elements of a 16-byte vector.
     pub const fn width(self) -> u32 {
         crate::site::vector_width(self.dtype())

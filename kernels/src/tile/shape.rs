@@ -119,7 +119,7 @@ impl Tile {
         by_shared.min(65536 / (registers * self.threads())).min(threads / self.threads()).max(1)
     }
 
-    /// Share of the peak the inner loop reaches: products per number read from shared memory, against a constant that
+    /// Share of the peak the inner loop reaches when enough blocks run together: products per number read from shared memory, against a constant that
     /// says how many it takes to hide that reading.
     pub(super) fn efficiency(&self, build: Build) -> f32 {
         let (m, n) = ((self.block_m / self.warps_m) as f32, (self.block_n / self.warps_n) as f32);
@@ -132,7 +132,7 @@ impl Tile {
                 let reuse = m * n / (m + n);
                 // From Hopper on the peak is wgmma's; mma.sync reaches about 0.62 of it.
                 let ceiling = if (90..120).contains(&build.arch.0) { 0.62 } else { 0.9 };
-                ceiling * reuse / (reuse + 8.0)
+                ceiling * reuse / (reuse + 10.0)
             }
         }
     }

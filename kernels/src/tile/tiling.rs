@@ -46,6 +46,13 @@ pub struct Tiling {
 }
 
 impl Tiling {
+    /// What a block waits for when nothing else runs on its multiprocessor, µs: from its start to its first tiles, then
+    /// for each step along K, then for each sum of a thread on the way out. Blocks that run together wait together.
+    /// Fitted to times of an H200; `src/plan/cost_model.rs` says how well.
+    const START_US: f64 = 0.5;
+    const STEP_US: f64 = 0.05;
+    const SUM_US: f64 = 0.01;
+
     /// Beyond this, adding the partial sums up costs more than the split saves.
     const MAX_SPLITS: u64 = 32;
 
@@ -154,17 +161,28 @@ impl Tiling {
         let [left, right, output] = self.problem.bytes;
         let rereads = if right > target.l2_bytes / 2 { waves.min(self.tiles_m) } else { 1 };
         let block_flops = 2 * u64::from(tile.block_m * tile.block_n) * u64::from(tile.block_k(self.build.math));
-        // Filling and draining the pipeline costs about as much as the stages' steps.
-        let steps = self.steps.div_ceil(self.splits.into()) as f32;
-        let filling = steps / (steps + tile.built_stages(self.build) as f32);
         CandidateCost {
             flops: block_flops * self.steps * self.tiles(),
             bytes: left + right * rereads + output + 2 * self.workspace(),
             blocks,
             blocks_per_multiprocessor: resident,
-            efficiency: tile.efficiency(self.build) * filling,
+            efficiency: self.efficiency(block_flops, resident, target) as f32,
             tensor_cores: self.build.math != Math::Fp32,
         }
+    }
+
+    /// Share of the peak that a multiprocessor reaches with the blocks it holds: each waits by itself, but all multiply
+    /// on the same tensor cores. `step_flops` are those of one block in one step.
+    fn efficiency(&self, step_flops: u64, resident: u32, target: &Target) -> f64 {
+        let multiprocessors = u64::from(target.multiprocessors.max(1));
+        let blocks = self.tiles() * u64::from(self.splits);
+        let together = u64::from(resident).min(blocks.div_ceil(multiprocessors)).max(1) as f64;
+        let steps = self.steps.div_ceil(self.splits.into()) as f64;
+        let sums = f64::from(self.tile.block_m * self.tile.block_n / self.tile.threads());
+        let waiting = Self::START_US + Self::STEP_US * steps + Self::SUM_US * sums;
+        let peak_per_us = target.peak(self.build.math.precision()) / multiprocessors as f64 / 1e6;
+        let at_peak = step_flops as f64 * steps / peak_per_us;
+        at_peak / (waiting / together + at_peak / f64::from(self.tile.efficiency(self.build)))
     }
 }
 
