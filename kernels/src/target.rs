@@ -71,6 +71,8 @@ pub struct Target {
     pub bandwidth: f64,
     /// Boost clock, Hz.
     pub clock: f64,
+    /// Scratch memory that one kernel may ask for, bytes: a wish of whoever builds, not the card's.
+    pub workspace_limit: u64,
 }
 
 impl Target {
@@ -94,7 +96,17 @@ impl Target {
             l2_bytes: l2_mib << 20,
             bandwidth: gbps * 1e9,
             clock: ghz * 1e9,
+            workspace_limit: u64::MAX,
         }
+    }
+
+    /// With kernels kept to what `other` allows them: scratch memory and, on the same architecture, shared memory.
+    pub fn limited_as(mut self, other: &Self) -> Self {
+        self.workspace_limit = self.workspace_limit.min(other.workspace_limit);
+        if self.arch == other.arch {
+            self.shared_per_block = self.shared_per_block.min(other.shared_per_block);
+        }
+        self
     }
 
     /// Peak of dense multiply-adds for `mma.sync`, counted as two operations, per second.

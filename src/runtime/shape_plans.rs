@@ -67,6 +67,8 @@ impl ShapePlans {
                 target.name
             );
         }
+        // What was asked of kernels when the engine was built holds for those that are chosen here, too.
+        let target = engine.plans.iter().fold(target, |target, plan| target.limited_as(&plan.target));
         Self { engine, target, carried, current }
     }
 

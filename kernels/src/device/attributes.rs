@@ -65,6 +65,7 @@ impl Attributes {
             l2_bytes: u64::from(unsigned(self.l2_bytes)),
             bandwidth: if bandwidth > 0.0 { bandwidth } else { typical.bandwidth },
             clock: if clock > 0.0 { clock } else { typical.clock },
+            workspace_limit: typical.workspace_limit,
         }
     }
 }
