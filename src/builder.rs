@@ -16,6 +16,7 @@ pub use formats::FormatError;
 pub use int8::{Batches, Int8, SampleError, SampleSource, Scales, SeeBatch};
 pub use layers::LayerPrecision;
 pub use picture::{PictureError, PictureInput, UnknownSize};
+pub use planner::Search;
 
 use crate::engine::{Engine, Metadata};
 use crate::input::Preprocessing;
@@ -77,6 +78,7 @@ pub struct Builder {
     int8: Int8,
     formats: Formats,
     pictures: Option<PictureInput>,
+    search: Search,
 }
 
 impl Builder {
@@ -98,6 +100,7 @@ impl Builder {
             int8: Int8::default(),
             formats: Formats::default(),
             pictures: None,
+            search: Search::default(),
         }
     }
 
@@ -199,6 +202,12 @@ impl Builder {
         self
     }
 
+    /// How hard kernels are looked for, and what they may take.
+    pub fn search(mut self, search: Search) -> Self {
+        self.search = search;
+        self
+    }
+
     /// Builds an engine from an ONNX file.
     ///
     /// # Errors
@@ -259,7 +268,8 @@ impl Builder {
             model: &model_hash,
             preprocessing: self.preprocessing.to_string(),
         };
-        let mut planner = Planner::new(self.destination, &self.kernels, self.timing_cache.as_deref())?;
+        let mut planner =
+            Planner::new(self.destination, &self.kernels, self.search, self.timing_cache.as_deref())?;
         let quantized = precision::is_quantized(&graph);
         let outcome = choice.apply(&mut graph, &mut ledger, planner.as_mut(), progress)?;
         let mut graph = self.with_pictures(graph)?;

@@ -8,7 +8,7 @@ use emulator::{emulator, random_input};
 use limpid::builder::{Batches, Builder, Destination, Int8};
 use limpid::engine::{Engine, StoredCubin};
 use limpid::input::random;
-use limpid::plan::select::{Measure, MeasureError};
+use limpid::plan::select::{MOST_MEASURED, Measure, MeasureError};
 use limpid::plan::{Buffer, Plan, TimingCache, Tuner, Work, plan, units_within};
 use limpid::runtime::emulated::EmulatedSession;
 use limpid::runtime::shape_plans::ShapePlans;
@@ -74,9 +74,13 @@ fn planned(mut engine: Engine, arch: Arch, mut measure: Option<&mut dyn Measure>
     for profile in &engine.metadata.profiles {
         for extents in profile.tuned() {
             let tuner = match &mut measure {
-                Some(measure) => {
-                    Some(Tuner { measure: &mut **measure, cache: &mut cache, larger: None, thorough: true })
-                }
+                Some(measure) => Some(Tuner {
+                    measure: &mut **measure,
+                    cache: &mut cache,
+                    larger: None,
+                    thorough: true,
+                    most: MOST_MEASURED,
+                }),
                 None => None,
             };
             engine.plans.push(plan(&engine.graph, &extents, layouts, &target, tuner).expect("it has a plan"));

@@ -74,6 +74,8 @@ pub struct Target {
     pub clock: f64,
     /// Which kernels may be chosen for it.
     pub kernels: Selection,
+    /// Scratch memory that one kernel may ask for, bytes: a wish of whoever builds, not the card's.
+    pub workspace_limit: u64,
 }
 
 impl Target {
@@ -98,7 +100,19 @@ impl Target {
             bandwidth: gbps * 1e9,
             clock: ghz * 1e9,
             kernels: Selection::default(),
+            workspace_limit: u64::MAX,
         }
+    }
+
+    /// With kernels chosen and kept to what `other` allows them: scratch memory and, on the same architecture, shared
+    /// memory.
+    pub fn limited_as(mut self, other: &Self) -> Self {
+        self.kernels = other.kernels.clone();
+        self.workspace_limit = self.workspace_limit.min(other.workspace_limit);
+        if self.arch == other.arch {
+            self.shared_per_block = self.shared_per_block.min(other.shared_per_block);
+        }
+        self
     }
 
     /// Peak of dense multiply-adds for `mma.sync`, counted as two operations, per second.

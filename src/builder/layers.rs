@@ -20,6 +20,23 @@ impl LayerPrecision {
         let pattern = glob::Pattern::new(&glob::Pattern::escape(name)).unwrap_or_default();
         Self { pattern, precision }
     }
+
+    /// For the groups of a name in which `*` stands for anything, and every other character for itself.
+    pub fn wildcard(name: &str, precision: Precision) -> Self {
+        let parts: Vec<String> = name.split('*').map(glob::Pattern::escape).collect();
+        let pattern = glob::Pattern::new(&parts.join("*")).unwrap_or_default();
+        Self { pattern, precision }
+    }
+
+    /// The precision asked for.
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// True for the groups it is for.
+    pub fn matches(&self, group: &str) -> bool {
+        self.pattern.matches(group)
+    }
 }
 
 impl FromStr for LayerPrecision {
@@ -132,6 +149,13 @@ mod tests {
     fn a_pattern_without_a_match_is_an_error_with_suggestions() {
         let error = wanted(Precision::Fp16, &["/layer2/Conv=int8"]).check(&network()).unwrap_err().to_string();
         assert!(error.contains("`/layer2/Conv`") && error.contains("/layer2/conv/Conv"), "{error}");
+    }
+
+    #[test]
+    fn a_wildcard_is_a_star_and_nothing_else() {
+        let layer = LayerPrecision::wildcard("/a[0]/*/Conv?", Precision::Int8);
+        assert!(layer.matches("/a[0]/b/c/Conv?") && !layer.matches("/a0/b/Conv?") && !layer.matches("/a[0]/b/Conv1"));
+        assert_eq!(layer.precision(), Precision::Int8);
     }
 
     #[test]

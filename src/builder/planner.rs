@@ -3,6 +3,7 @@
 use super::whole::settle_dependence;
 use super::{BuildError, Destination};
 use crate::engine::StoredCubin;
+use crate::plan::select::MOST_MEASURED;
 use crate::plan::tune::DeviceMeasure;
 use crate::plan::{self, Plan, TimingCache, Tuner};
 use crate::port::Layouts;
@@ -17,6 +18,24 @@ use limpid_kernels::target::Target;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+/// How hard kernels are looked for, and what they may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// Candidates of one site that are timed, the most promising by the cost model first; with 0 the cost model chooses.
+    pub timed: usize,
+    /// Scratch memory that a kernel may ask for, bytes.
+    pub workspace: u64,
+    /// Shared memory that a block may ask for, bytes, where the GPU allows as much.
+    pub shared: u32,
+}
+
+impl Default for Search {
+    /// [`MOST_MEASURED`] candidates, no limits.
+    fn default() -> Self {
+        Self { timed: MOST_MEASURED, workspace: u64::MAX, shared: u32::MAX }
+    }
+}
+
 /// Makes plans, one after another, and remembers what it measured.
 pub(super) struct Planner {
     target: Target,
@@ -25,6 +44,7 @@ pub(super) struct Planner {
     cubins: CubinCache,
     timings: TimingCache,
     path: Option<PathBuf>,
+    most: usize,
 }
 
 /// What an engine keeps of planning; nothing for the CPU.
@@ -41,9 +61,10 @@ impl Planner {
     pub fn new(
         destination: Destination,
         kernels: &Selection,
+        search: Search,
         timing_cache: Option<&Path>,
     ) -> Result<Option<Self>, BuildError> {
-        let (target, device) = match destination {
+        let (mut target, device) = match destination {
             Destination::Cpu => return Ok(None),
             Destination::Target(arch) => (Target::typical(arch), None),
             Destination::Gpu { ordinal } => {
@@ -51,11 +72,15 @@ impl Planner {
                 (device.target(), Some(device))
             }
         };
-        let target = Target { kernels: kernels.clone(), ..target };
+        target.kernels = kernels.clone();
+        target.workspace_limit = search.workspace;
+        target.shared_per_block = target.shared_per_block.min(search.shared);
+        let device = device.filter(|_| search.timed > 0);
         // What no candidate is timed for needs no times.
         let path = timing_cache.filter(|_| device.is_some());
         let timings = path.map_or(Ok(TimingCache::new()), TimingCache::read)?;
-        Ok(Some(Self { target, device, cubins: CubinCache::for_user(), timings, path: path.map(Path::to_owned) }))
+        let (cubins, path) = (CubinCache::for_user(), path.map(Path::to_owned));
+        Ok(Some(Self { target, device, cubins, timings, path, most: search.timed }))
     }
 
     /// The GPU that plans are for.
@@ -95,7 +120,8 @@ impl Planner {
             progress.step("");
         };
         let mut measure = DeviceMeasure::new(device, &self.cubins, &mut step)?;
-        let tuner = Tuner { measure: &mut measure, cache: &mut self.timings, larger, thorough };
+        let (cache, most) = (&mut self.timings, self.most);
+        let tuner = Tuner { measure: &mut measure, cache, larger, thorough, most };
         Ok(plan::plan(graph, extents, layouts, &self.target, Some(tuner))?)
     }
 

@@ -24,6 +24,7 @@ mod run;
 mod sensitivity;
 mod shapes;
 mod source;
+mod trtexec;
 mod units;
 mod zoo;
 
@@ -31,6 +32,7 @@ pub use error::CommandError;
 
 use clap::{ArgAction, Parser, Subcommand};
 use console::Console;
+use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
@@ -72,6 +74,7 @@ enum Command {
     Labels(labels::LabelsArgs),
     Sensitivity(sensitivity::SensitivityArgs),
     Emulate(emulate::EmulateArgs),
+    Trtexec(trtexec::TrtexecArgs),
     Zoo(zoo::ZooArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -94,11 +97,20 @@ The exit code is 0, 1 for a failure, 2 for wrong usage.";
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    start_log(&cli);
+    execute(&Cli::parse())
+}
+
+/// Runs the command line of this process as that of `limpid trtexec`.
+pub fn trtexec() -> ExitCode {
+    let flags = std::env::args_os().skip(1);
+    execute(&Cli::parse_from(["limpid", "trtexec"].map(OsString::from).into_iter().chain(flags)))
+}
+
+fn execute(cli: &Cli) -> ExitCode {
+    start_log(cli);
     let mut console = Console::new(cli.json, cli.quiet);
-    match run(&cli.command, &mut console) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(cli, &mut console) {
+        Ok(code) => code,
         // Whoever read the output has seen enough, as in `limpid inspect x | head`.
         Err(CommandError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
@@ -108,8 +120,8 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
-    match command {
+fn run(cli: &Cli, console: &mut Console) -> Result<ExitCode, CommandError> {
+    match &cli.command {
         Command::Demo(args) => demo::run(args, console),
         Command::Build(args) => build::run(args, console),
         Command::Run(args) => run::run(args, console),
@@ -120,15 +132,20 @@ fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
         Command::Labels(args) => labels::run(args, console),
         Command::Sensitivity(args) => sensitivity::run(args, console),
         Command::Emulate(args) => emulate::run(args, console),
+        // It has words of its own for how it went.
+        Command::Trtexec(args) => return Ok(trtexec::run(args, cli.verbose > 0)),
         Command::Zoo(args) => zoo::run(args, console),
         Command::Completions(args) => completions::run(args, console),
         Command::Man(args) => man::run(args, console),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Warnings are always worth a line; `-q` keeps errors only.
 fn start_log(cli: &Cli) {
-    let level = match (cli.quiet, cli.verbose) {
+    let asked = matches!(&cli.command, Command::Trtexec(args) if args.verbose());
+    let verbose = cli.verbose + if asked { 2 } else { 0 };
+    let level = match (cli.quiet, verbose) {
         (true, _) => LevelFilter::ERROR,
         (_, 0) => LevelFilter::WARN,
         (_, 1) => LevelFilter::INFO,
@@ -137,7 +154,7 @@ fn start_log(cli: &Cli) {
     let colour = io::stderr().is_terminal() && console::colour_allowed();
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(colour);
     // Only a second call in one process could fail, and then the log is there already.
-    let _ = log.without_time().with_target(cli.verbose > 1).try_init();
+    let _ = log.without_time().with_target(verbose > 1).try_init();
 }
 
 #[cfg(test)]

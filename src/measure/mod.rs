@@ -47,6 +47,8 @@ pub struct Options {
     pub duration_s: f64,
     /// Queries measured on each stream at least.
     pub iterations: u32,
+    /// A pause after each query, ms, for whoever wants to see a device that is not busy.
+    pub idle_ms: f64,
     /// Streams that queries run on at once, each with activations of its own.
     pub streams: usize,
     /// A host thread for each stream; else one thread serves them in turn.
@@ -77,6 +79,7 @@ impl Default for Options {
             warm_up_ms: 200.0,
             duration_s: 3.0,
             iterations: 10,
+            idle_ms: 0.0,
             streams: 1,
             threads: false,
             transfers: true,

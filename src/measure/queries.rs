@@ -4,6 +4,7 @@ use super::{Measurement, Options};
 use crate::runtime::{Lane, Origin, RunError, Trace};
 use limpid_kernels::device::Clocks;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Queries that are under way in a lane at least, so that the device never waits for the host to enqueue the next.
 const UNDER_WAY: usize = 4;
@@ -91,6 +92,9 @@ impl<'a> Driver<'a> {
                 busy.lane.submit(busy.next_set)?;
                 busy.next_set = (busy.next_set + 1) % sets;
                 busy.under_way.push_back(counts);
+            }
+            if self.options.idle_ms > 0.0 {
+                std::thread::sleep(Duration::from_secs_f64(self.options.idle_ms / 1e3));
             }
         }
         for busy in &mut self.lanes {

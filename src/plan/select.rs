@@ -12,8 +12,8 @@ use limpid_kernels::site::Site;
 use limpid_kernels::target::Target;
 use std::collections::BTreeSet;
 
-/// Candidates of one site that are timed, the most promising by the cost model first.
-const MOST_MEASURED: usize = 24;
+/// Candidates of one site that are timed where nothing else is said, the most promising by the cost model first.
+pub const MOST_MEASURED: usize = 24;
 
 /// Those of the cost model that are timed where the next larger extents were timed before.
 const MOST_MEASURED_NEAR: usize = 4;
@@ -58,6 +58,8 @@ pub struct Tuner<'a> {
     pub larger: Option<&'a Plan>,
     /// Whether as many candidates are timed as if nothing were known of larger extents.
     pub thorough: bool,
+    /// Candidates of one site that are timed at most, but for those of `larger`; [`MOST_MEASURED`] is a good number.
+    pub most: usize,
 }
 
 /// A site with its winner.
@@ -120,7 +122,7 @@ pub fn select(lowered: Lowered, target: &Target, mut tuner: Option<Tuner<'_>>) -
     if let Some(tuner) = &mut tuner {
         let larger = tuner.larger.map(Counterparts::new);
         for field in &mut fields {
-            field.enter(larger.as_ref().and_then(|larger| larger.of(&field.work)), tuner.thorough);
+            field.enter(larger.as_ref().and_then(|larger| larger.of(&field.work)), tuner.thorough, tuner.most);
         }
         compile(&fields, tuner);
     }
@@ -188,7 +190,8 @@ struct Field {
 impl Field {
     /// Everyone who offers, in the cost model's order.
     fn new(work: Work, target: &Target) -> Result<Self, SelectError> {
-        let offers = catalog::offers(&work.site, target);
+        let mut offers = catalog::offers(&work.site, target);
+        decline_hungry(&mut offers, target.workspace_limit);
         let precision = precision_of(&work.site);
         let ranked = offers.candidates.into_iter().map(|candidate| {
             let estimated_us = estimate(&candidate, precision, target);
@@ -201,19 +204,19 @@ impl Field {
             return Err(SelectError::NoKernel { group, what, target, refusals: offers.refusals });
         }
         ranked.sort_by(|a, b| a.1.estimated_us.total_cmp(&b.1.estimated_us));
-        let timed = MOST_MEASURED.min(ranked.len());
-        Ok(Self { work, ranked, timed, refusals: offers.refusals })
+        Ok(Self { work, ranked, timed: 0, refusals: offers.refusals })
     }
 
     /// Puts those in front who were fastest in the same work at larger extents, and settles how many are timed.
-    fn enter(&mut self, larger: Option<&Step>, thorough: bool) {
+    fn enter(&mut self, larger: Option<&Step>, thorough: bool, most: usize) {
+        self.timed = most.min(self.ranked.len());
         let Some(larger) = larger else { return };
         let seeds: Vec<&Tactic> = larger.offers.iter().take(MOST_SEEDS).map(|offer| &offer.tactic).collect();
         // Stable: both parts keep the cost model's order.
         self.ranked.sort_by_key(|(candidate, _)| !seeds.contains(&&candidate.tactic));
         let seeded = self.ranked.iter().filter(|(candidate, _)| seeds.contains(&&candidate.tactic)).count();
-        let others = if thorough { MOST_MEASURED } else { MOST_MEASURED_NEAR };
-        self.timed = (seeded + others).min(self.ranked.len());
+        let others = if thorough { most } else { MOST_MEASURED_NEAR.min(most) };
+        self.timed = seeded.saturating_add(others).min(self.ranked.len());
     }
 
     /// Those who are timed.
@@ -259,6 +262,19 @@ impl Field {
         let candidate = self.ranked.swap_remove(0).0;
         Choice { work: self.work, candidate, offers, refusals: self.refusals }
     }
+}
+
+/// Candidates that need more scratch memory than they may have become refusals.
+fn decline_hungry(offers: &mut catalog::Offers, limit: u64) {
+    let catalog::Offers { candidates, refusals } = offers;
+    candidates.retain(|candidate| {
+        let bytes = candidate.workspace as u64;
+        if bytes > limit {
+            let reason = format!("{} needs {bytes} bytes of workspace, {limit} are allowed", candidate.tactic);
+            refusals.push(Refusal { kernel: candidate.tactic.kernel.clone(), reason });
+        }
+        bytes <= limit
+    });
 }
 
 /// Same device, same numbers, same tactic: same time.

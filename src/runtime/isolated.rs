@@ -1,7 +1,7 @@
 //! One node of an engine by itself: its kernels as the engine chose them, everything around it left out.
 
 use crate::engine::Engine;
-use crate::plan::select::{Measure, MeasureError};
+use crate::plan::select::{MOST_MEASURED, Measure, MeasureError};
 use crate::plan::{Buffer, Plan, PlanError, Step, TimingCache, Tuner, Work, plan};
 use crate::port::Layouts;
 use limpid_graph::ir::{Graph, NodeId, ValueId};
@@ -45,7 +45,8 @@ impl IsolatedNode {
         let chosen: Vec<&Step> = from.steps.iter().filter(|step| step.node == Some(node)).collect();
         let mut cache = TimingCache::new();
         let mut choice = AsChosen { steps: chosen.clone() };
-        let tuner = Tuner { measure: &mut choice, cache: &mut cache, larger: Some(from), thorough: true };
+        let (larger, most) = (Some(from), MOST_MEASURED);
+        let tuner = Tuner { measure: &mut choice, cache: &mut cache, larger, thorough: true, most };
         let plan = plan(&graph, &from.bindings, &Layouts::default(), &from.target, Some(tuner))?;
         // What only brings the inputs into the form that the node wants is no step of its own.
         let belongs = |step: &Step| step.node == Some(node) && chosen.iter().any(|other| other.what == step.what);

@@ -67,10 +67,8 @@ impl ShapePlans {
                 target.name
             );
         }
-        // Derived plans choose among the kernels that the tuned ones were chosen among.
-        let tuned = engine.plans.iter().find(|plan| plan.target.arch == target.arch);
-        let kernels = tuned.map_or_else(Default::default, |plan| plan.target.kernels.clone());
-        let target = Target { kernels, ..target };
+        // What was asked of kernels when the engine was built holds for those that are chosen here, too.
+        let target = engine.plans.iter().fold(target, |target, plan| target.limited_as(&plan.target));
         Self { engine, target, carried, current }
     }
 

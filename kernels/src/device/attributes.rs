@@ -66,6 +66,7 @@ impl Attributes {
             bandwidth: if bandwidth > 0.0 { bandwidth } else { typical.bandwidth },
             clock: if clock > 0.0 { clock } else { typical.clock },
             kernels: typical.kernels,
+            workspace_limit: typical.workspace_limit,
         }
     }
 }
