@@ -51,7 +51,7 @@ fn root() -> &'static Path {
 
 fn sources() -> Vec<Source> {
     let mut paths = Vec::new();
-    for top in ["src", "graph", "quant", "kernels", "tests", "benches"] {
+    for top in ["src", "graph", "quant", "kernels", "tests", "benches", "examples"] {
         walk(&root().join(top), &mut paths);
     }
     let read = |path: PathBuf| {

@@ -12,6 +12,7 @@ use clap::Args;
 use limpid_graph::ir::Precision;
 use limpid_graph::rewrite::Verdict;
 use limpid_graph::tensor::Tensor;
+use limpid_kernels::device::{Compiler, DeviceError, INSTALL_NVRTC};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -70,7 +71,10 @@ struct Exam {
 /// Runs the demo.
 pub(super) fn run(args: &DemoArgs, console: &mut Console) -> Result<(), CommandError> {
     let (destination, reason) = match args.backend {
-        Backend::Auto => Destination::available(),
+        Backend::Auto => match Destination::available() {
+            (Destination::Gpu { ordinal }, _) => without_compiler(ordinal, Compiler::new().err()),
+            other => other,
+        },
         Backend::Cpu => (Destination::Cpu, None),
         Backend::Cuda { ordinal } => (Destination::Gpu { ordinal }, None),
     };
@@ -103,6 +107,18 @@ pub(super) fn run(args: &DemoArgs, console: &mut Console) -> Result<(), CommandE
     }
     console.json(|| serde_json::json!({ "fusion": fusion, "results": rows }))?;
     show_results(&rows, console)
+}
+
+/// A demo that nobody has prepared a machine for still has something to show where only NVRTC is missing; whoever asks
+/// for the GPU by name gets the error instead.
+fn without_compiler(ordinal: usize, error: Option<DeviceError>) -> (Destination, Option<String>) {
+    match error {
+        Some(DeviceError::NoNvrtc { .. }) => {
+            let reason = format!("there is a GPU, but no NVRTC to compile kernels; bring it with `{INSTALL_NVRTC}`");
+            (Destination::Cpu, Some(reason))
+        }
+        _ => (Destination::Gpu { ordinal }, None),
+    }
 }
 
 /// As the network was trained: see tests/data/README.md.
@@ -248,6 +264,14 @@ mod tests {
     #[test]
     fn the_first_of_equal_classes_wins() {
         assert_eq!(classes(&[0.0, 2.0, 2.0, 5.0, 1.0, -1.0], 3), [1, 0]);
+    }
+
+    #[test]
+    fn a_gpu_without_nvrtc_is_told_how_to_get_it() {
+        let (destination, reason) = without_compiler(0, Some(DeviceError::NoNvrtc { searched: vec![] }));
+        assert_eq!(destination, Destination::Cpu);
+        assert!(reason.is_some_and(|reason| reason.contains("pip install nvidia-cuda-nvrtc==13.0.88")));
+        assert_eq!(without_compiler(1, None), (Destination::Gpu { ordinal: 1 }, None));
     }
 
     #[test]

@@ -16,6 +16,12 @@ pub(super) const IMAGENET_NORM: &str = "IMAGENET_NORM";
 /// As `--labels` of `compare`.
 pub(super) const LABELS_CSV: &str = "LABELS_CSV";
 
+/// As `--pinned` of `bench`.
+pub(super) const USE_PINNED: &str = "USE_PINNED";
+
+/// As `--default-stream` of `bench`.
+pub(super) const USE_DEFAULT_STREAM: &str = "USE_DEFAULT_STREAM";
+
 /// A path, if the variable is set and not empty.
 pub(super) fn path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)

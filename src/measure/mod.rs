@@ -26,10 +26,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod profile;
 mod queries;
 mod summary;
 
 pub use crate::runtime::Trace;
+pub use profile::{Bound, Layer, Limit, Profile};
 pub use summary::{Part, Percentile, Statistic, Summary};
 
 use crate::runtime::{LaneOptions, RunError, Session};

@@ -269,7 +269,8 @@ fn key(identity: &str, site: &Site, candidate: &Candidate) -> String {
     format!("{} {}", blake3::hash(text.as_bytes()).to_hex(), candidate.tactic)
 }
 
-fn precision_of(site: &Site) -> Precision {
+/// What a site multiplies in; FP32 where it multiplies no matrices.
+pub(crate) fn precision_of(site: &Site) -> Precision {
     match site {
         Site::Conv(s) | Site::ConvTranspose(s) => s.precision,
         Site::Gemm(s) => s.precision,

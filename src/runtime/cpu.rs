@@ -1,4 +1,5 @@
 use super::lane::{Lane, LaneOptions, Trace};
+use super::session::extents_of;
 use super::{Executor, RunError, StepTimes};
 use crate::engine::Engine;
 use limpid_graph::ir::NodeId;
@@ -40,19 +41,20 @@ impl Executor for CpuSession {
     }
 
     fn step_times(&mut self, inputs: &[Tensor], iterations: u32) -> Result<StepTimes, RunError> {
-        Ok(StepTimes::Nodes(time_nodes(&self.engine, inputs, iterations)?))
+        let extents = extents_of(&self.engine, inputs)?;
+        Ok(StepTimes::Nodes { extents, times: time_nodes(&self.engine, inputs, iterations)? })
     }
 }
 
 /// Adds up, for each node, how long each of its runs took, µs. A node's time ends when its last value is there.
 fn time_nodes(engine: &Engine, inputs: &[Tensor], iterations: u32) -> Result<Vec<(NodeId, Samples)>, RunError> {
     let graph = &engine.graph;
-    let interpreter = Interpreter::new(graph)?;
+    let (interpreter, inputs) = (Interpreter::new(graph)?, logical(engine, inputs)?);
     let mut order: Vec<NodeId> = Vec::new();
     let mut times: BTreeMap<NodeId, Vec<f64>> = BTreeMap::new();
     for iteration in 0..iterations.max(1) as usize {
         let mut last = Instant::now();
-        interpreter.run_observed(inputs, &mut |value, _| {
+        interpreter.run_observed(&inputs, &mut |value, _| {
             let now = Instant::now();
             if let Some((node, _)) = graph.producer(value) {
                 let runs = times.entry(node).or_default();
@@ -71,12 +73,16 @@ fn time_nodes(engine: &Engine, inputs: &[Tensor], iterations: u32) -> Result<Vec
 
 /// One run, on tensors as they lie in memory.
 fn interpret(engine: &Engine, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
-    let logical = engine.inputs().into_iter().zip(inputs).map(|(port, tensor)| port.to_logical(tensor));
-    let logical = logical.collect::<Result<Vec<_>, _>>()?;
     // Settling the order of the nodes anew costs microseconds, a thousandth of any network's run.
-    let outputs = Interpreter::new(&engine.graph)?.run(&logical)?;
+    let outputs = Interpreter::new(&engine.graph)?.run(&logical(engine, inputs)?)?;
     let stored = engine.outputs().into_iter().zip(&outputs).map(|(port, tensor)| port.to_memory(tensor));
     Ok(stored.collect::<Result<_, _>>()?)
+}
+
+/// Inputs as the graph sees them.
+fn logical(engine: &Engine, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+    let logical = engine.inputs().into_iter().zip(inputs).map(|(port, tensor)| port.to_logical(tensor));
+    Ok(logical.collect::<Result<_, _>>()?)
 }
 
 /// Inputs and outputs of one query.

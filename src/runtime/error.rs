@@ -122,7 +122,8 @@ impl RunError {
                  and --max-shapes; `limpid inspect` shows the profiles of this one",
             ),
             Self::NotCarried { .. } => Some(
-                "install NVRTC (CUDA's runtime compiler), or build the engine for these shapes with --batch or --extent",
+                "bring NVRTC, CUDA's compiler, with `pip install nvidia-cuda-nvrtc==13.0.88`, or build the engine for \
+                 these shapes with --batch or --extent",
             ),
             Self::InputCount { .. } | Self::Input { .. } | Self::Value(_) => {
                 Some("`limpid inspect` shows the inputs of a model or an engine")
@@ -134,6 +135,7 @@ impl RunError {
                 Some("open the session with `Backend::Cuda`, on the command line with --backend cuda")
             }
             Self::Memory { .. }
+            | Self::NoTimes
             | Self::NotBatched { .. }
             | Self::NoTimes
             | Self::Eval(_)

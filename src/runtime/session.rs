@@ -1,6 +1,6 @@
 use super::RunError;
 use super::cpu::CpuSession;
-use super::executor::{DeviceTensor, Executor};
+use super::executor::{DeviceTensor, Executor, StepTimes};
 use super::gpu::GpuExecutor;
 use super::lane::{Lane, LaneOptions, Origin};
 use crate::engine::Engine;
@@ -140,6 +140,15 @@ impl Session {
         let mut lane = self.executor.lane(inputs, options)?;
         (0..options.sets.max(1)).try_for_each(|set| lane.load(set, inputs))?;
         Ok(lane)
+    }
+
+    /// Times each piece of work alone, on these inputs: what [`crate::measure::Profile`] is made of.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    pub fn step_times(&mut self, inputs: &[Tensor], iterations: u32) -> Result<StepTimes, RunError> {
+        check_inputs(&self.engine, inputs)?;
+        self.executor.step_times(inputs, iterations)
     }
 
     /// Now, for traces to count from.
