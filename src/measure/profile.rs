@@ -4,9 +4,9 @@ use super::Statistic;
 use crate::plan::Step;
 use crate::plan::select::precision_of;
 use crate::runtime::{RunError, Session, StepTimes};
-use limpid_graph::ir::Precision;
+use limpid_graph::ir::{Graph, Node, Precision};
 use limpid_graph::reference::specs_of;
-use limpid_graph::tensor::Tensor;
+use limpid_graph::tensor::{Bindings, Tensor};
 use limpid_kernels::target::Target;
 use serde::Serialize;
 
@@ -91,28 +91,16 @@ impl Profile {
         let whole = statistic(whole.sorted())?;
         let layers = match session.step_times(inputs, iterations)? {
             StepTimes::Plan { plan, times } => {
-                let layers = plan.steps.iter().zip(&times);
-                let layer = |(step, times): (&Step, &limpid_kernels::device::Samples)| {
-                    Ok(planned(step, statistic(times.sorted())?, &plan.target))
-                };
-                layers.map(layer).collect::<Result<_, RunError>>()?
+                let steps = plan.steps.iter().zip(&times);
+                let layers = steps.map(|(step, times)| Ok(planned(step, statistic(times.sorted())?, &plan.target)));
+                layers.collect::<Result<_, RunError>>()?
             }
-            StepTimes::Nodes(nodes) => {
+            StepTimes::Nodes { extents, times } => {
                 let graph = &session.engine().graph;
-                let shapes: Vec<&[usize]> = inputs.iter().map(Tensor::shape).collect();
-                let bindings = graph.bind(&shapes).unwrap_or_default();
-                let mut layers = Vec::with_capacity(nodes.len());
-                for (id, times) in nodes {
-                    let node = graph.node(id);
-                    let reads = specs_of(graph, &node.inputs, &bindings)?;
-                    let writes = specs_of(graph, &node.outputs, &bindings)?;
-                    let cost = node.op.as_operator().cost(&reads, &writes);
-                    let (group, what) = (node.name.clone(), node.op.name().to_owned());
-                    let time = statistic(times.sorted())?;
-                    let (flops, bytes) = (cost.flops, cost.bytes);
-                    layers.push(Layer { group, what, tactic: None, time, flops, bytes, bound: None });
-                }
-                layers
+                let layers = times
+                    .into_iter()
+                    .map(|(id, times)| interpreted(graph, graph.node(id), statistic(times.sorted())?, &extents));
+                layers.collect::<Result<_, RunError>>()?
             }
         };
         Ok(Self { layers, whole })
@@ -141,6 +129,14 @@ fn planned(step: &Step, time: Statistic, target: &Target) -> Layer {
         bytes: step.bytes,
         bound: Some(Bound::of(step.flops, step.bytes, precision_of(&step.site), target)),
     }
+}
+
+/// A node's work by the operator's own account; nobody tells what a CPU could do at most.
+fn interpreted(graph: &Graph, node: &Node, time: Statistic, extents: &Bindings) -> Result<Layer, RunError> {
+    let (reads, writes) = (specs_of(graph, &node.inputs, extents)?, specs_of(graph, &node.outputs, extents)?);
+    let cost = node.op.as_operator().cost(&reads, &writes);
+    let (group, what) = (node.name.clone(), node.op.name().to_owned());
+    Ok(Layer { group, what, tactic: None, time, flops: cost.flops, bytes: cost.bytes, bound: None })
 }
 
 #[cfg(test)]

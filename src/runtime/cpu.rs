@@ -1,4 +1,5 @@
 use super::lane::{Lane, LaneOptions, Trace};
+use super::session::extents_of;
 use super::{Executor, RunError, StepTimes};
 use crate::engine::Engine;
 use limpid_graph::ir::NodeId;
@@ -40,14 +41,15 @@ impl Executor for CpuSession {
     }
 
     fn step_times(&mut self, inputs: &[Tensor], iterations: u32) -> Result<StepTimes, RunError> {
-        Ok(StepTimes::Nodes(time_nodes(&self.engine, inputs, iterations)?))
+        let extents = extents_of(&self.engine, inputs)?;
+        Ok(StepTimes::Nodes { extents, times: time_nodes(&self.engine, inputs, iterations)? })
     }
 }
 
 /// Adds up, for each node, how long each of its runs took, µs. A node's time ends when its last value is there.
 fn time_nodes(engine: &Engine, inputs: &[Tensor], iterations: u32) -> Result<Vec<(NodeId, Samples)>, RunError> {
-    let (graph, inputs) = (&engine.graph, logical(engine, inputs)?);
-    let interpreter = Interpreter::new(graph)?;
+    let graph = &engine.graph;
+    let (interpreter, inputs) = (Interpreter::new(graph)?, logical(engine, inputs)?);
     let mut order: Vec<NodeId> = Vec::new();
     let mut times: BTreeMap<NodeId, Vec<f64>> = BTreeMap::new();
     for iteration in 0..iterations.max(1) as usize {
@@ -77,7 +79,7 @@ fn interpret(engine: &Engine, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError
     Ok(stored.collect::<Result<_, _>>()?)
 }
 
-/// Inputs that lie in memory in their ports' formats, in the model's own order.
+/// Inputs as the graph sees them.
 fn logical(engine: &Engine, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
     let logical = engine.inputs().into_iter().zip(inputs).map(|(port, tensor)| port.to_logical(tensor));
     Ok(logical.collect::<Result<_, _>>()?)

@@ -4,7 +4,7 @@ use super::RunError;
 use super::lane::{Lane, LaneOptions, Origin};
 use crate::plan::Plan;
 use limpid_graph::ir::NodeId;
-use limpid_graph::tensor::Tensor;
+use limpid_graph::tensor::{Bindings, Tensor};
 use limpid_kernels::device::{Clocks, Device, DeviceSlice, Samples, Stream};
 use std::collections::BTreeMap;
 
@@ -19,7 +19,12 @@ pub enum StepTimes {
         times: Vec<Samples>,
     },
     /// On the CPU: the graph's nodes in the order they ran.
-    Nodes(Vec<(NodeId, Samples)>),
+    Nodes {
+        /// The extents of the inputs.
+        extents: Bindings,
+        /// Each node's times.
+        times: Vec<(NodeId, Samples)>,
+    },
 }
 
 /// An input in the caller's device memory.

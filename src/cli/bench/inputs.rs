@@ -5,8 +5,7 @@ use limpid_graph::ir::Graph;
 use limpid_graph::reference::specs_of;
 use limpid_graph::tensor::{Bindings, Tensor};
 
-/// Random inputs of the extents that were asked for, or that the engine was built for, as they lie in memory; others for
-/// each seed.
+/// Random inputs of the extents that were asked for, or that the engine was built for; others for each seed.
 pub(super) fn random_inputs(engine: &Engine, batch: Option<u32>, seed: u64) -> Result<Vec<Tensor>, CommandError> {
     let graph = &engine.graph;
     let mut bindings = engine.metadata.opt();
@@ -14,8 +13,9 @@ pub(super) fn random_inputs(engine: &Engine, batch: Option<u32>, seed: u64) -> R
         bind_batch(graph, &mut bindings, batch)?;
     }
     let specs = specs_of(graph, &graph.inputs, &bindings).map_err(crate::runtime::RunError::from)?;
+    let seeds = 1 + 1000 * seed..;
     let inputs: Vec<Tensor> =
-        specs.iter().zip(1 + 1000 * seed..).map(|(spec, seed)| random(spec.dtype, &spec.shape, seed)).collect();
+        specs.iter().zip(seeds).map(|(spec, seed)| random(spec.dtype, &spec.shape, seed)).collect();
     Ok(engine.to_memory(&inputs).map_err(crate::runtime::RunError::from)?)
 }
 
