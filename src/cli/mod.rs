@@ -7,6 +7,7 @@ mod bench;
 mod budget;
 mod build;
 mod calibration;
+mod chrome;
 mod compare;
 mod completions;
 mod console;
@@ -29,11 +30,12 @@ mod zoo;
 
 pub use error::CommandError;
 
+use crate::severity::Severity;
 use clap::{ArgAction, Parser, Subcommand};
 use console::Console;
 use std::io::{self, IsTerminal};
+use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
-use tracing_subscriber::filter::LevelFilter;
 
 /// A TensorRT you can see through: ONNX networks fused, reduced in precision and run on open CUDA kernels
 ///
@@ -47,7 +49,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// Say more: -v what happens, -vv every detail
+    /// Say more: -v what happens, -vv every detail (TensorRT's info and verbose)
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     verbose: u8,
 
@@ -96,6 +98,7 @@ The exit code is 0, 1 for a failure, 2 for wrong usage.";
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_log(&cli);
+    panic::set_hook(Box::new(report_defect));
     let mut console = Console::new(cli.json, cli.quiet);
     match run(&cli.command, &mut console) {
         Ok(()) => ExitCode::SUCCESS,
@@ -126,14 +129,16 @@ fn run(command: &Command, console: &mut Console) -> Result<(), CommandError> {
     }
 }
 
+/// What limpid checks itself never panics; what does is its own fault, and nobody else can put it right.
+fn report_defect(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map_or(String::new(), |at| format!(" ({}:{})", at.file(), at.line()));
+    let what = panic.payload_as_str().unwrap_or("without a word");
+    eprintln!("internal error: {what}{place}\nThis is a defect of limpid {}.", env!("CARGO_PKG_VERSION"));
+}
+
 /// Warnings are always worth a line; `-q` keeps errors only.
 fn start_log(cli: &Cli) {
-    let level = match (cli.quiet, cli.verbose) {
-        (true, _) => LevelFilter::ERROR,
-        (_, 0) => LevelFilter::WARN,
-        (_, 1) => LevelFilter::INFO,
-        _ => LevelFilter::DEBUG,
-    };
+    let level = Severity::shown(cli.quiet, cli.verbose).filter();
     let colour = io::stderr().is_terminal() && console::colour_allowed();
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(colour);
     // Only a second call in one process could fail, and then the log is there already.
