@@ -144,10 +144,10 @@ fn spoilt(laid: &Tensor, layout: Layout, shape: &[usize]) -> Tensor {
 fn plans_read_and_write_every_format() {
     let Some(emulator) = emulator() else { return };
     let types = [DType::F32, DType::F16, DType::I8, DType::U8];
+    let precisions = [Precision::Fp16, Precision::Fp16, Precision::Int8, Precision::Int8];
     for (index, layout) in Layout::ALL.into_iter().enumerate() {
-        for (dtype, precision) in
-            types.into_iter().zip([Precision::Fp16, Precision::Fp16, Precision::Int8, Precision::Int8])
-        {
+        // Every type with every kind of layout, in half as many pairs as there are.
+        for (dtype, precision) in types.into_iter().zip(precisions).skip(index % 2).step_by(2) {
             // Channels with and without padding, a different pair for each.
             let channels = [(3, 8), (16, 19), (32, 32)][index % 3];
             let format = format!("{}:{layout}", type_name(dtype));
