@@ -268,8 +268,7 @@ impl Builder {
             model: &model_hash,
             preprocessing: self.preprocessing.to_string(),
         };
-        let mut planner =
-            Planner::new(self.destination, &self.kernels, self.search, self.timing_cache.as_deref())?;
+        let mut planner = Planner::new(self.destination, &self.kernels, self.search, self.timing_cache.as_deref())?;
         let quantized = precision::is_quantized(&graph);
         let outcome = choice.apply(&mut graph, &mut ledger, planner.as_mut(), progress)?;
         let mut graph = self.with_pictures(graph)?;

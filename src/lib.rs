@@ -46,6 +46,7 @@
 
 pub mod budget;
 pub mod builder;
+pub mod chrome_trace;
 pub mod cli;
 pub mod compare;
 pub mod engine;
@@ -57,6 +58,7 @@ pub mod port;
 pub mod progress;
 pub mod runtime;
 pub mod sensitivity;
+pub mod severity;
 pub mod shapes;
 pub mod zoo;
 

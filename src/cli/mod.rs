@@ -7,6 +7,7 @@ mod bench;
 mod budget;
 mod build;
 mod calibration;
+mod chrome;
 mod compare;
 mod completions;
 mod console;
@@ -30,12 +31,13 @@ mod zoo;
 
 pub use error::CommandError;
 
+use crate::severity::Severity;
 use clap::{ArgAction, Parser, Subcommand};
 use console::Console;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::panic::{self, PanicHookInfo};
 use std::process::ExitCode;
-use tracing_subscriber::filter::LevelFilter;
 
 /// A TensorRT you can see through: ONNX networks fused, reduced in precision and run on open CUDA kernels
 ///
@@ -49,7 +51,7 @@ pub struct Cli {
     #[command(subcommand)]
     command: Command,
 
-    /// Say more: -v what happens, -vv every detail
+    /// Say more: -v what happens, -vv every detail (TensorRT's info and verbose)
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Everywhere")]
     verbose: u8,
 
@@ -108,6 +110,7 @@ pub fn trtexec() -> ExitCode {
 
 fn execute(cli: &Cli) -> ExitCode {
     start_log(cli);
+    panic::set_hook(Box::new(report_defect));
     let mut console = Console::new(cli.json, cli.quiet);
     match run(cli, &mut console) {
         Ok(code) => code,
@@ -141,16 +144,18 @@ fn run(cli: &Cli, console: &mut Console) -> Result<ExitCode, CommandError> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// What limpid checks itself never panics; what does is its own fault, and nobody else can put it right.
+fn report_defect(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map_or(String::new(), |at| format!(" ({}:{})", at.file(), at.line()));
+    let what = panic.payload_as_str().unwrap_or("without a word");
+    eprintln!("internal error: {what}{place}\nThis is a defect of limpid {}.", env!("CARGO_PKG_VERSION"));
+}
+
 /// Warnings are always worth a line; `-q` keeps errors only.
 fn start_log(cli: &Cli) {
     let asked = matches!(&cli.command, Command::Trtexec(args) if args.verbose());
     let verbose = cli.verbose + if asked { 2 } else { 0 };
-    let level = match (cli.quiet, verbose) {
-        (true, _) => LevelFilter::ERROR,
-        (_, 0) => LevelFilter::WARN,
-        (_, 1) => LevelFilter::INFO,
-        _ => LevelFilter::DEBUG,
-    };
+    let level = Severity::shown(cli.quiet, verbose).filter();
     let colour = io::stderr().is_terminal() && console::colour_allowed();
     let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(colour);
     // Only a second call in one process could fail, and then the log is there already.

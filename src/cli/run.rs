@@ -1,7 +1,9 @@
 use super::CommandError;
+use super::chrome;
 use super::console::{Console, table};
 use super::pictures::PictureArgs;
 use super::source::{self, ModelOptions, precision_parser};
+use crate::chrome_trace::{ChromeTrace, Stages};
 use crate::input::{self, InputFile, Labels, npy};
 use crate::progress::Progress;
 use crate::runtime::{Backend, Session};
@@ -39,6 +41,10 @@ pub(super) struct RunArgs {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
+    /// Write what happened when, and each layer's time, for chrome://tracing or ui.perfetto.dev
+    #[arg(long, value_name = "FILE")]
+    chrome_trace: Option<PathBuf>,
+
     /// What to run on: auto, cpu, cuda, cuda:N
     #[arg(long, default_value_t = Backend::Auto)]
     backend: Backend,
@@ -53,25 +59,38 @@ pub(super) struct RunArgs {
 
 /// Runs the network on all samples and prints what it answers.
 pub(super) fn run(args: &RunArgs, console: &mut Console) -> Result<(), CommandError> {
+    let mut stages = Stages::new();
     let labels = args.labels.as_deref().map(Labels::open).transpose()?.unwrap_or_default();
     let options = ModelOptions { precision: args.precision, batch: 1, backend: args.backend };
     let engine = Arc::new(source::open(&args.engine, options, console)?);
+    stages.end("open the engine");
     let preprocessing = args.pictures.apply(&engine.metadata.preprocessing)?;
     let files: Vec<InputFile> = args.input.iter().map(|text| InputFile::parse(text, &engine.graph)).collect();
     let sample = input::load(&engine.graph, &files, &preprocessing)?;
+    stages.end("read inputs");
 
     let mut session = Session::new(Arc::clone(&engine), args.backend)?;
     if let Some(note) = session.note() {
         console.note(format_args!("note: running on the CPU: {note}"));
     }
+    stages.end("load onto the device");
     let mut bar = console.progress();
     bar.stage("run", Some(sample.names.len() as u64));
-    let mut done = 0;
+    let mut batches = vec![(0, stages.now_us())];
     let outputs = session.run_batches(&sample.inputs, &mut |samples| {
-        (done..samples).for_each(|_| bar.step(""));
-        done = samples;
+        (batches[batches.len() - 1].0..samples).for_each(|_| bar.step(""));
+        batches.push((samples, stages.now_us()));
     })?;
     drop(bar);
+    stages.end("run");
+    if let Some(path) = &args.chrome_trace {
+        let mut trace = ChromeTrace::new(&format!("limpid run {}", engine.metadata.name));
+        let end = stages.draw(&mut trace);
+        draw_batches(&mut trace, &batches);
+        let batch = session.first_batch(&sample.inputs)?;
+        chrome::draw_layers(&mut trace, &mut session, &batch, end)?;
+        chrome::write(&trace, path, console)?;
+    }
 
     let names: Vec<&str> = engine.graph.outputs.iter().map(|&v| engine.graph.value(v).name.as_str()).collect();
     if let Some(path) = &args.output {
@@ -81,6 +100,15 @@ pub(super) fn run(args: &RunArgs, console: &mut Console) -> Result<(), CommandEr
     }
     let answers = Answers { backend: session.backend_name(), samples: &sample.names, names: &names, outputs: &outputs };
     answers.show(args.top, &labels, console)
+}
+
+/// A span for each batch, from the samples done and the time, µs, at its beginning to those at its end.
+fn draw_batches(trace: &mut ChromeTrace, ends: &[(usize, f64)]) {
+    let track = trace.track("batches");
+    for pair in ends.windows(2) {
+        let ((first, start), (next, end)) = (pair[0], pair[1]);
+        trace.span(track, &format!("samples {first}..{next}"), start, end - start, &[]);
+    }
 }
 
 struct Answers<'a> {

@@ -40,19 +40,12 @@ impl Session {
         inputs: &[Tensor],
         after_batch: &mut dyn FnMut(usize),
     ) -> Result<Vec<Tensor>, RunError> {
-        let samples = inputs.first().and_then(|t| t.shape().first()).copied().unwrap_or(0);
-        let aligned = inputs.iter().all(|t| t.shape().first() == Some(&samples));
-        let shapes: Vec<&[usize]> = inputs.iter().map(Tensor::shape).collect();
-        let allowed = match aligned && samples > 0 {
-            true => self.batches(&self.engine().graph.bind(&shapes).unwrap_or_default()),
-            false => Vec::new(),
-        };
-        let batch = most(&allowed, if self.engine().plans.is_empty() { CPU_BATCH } else { usize::MAX }).min(samples);
-        if !aligned || batch == 0 || samples == filled(&allowed, batch) {
+        let samples = samples_of(inputs);
+        let Some((batch, allowed)) = self.cut(inputs) else {
             let outputs = self.run_logical(inputs)?;
             after_batch(samples);
             return Ok(outputs);
-        }
+        };
         let mut parts: Vec<Vec<Tensor>> = Vec::new();
         for start in (0..samples).step_by(batch) {
             let end = (start + batch).min(samples);
@@ -67,6 +60,31 @@ impl Session {
         Ok((0..count).map(|i| stack(parts.iter().map(|part| &part[i]))).collect())
     }
 
+    /// What [`Session::run_batches`] begins with, as it lies in memory: all samples, or those of the first run.
+    ///
+    /// # Errors
+    /// [`RunError::Value`].
+    pub fn first_batch(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RunError> {
+        let first: Vec<Tensor> = match self.cut(inputs) {
+            Some((batch, allowed)) => inputs.iter().map(|t| rows(t, 0, batch, filled(&allowed, batch))).collect(),
+            None => inputs.to_vec(),
+        };
+        Ok(self.engine().to_memory(&first)?)
+    }
+
+    /// Samples of a run, and how many a run may have; `None` where all go at once, or nothing can be cut.
+    fn cut(&self, inputs: &[Tensor]) -> Option<(usize, Vec<Range>)> {
+        let samples = samples_of(inputs);
+        let aligned = inputs.iter().all(|t| t.shape().first() == Some(&samples));
+        let shapes: Vec<&[usize]> = inputs.iter().map(Tensor::shape).collect();
+        let allowed = match aligned && samples > 0 {
+            true => self.batches(&self.engine().graph.bind(&shapes).unwrap_or_default()),
+            false => Vec::new(),
+        };
+        let batch = most(&allowed, if self.engine().plans.is_empty() { CPU_BATCH } else { usize::MAX }).min(samples);
+        (aligned && batch > 0 && samples != filled(&allowed, batch)).then_some((batch, allowed))
+    }
+
     fn check_batched(&self, outputs: &[Tensor], batch: usize, samples: usize) -> Result<(), RunError> {
         let graph = &self.engine().graph;
         for (&id, tensor) in graph.outputs.iter().zip(outputs) {
@@ -77,6 +95,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// How many samples there are.
+fn samples_of(inputs: &[Tensor]) -> usize {
+    inputs.first().and_then(|t| t.shape().first()).copied().unwrap_or(0)
 }
 
 /// The most samples that are allowed and within `limit`; the fewest allowed if that is more already.

@@ -7,18 +7,23 @@ mod precisions;
 mod profile;
 mod streams;
 
-use super::CommandError;
 use super::console::Console;
 use super::source::{self, ModelOptions, precision_parser};
+use super::{CommandError, chrome};
+use crate::chrome_trace::ChromeTrace;
 use crate::engine::Engine;
+use crate::measure::{self, Options};
 use crate::plan::Plan;
 use crate::runtime::{Backend, Session, gpu_missing};
 use clap::Args;
 use flow::FlowArgs;
 use limpid_graph::ir::Precision;
 use limpid_graph::tensor::Tensor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Queries in a Chrome trace: enough to see how they overlap.
+const QUERIES_DRAWN: u32 = 20;
 
 /// Measure latency and throughput
 #[derive(Args, Clone, Debug)]
@@ -73,6 +78,10 @@ pub(super) struct BenchArgs {
     #[arg(long, conflicts_with_all = ["precisions"], help_heading = "A flow of queries")]
     compare_streams: bool,
 
+    /// Write some queries in their parts, and each layer's time, for chrome://tracing or ui.perfetto.dev
+    #[arg(long, value_name = "FILE", conflicts_with = "precisions")]
+    chrome_trace: Option<PathBuf>,
+
     #[command(flatten)]
     flow: FlowArgs,
 }
@@ -112,7 +121,23 @@ pub(super) fn run(args: &BenchArgs, console: &mut Console) -> Result<(), Command
             flow::run(args, &mut bench, console)
         }
         () => latency::run(args, &mut bench, console),
+    }?;
+    match &args.chrome_trace {
+        Some(path) => draw(args, &mut bench, path, console),
+        None => Ok(()),
     }
+}
+
+/// Queries in their parts, and under the first one's inference its layers.
+fn draw(args: &BenchArgs, bench: &mut Bench, path: &Path, console: &mut Console) -> Result<(), CommandError> {
+    let options = args.flow.options(Some(QUERIES_DRAWN), bench)?;
+    let options = Options { duration_s: 0.0, warm_up_ms: 0.0, ..options };
+    let traces = measure::run(&mut bench.session, &bench.inputs, &options)?.traces;
+    let mut trace = ChromeTrace::new(&format!("limpid bench {}", bench.network()));
+    trace.queries(&traces, 0.0);
+    let first = traces.first().map_or(0.0, |query| query.compute_start * 1e3);
+    chrome::draw_layers(&mut trace, &mut bench.session, &bench.inputs, first)?;
+    chrome::write(&trace, path, console)
 }
 
 impl BenchArgs {

@@ -42,7 +42,7 @@ impl Profile {
             StepTimes::Plan { plan, times } => {
                 Self::of_named(plan.steps.iter().zip(times).map(|(step, times)| (step.group.as_str(), times)))
             }
-            StepTimes::Nodes(nodes) => {
+            StepTimes::Nodes { times: nodes, .. } => {
                 Self::of_named(nodes.iter().map(|(id, times)| (graph.node(*id).name.as_str(), times)))
             }
         }
