@@ -7,7 +7,7 @@
 // Requires   sm_90a; one group; 16-byte aligned pixels; strides to 8, padding to 128, dilation·(kernel-1) to 255.
 // Grid       persistent: a block on each multiprocessor, over tiles of filters (fastest) and pixels, then shares of K.
 // Block      128·WARPGROUPS threads that multiply, and a warpgroup of which one thread copies.
-// Shared     STAGES · (BLOCK_M + BLOCK_N) · ROW_BYTES, and two mbarriers a stage.
+// Shared     STAGES · (BLOCK_M + BLOCK_N) · ROW_BYTES, two mbarriers a stage, one a team.
 // Work       2·N·P·Q·K·R·S·C operations; x is read once a tap and column tile, w once a row tile (both mostly from L2), y
 //            once.
 // Sources    Chetlur et al., "cuDNN: Efficient Primitives for Deep Learning" (2014), §3.2: the implicit GEMM; PTX ISA,

@@ -132,7 +132,8 @@ pub(super) fn warpgroups(precision: Precision) -> Vec<Site> {
         with_residual(product(5, 19, 64 * width), 19, dtype, Activation::Sigmoid, Activation::HardSwish),
     ];
     if precision == Precision::Fp16 {
-        // Tiles are the same for every type.
+        // Tiles are the same for every type: sizes around theirs, and more works and steps than a ring has room for.
+        sites.push(product(330, 90, 10 * 8 * width));
         sites.extend([product(65, 129, 9 * width), product(255, 72, 16 * width), product(130, 250, 8 * width)]);
     }
     // A batch that shares its weights.

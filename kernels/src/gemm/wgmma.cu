@@ -7,7 +7,7 @@
 // Requires   sm_90a; rows of a, and products of a batch, in whole 16-byte vectors.
 // Grid       persistent: a block on each multiprocessor, over tiles of columns (fastest) and rows, the batch, then shares of K.
 // Block      128·WARPGROUPS threads that multiply, and a warpgroup of which one thread copies.
-// Shared     STAGES · (BLOCK_M + BLOCK_N) · ROW_BYTES, and two mbarriers a stage.
+// Shared     STAGES · (BLOCK_M + BLOCK_N) · ROW_BYTES, two mbarriers a stage, one a team.
 // Work       2·M·N·K operations a product; a is read about once per column tile, b once per row tile (from L2 where it
 //            fits), y once.
 // Sources    PTX ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate Operations"; NVIDIA, CUTLASS: warp

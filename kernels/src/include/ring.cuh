@@ -63,7 +63,7 @@ struct Place {
     __device__ __forceinline__ void advance() {
         if (++stage == STAGES) stage = 0, parity ^= 1;
     }
-    // Past the stages of work that another team does.
+    // Past the stages of work that another team does; see `Ring::turns`.
     __device__ __forceinline__ void skip(int steps) {
         const int rounds = (stage + steps) / STAGES;
         stage += steps - rounds * STAGES;
@@ -75,10 +75,15 @@ struct Ring {
     unsigned char* stages;
     uint64_t* full;   // the copies have come
     uint64_t* empty;  // every warp of the team has multiplied it
+    // One for each team: the team before has seen all stages of its work. Parity tells a phase from the one before and
+    // the one behind, and no further. A team that came to a stage's barrier before the round in which another team
+    // waits there would take the phase before that for its own, and read what has not come; so teams come in turn.
+    uint64_t* turns;
 
     __device__ __forceinline__ explicit Ring(unsigned char* shared) : stages(shared) {
         full = reinterpret_cast<uint64_t*>(shared + STAGES * STAGE_BYTES);
         empty = full + STAGES;
+        turns = empty + STAGES;
     }
 
     // By all threads of the block.
@@ -88,6 +93,7 @@ struct Ring {
                 mbarrier_init(full + i, 1);
                 mbarrier_init(empty + i, 4 * TEAM);
             }
+            for (int i = 0; i < TEAMS; ++i) mbarrier_init(turns + i, 4 * TEAM);
             fence_mbarrier_init();
         }
         __syncthreads();

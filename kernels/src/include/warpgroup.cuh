@@ -182,6 +182,7 @@ __device__ __forceinline__ void consume(const Ring& ring, const ProductParams& p
     const int team = warpgroup / TEAM;
     griddepcontrol_wait();
     Place place;
+    uint32_t parity = team == 0;  // the first team begins, as if a phase had ended before
     int turn = 0;
 #pragma unroll 1
     for (int index = blockIdx.x; index < p.grid.works; index += gridDim.x) {
@@ -192,8 +193,11 @@ __device__ __forceinline__ void consume(const Ring& ring, const ProductParams& p
             place.skip(work.steps);
             continue;
         }
+        if (TEAMS > 1) mbarrier_wait(ring.turns + team, parity);
+        parity ^= 1;
         Sums<Math> sums;
         const int last = sums.multiply(ring, place, work.steps, warpgroup % TEAM);
+        if (TEAMS > 1 && threadIdx.x % 32 == 0) mbarrier_arrive(ring.turns + (team + 1) % TEAMS);
         WayOut<Math> out(p, epilogue, tensors_of_batch(epilogue, tensors, work.batch, p.stride_y, p.rows), partial, work,
                          warpgroup % TEAM);
         out.prefetch();

@@ -44,9 +44,12 @@ fn main() -> ExitCode {
     if failed == 0 && !blind { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Those of [`ARCHS`] that the kernel can be compiled for.
+/// Those of [`ARCHS`] that the kernel can be compiled for. Hopper's own kernels stay on their multiprocessors, so they
+/// are also asked to do everything on one.
 fn targets(kernel: &dyn Kernel) -> Vec<Target> {
-    ARCHS.into_iter().filter(|&arch| !kernel.units(arch).is_empty()).map(Target::typical).collect()
+    let archs: Vec<Arch> = ARCHS.into_iter().filter(|&arch| !kernel.units(arch).is_empty()).collect();
+    let one = (archs == [Arch(90)]).then(|| Target { multiprocessors: 1, ..Target::typical(Arch(90)) });
+    archs.into_iter().map(Target::typical).chain(one).collect()
 }
 
 impl Executor for Emulator {

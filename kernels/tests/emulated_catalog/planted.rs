@@ -105,6 +105,38 @@ const PLANTS: [Plant; 11] = [
     },
 ];
 
+/// One of Hopper's persistent kernel, whose teams take works in turn.
+const TEAMS: Plant = Plant {
+    what: "team that comes to its stages too early",
+    file: "include/warpgroup.cuh",
+    from: "if (TEAMS > 1) mbarrier_wait(ring.turns + team, parity);",
+    to: "",
+    words: &["has not delivered yet", "nobody wrote", "never"],
+};
+
+/// Of the convolution's candidates for Hopper those of four teams.
+struct Teams;
+
+impl Kernel for Teams {
+    fn name(&self) -> &'static str {
+        "planted"
+    }
+
+    fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
+        let mut all = conv::Wgmma.candidates(site, target)?;
+        all.retain(|candidate| candidate.tactic.parameters.contains(&("teams".to_owned(), 4)));
+        Ok(all)
+    }
+
+    fn edge_sites(&self) -> Vec<Site> {
+        vec![site()]
+    }
+
+    fn units(&self, arch: Arch) -> Vec<CompileUnit> {
+        conv::Wgmma.units(arch)
+    }
+}
+
 /// Of the convolution's candidates one that splits K and one that does not.
 struct Two;
 
@@ -192,10 +224,14 @@ fn flatten<'s>(name: &'s str, plant: &Plant, seen: &mut Vec<&'s str>, out: &mut 
 /// True if every planted fault is found and named; where it is a fault of one access, with the line.
 pub fn are_found(emulator: &Emulator) -> bool {
     let problem = Problem::new(&site());
+    let target = Target::typical(Arch(90));
+    // All works on one multiprocessor: every team has several.
+    let one = Target { multiprocessors: 1, ..target.clone() };
     let mut right = true;
-    for plant in &PLANTS {
+    let cases = PLANTS.iter().map(|plant| (plant, &Two as &dyn Kernel, &target)).chain([(&TEAMS, &Teams as _, &one)]);
+    for (plant, kernel, target) in cases {
         let executor = Changed(emulator, plant);
-        let verdict = check_site(&executor, &Two, &site(), &problem, &Target::typical(Arch(90)));
+        let verdict = check_site(&executor, kernel, &site(), &problem, target);
         let named = |failure: &&String| {
             let told = plant.words.iter().any(|word| failure.contains(word));
             told && [": got ", ".cuh:", "the thread ends"].iter().any(|place| failure.contains(place))
@@ -207,6 +243,11 @@ pub fn are_found(emulator: &Emulator) -> bool {
             right = false;
         }
     }
-    println!("{:24} {:3} cases                       {}", "planted", PLANTS.len(), if right { "ok" } else { "FAILED" });
+    println!(
+        "{:24} {:3} cases                       {}",
+        "planted",
+        PLANTS.len() + 1,
+        if right { "ok" } else { "FAILED" }
+    );
     right
 }

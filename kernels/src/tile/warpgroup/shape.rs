@@ -99,16 +99,16 @@ impl Build {
         tile.stages * 128 / self.row_bytes
     }
 
-    /// The stages, and two mbarriers for each.
+    /// The stages, two mbarriers for each, and one for each team.
     pub(super) fn shared_bytes(self, tile: &Tile) -> u32 {
-        self.stages(tile) * ((tile.block_m + tile.block_n) * self.row_bytes + 16)
+        self.stages(tile) * ((tile.block_m + tile.block_n) * self.row_bytes + 16) + 8 * tile.teams
     }
 
-    /// Whether a thread has registers for its sums, and in TF32 for its fragments of two stages, with a quarter left for
-    /// everything else.
+    /// Whether a thread has registers for its sums, and in TF32 for its fragments of two stages of 128 bytes, with a
+    /// quarter left for everything else.
     pub(super) fn takes(self, tile: &Tile) -> bool {
         let tiles_m = tile.block_m / (tile.warpgroups / tile.teams) / 64;
-        let fragments = if self.math == Math::Tf32 { 2 * self.row_bytes / 32 * 4 } else { 0 };
+        let fragments = if self.math == Math::Tf32 { 2 * 128 / 32 * 4 } else { 0 };
         4 * tiles_m * (tile.block_n / 2 + fragments) <= 3 * tile.registers()
     }
 
