@@ -257,3 +257,40 @@ fn a_layer_is_emulated() {
     );
     place.fails(1, &["no node `nowhere`"], &["emulate", &model, "--node", "nowhere"]);
 }
+
+#[test]
+fn an_engine_takes_the_shapes_of_its_profiles() {
+    let work = Workplace::new();
+    work.ok(&["zoo", "mlp", "-o", "mlp.onnx"]);
+    let build = ["build", "mlp.onnx", "-o", "mlp.engine", "--backend", "cpu", "--batch"];
+    let built = work.json(&[&build[..], &["2..4..8,16"]].concat());
+    let profiles = serde_json::json!([{ "ranges": { "N": [2, 4, 8] }, "tuned": [] }, { "ranges": { "N": [16, 16, 16] }, "tuned": [] }]);
+    assert_eq!(built["summary"]["profiles"], profiles);
+    let summary = work.ok(&["inspect", "mlp.engine"]);
+    assert!(summary.contains("N=2..8 (opt 4)") && summary.contains("N=16"), "{summary}");
+    let bench = |batch| ["bench", "mlp.engine", "--iterations", "1", "--batch", batch];
+    for batch in ["2", "7", "16"] {
+        assert_eq!(work.json(&bench(batch))["batch"].to_string(), batch);
+    }
+    work.fails(
+        1,
+        &["batch 64 is outside the profile 2..4..8; batch 64 is outside the profile 16", "--batch"],
+        &bench("64"),
+    );
+    work.fails(2, &["1 <= min <= opt <= max"], &[&build[..], &["8..2"]].concat());
+
+    // A picture whose size nobody gives is taken as most are, and the build says so.
+    work.ok(&["zoo", "resnet18", "-o", "any.onnx", "--any-size"]);
+    let build = ["build", "any.onnx", "-o", "any.engine", "--backend", "cpu"];
+    let said = work.run(&build);
+    assert!(
+        said.code == 0 && said.err.contains("the model leaves `H` and `W` open; pictures are taken as 224x224"),
+        "{}",
+        said.err
+    );
+    let shapes =
+        ["--min-shapes", "input:1x3x32x32", "--opt-shapes", "input:1x3x64x64", "--max-shapes", "input:2x3x96x96"];
+    let ranges = &work.json(&[&build[..], &shapes].concat())["summary"]["profiles"][0]["ranges"];
+    assert_eq!(*ranges, serde_json::json!({ "H": [32, 64, 96], "N": [1, 1, 2], "W": [32, 64, 96] }));
+    work.fails(1, &["the model has no open extent `T`; it has H, N, W"], &[&build[..], &["--extent", "T=4"]].concat());
+}

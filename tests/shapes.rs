@@ -209,6 +209,20 @@ fn between_tuned_batches_the_tactics_of_the_next_larger_one_run() {
     }
 }
 
+/// Where no tactic of a tuned batch is offered, the kernels that are in the engine do.
+#[test]
+fn what_no_neighbour_ran_is_done_by_kernels_that_are_carried() {
+    let mut engine = Arc::unwrap_or_clone(planned(resnet18(range("1..4"), 32), Arch(80), None));
+    let carried: BTreeSet<CompileUnit> = engine.cubins.iter().map(|cubin| cubin.unit.clone()).collect();
+    for step in engine.plans.iter_mut().flat_map(|plan| &mut plan.steps) {
+        step.tactic.kernel = "of/another_version".to_owned();
+    }
+    let plans = ShapePlans::new(Arc::new(engine), Target::typical(Arch(80)));
+    let found = plans.at(&extents(&[("N", 3)])).expect("it has a plan");
+    assert!(found.of_engine && found.plan.units().all(|unit| carried.contains(unit)));
+    assert!(found.plan.steps.iter().all(|step| step.offers[0].tactic == step.tactic));
+}
+
 #[test]
 fn what_is_outside_is_refused_with_the_range() {
     let mut session = Session::new(Arc::new(resnet18(range("2..8"), 32)), Backend::Cpu).expect("the CPU is there");
