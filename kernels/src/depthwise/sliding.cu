@@ -39,7 +39,10 @@ extern "C" __global__ void __launch_bounds__(128, MIN_BLOCKS)
     depthwise_sliding(const X_TYPE* x, const X_TYPE* __restrict__ weights,
                       const float* __restrict__ bias, const float* __restrict__ scales,
                       const void* residual, void* __restrict__ y, const DepthwiseParams p) {
-    if (thread_number() >= p.threads) return;
+    if (thread_number() >= p.threads) {
+        griddepcontrol_wait();
+        return;
+    }
     const WindowWork work(p, thread_number());
     const int rows = min(p.rows, p.y_h - work.p);
     const int left = work.q * STRIDE - p.pad_w, lanes = p.x_lanes - work.channel;
