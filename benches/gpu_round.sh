@@ -6,9 +6,9 @@
 #     benches/gpu_round.sh run OUT [STEP...]   # runs them; logs and JSON go to the folder OUT
 #
 # The steps, in this order if none is named: device kernels hopper demo networks int8 shapes memcheck latency.
-# LIMPID_NETWORKS and LIMPID_BATCHES, lists with commas, narrow the last ones down. A step that fails does not stop those after it; the
-# summary says which failed, and the exit status is theirs. Two steps must be named: `micro` measures what the chip can
-# do, `compile` compiles every kernel for every architecture.
+# LIMPID_NETWORKS and LIMPID_BATCHES, lists with commas, narrow the last ones down. A step that fails does not stop those
+# after it; the summary says which failed, and the exit status is theirs. Three steps must be named: `micro` measures what
+# the chip can do, `ladder` times the kernel ladder, `compile` compiles every kernel for every architecture.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=target/gpu_round
@@ -18,10 +18,10 @@ build() {
     mkdir -p "$bin"
     cargo test --workspace --release --no-run --message-format=json \
         --test device --test gpu_catalog --test gpu_networks --test gpu_shapes --test hopper --test nvrtc_catalog \
-        --bench micro |
+        --bench ladder --bench micro |
         python3 -c '
 import json, shutil, sys
-wanted = {"device", "gpu_catalog", "gpu_networks", "gpu_shapes", "hopper", "micro", "nvrtc_catalog"}
+wanted = {"device", "gpu_catalog", "gpu_networks", "gpu_shapes", "hopper", "ladder", "micro", "nvrtc_catalog"}
 for line in sys.stdin:
     message = json.loads(line)
     name = message.get("target", {}).get("name")
@@ -92,6 +92,7 @@ run() {
             kernels) step kernels 300 "$bin/gpu_catalog" --ignored --nocapture ;;
             hopper) step hopper 120 "$bin/hopper" --ignored --exact the_gpu_agrees ;;
             micro) step micro 120 "$bin/micro" "$out/micro.json" ;;
+            ladder) step ladder 180 "$bin/ladder" measure "$out/ladder.json" ;;
             compile) step compile 500 "$bin/nvrtc_catalog" ;;
             demo) step demo 90 "$bin/limpid" demo ;;
             networks) step networks 560 "$bin/gpu_networks" --ignored --nocapture every_network ;;

@@ -64,7 +64,7 @@ def main():
         known = [LimpidPeer(options.limpid, work, device), jax_peer.XlaPeer(jax)]
         known += torch_peers.peers(torch) + onnxruntime_peer.peers(ort)
         by_name = {peer.name: peer for peer in known}
-        titles = {name: by_name[name].title for name in PEERS}
+        titles = [{"name": name, "title": by_name[name].title} for name in PEERS]
         session = Session(options, work, References(torch, device), titles)
         for name in options.peers:
             session.measure_peer(by_name[name])

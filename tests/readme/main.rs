@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+mod ladder;
 mod peers;
 
 /// Columns of the tables; INT8 has no tolerance to report.
@@ -133,16 +134,24 @@ fn int8_has_the_bits_of_the_cpu() {
     assert!(rows.iter().all(|row| row["other_bits"] == 0), "{rows:?}");
 }
 
-#[test]
-fn tables_are_those_of_the_results() {
-    let path = root().join("README.md");
+/// Writes the tables of a file anew, or holds the file to them.
+fn hold(file: &str, tables: &[(&str, String)]) {
+    let path = root().join(file);
     let readme = std::fs::read_to_string(&path).expect("there is a README");
-    let speed = peers::tables("peers_h200.json");
-    let tables = [("speed", speed), ("latency", latency()), ("errors", errors()), ("calibrators", calibrators())];
     let wanted = tables.iter().fold(readme.clone(), |text, (name, table)| replaced(&text, name, table));
     if std::env::var_os("LIMPID_BLESS").is_some() {
         std::fs::write(&path, wanted).expect("README is written");
     } else {
-        assert!(wanted == readme, "README's tables are not those of benches/results; LIMPID_BLESS=1 writes them");
+        assert!(wanted == readme, "{file}'s tables are not those of benches/results; LIMPID_BLESS=1 writes them");
     }
+}
+
+#[test]
+fn tables_are_those_of_the_results() {
+    let speed = peers::tables("peers_h200.json");
+    hold(
+        "README.md",
+        &[("speed", speed), ("latency", latency()), ("errors", errors()), ("calibrators", calibrators())],
+    );
+    hold("benches/ladder/README.md", &[("ladder", ladder::table("ladder_h200.json"))]);
 }

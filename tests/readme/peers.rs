@@ -73,12 +73,17 @@ impl<'a> Speed<'a> {
     fn columns(&self, precision: &str, clock: &str) -> Vec<&'a str> {
         let measured = self.rows.iter().filter(|((_, _, p, _), row)| *p == precision && row[clock].is_object());
         let found: BTreeSet<&str> = measured.map(|((_, _, _, peer), _)| *peer).collect();
-        let known = self.file["peers"].as_object().expect("peers by name").keys();
-        known.map(String::as_str).filter(|peer| found.contains(peer)).collect()
+        self.peers().map(|(name, _)| name).filter(|peer| found.contains(peer)).collect()
+    }
+
+    /// Names and titles, in the file's order.
+    fn peers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let list = self.file["peers"].as_array().expect("peers in order");
+        list.iter().map(|peer| (peer["name"].as_str().expect("a name"), peer["title"].as_str().expect("a title")))
     }
 
     fn heads(&self, columns: &[&str]) -> String {
-        let title = |peer: &&str| self.file["peers"][*peer].as_str().expect("a title").to_owned();
+        let title = |name: &&str| self.peers().find(|(known, _)| known == name).expect("a known peer").1;
         columns.iter().map(title).collect::<Vec<_>>().join(" | ")
     }
 
@@ -170,7 +175,8 @@ fn rows_that_are_lost_say_so() {
         serde_json::json!({ "network": "mlp", "batch": 8, "precision": "fp16", "peer": "xla", "wrong": "by 1" });
     let file = serde_json::json!({
         "date": "2026-01-01", "machine": { "gpu": "a GPU", "driver": "1" },
-        "peers": { "limpid": "limpid", "cudnn": "cuDNN", "xla": "XLA" },
+        "peers": [{ "name": "limpid", "title": "limpid" }, { "name": "cudnn", "title": "cuDNN" },
+                  { "name": "xla", "title": "XLA" }],
         "rows": [row(8, "limpid", 10.0), row(1, "limpid", 10.0), row(1, "cudnn", 20.0), row(1, "xla", 5.0),
                  row(8, "cudnn", 40.0), wrong],
     });

@@ -67,7 +67,22 @@ impl Timer {
             }
             Ok(())
         };
-        self.sample(stream, repetitions, calls, &mut sample)
+        self.sample(stream, repetitions, calls, &mut |_, _| Ok(()), &mut sample)
+    }
+
+    /// As [`Timer::measure`] with one call a sample; before each, `refresh` enqueues what is not to be in its time. It
+    /// gets the sample's number, those of the warm-up counted as well.
+    ///
+    /// # Errors
+    /// Those of `refresh` and `work`, or of the kernels.
+    pub fn measure_refreshed(
+        &mut self,
+        stream: &Stream,
+        repetitions: Repetitions,
+        mut refresh: impl FnMut(&Stream, u32) -> Result<(), DeviceError>,
+        mut work: impl FnMut(&Stream) -> Result<(), DeviceError>,
+    ) -> Result<Samples, DeviceError> {
+        self.sample(stream, repetitions, 1, &mut refresh, &mut work)
     }
 
     /// As [`Timer::measure`], with the calls of a sample recorded as one graph: `work` is called once for each, and
@@ -83,7 +98,7 @@ impl Timer {
     ) -> Result<Samples, DeviceError> {
         let calls = repetitions.calls.max(1);
         let graph = GraphExec::capture(stream, |stream| (0..calls).try_for_each(|number| work(stream, number)))?;
-        self.sample(stream, repetitions, calls, &mut |stream| graph.launch(stream))
+        self.sample(stream, repetitions, calls, &mut |_, _| Ok(()), &mut |stream| graph.launch(stream))
     }
 
     fn sample(
@@ -91,16 +106,19 @@ impl Timer {
         stream: &Stream,
         repetitions: Repetitions,
         calls: u32,
+        refresh: &mut dyn FnMut(&Stream, u32) -> Result<(), DeviceError>,
         once: &mut dyn FnMut(&Stream) -> Result<(), DeviceError>,
     ) -> Result<Samples, DeviceError> {
         let count = repetitions.samples.max(1) as usize;
         while self.marks.len() < count {
             self.marks.push((Event::timing(&self.device)?, Event::timing(&self.device)?));
         }
-        for _ in 0..repetitions.warm_up {
+        for number in 0..repetitions.warm_up {
+            refresh(stream, number)?;
             once(stream)?;
         }
-        for (before, after) in &self.marks[..count] {
+        for ((before, after), number) in self.marks[..count].iter().zip(repetitions.warm_up..) {
+            refresh(stream, number)?;
             before.record(stream)?;
             once(stream)?;
             after.record(stream)?;

@@ -29,7 +29,8 @@ const QUERIES_DRAWN: u32 = 20;
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Inputs are random numbers. `host` is from the call to the answer, transfers included; `device` is the network
-alone, by the GPU's clock. The options under \"A flow of queries\" keep queries coming instead, each timed in its parts.
+alone, by the GPU's clock, its inputs rotating through a ring larger than the second-level cache. The options under
+\"A flow of queries\" keep queries coming instead, each timed in its parts.
 
 Examples:
   limpid bench resnet18.engine
