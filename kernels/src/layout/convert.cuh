@@ -23,7 +23,8 @@ template <typename Y, typename X, int N>
 __device__ __forceinline__ void store_converted(Y* to, const Vector<X, N>& x, float factor) {
     if constexpr (SCALED) {
         float v[N];
-        widen(v, x);
+#pragma unroll
+        for (int i = 0; i < N; ++i) v[i] = static_cast<float>(widest(x.lane[i]));
         scale_by(v, factor);
         store(to, v);
     } else {
