@@ -118,21 +118,16 @@ fn a_profile_has_every_node_once_and_adds_up() {
     let profile = Profile::of(&mut session, &picture(1), 20, &[90.0]).expect("it runs");
     let names: Vec<&str> = profile.layers.iter().map(|layer| layer.group.as_str()).collect();
     let nodes: Vec<&str> = session.engine().graph.nodes().map(|(_, node)| node.name.as_str()).collect();
-    assert_eq!(
-        {
-            let mut n = names.clone();
-            n.sort();
-            n
-        },
-        {
-            let mut n = nodes.clone();
-            n.sort();
-            n
-        }
-    );
+    let sorted = |names: &[&str]| {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names.join(" ")
+    };
+    assert_eq!(sorted(&names), sorted(&nodes));
     assert!(profile.layers.iter().all(|layer| layer.time.median > 0.0 && layer.bound.is_none()), "{profile:?}");
-    // 784 x 512 multiplications and additions at least.
-    assert!(profile.layers.iter().map(|layer| layer.flops).sum::<u64>() > 2 * 784 * 512, "{profile:?}");
+    // Multiplications and additions of the three layers at least.
+    let products = 2 * (784 * 256 + 256 * 128 + 128 * 10);
+    assert!(profile.layers.iter().map(|layer| layer.flops).sum::<u64>() >= products, "{profile:?}");
     assert!(profile.sum_us() > 0.0 && profile.whole.min > 0.0 && profile.bound_us().is_none());
     assert!(matches!(Profile::of(&mut session, &[], 1, &[]), Err(RunError::InputCount { .. })));
 }

@@ -180,9 +180,8 @@ pub(super) fn bytes(text: &str) -> Result<u64, String> {
 
 /// Splits at the last colon. A name in single quotes may hold more of them, and so may the value behind it.
 fn named(text: &str) -> Result<(String, &str), String> {
-    let quoted = text.strip_prefix('\'').and_then(|rest| rest.split_once('\''));
-    let parts = match quoted {
-        Some((name, value)) => value.strip_prefix(':').map(|value| (name, value)),
+    let parts = match text.strip_prefix('\'') {
+        Some(rest) => rest.split_once('\'').and_then(|(name, value)| Some((name, value.strip_prefix(':')?))),
         None => text.rsplit_once(':'),
     };
     match parts {
@@ -199,7 +198,7 @@ mod tests {
     fn names_may_hold_colons() {
         assert_eq!(named("Input:0:1x3"), Ok(("Input:0".to_owned(), "1x3")));
         assert_eq!(named("'Input:0':c:/x.bin"), Ok(("Input:0".to_owned(), "c:/x.bin")));
-        assert!(named("Input").is_err() && named(":1x3").is_err() && named("'x'1").is_err());
+        assert!(named("Input").is_err() && named(":1x3").is_err() && named("'x'1").is_err() && named("'x:1").is_err());
     }
 
     #[test]
