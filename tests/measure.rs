@@ -116,31 +116,14 @@ fn pipelines_answer_in_order_and_refuse_what_does_not_fit() {
 fn a_profile_has_every_node_once_and_adds_up() {
     let mut session = session();
     let profile = Profile::of(&mut session, &picture(1), 20, &[90.0]).expect("it runs");
-    let names: Vec<&str> = profile.layers.iter().map(|layer| layer.group.as_str()).collect();
-    let nodes: Vec<&str> = session.engine().graph.nodes().map(|(_, node)| node.name.as_str()).collect();
-    assert_eq!(
-        {
-            let mut n = names.clone();
-            n.sort();
-            n
-        },
-        {
-            let mut n = nodes.clone();
-            n.sort();
-            n
-        }
-    );
+    let mut names: Vec<&str> = profile.layers.iter().map(|layer| layer.group.as_str()).collect();
+    let mut nodes: Vec<&str> = session.engine().graph.nodes().map(|(_, node)| node.name.as_str()).collect();
+    names.sort();
+    nodes.sort();
+    assert_eq!(names, nodes);
     assert!(profile.layers.iter().all(|layer| layer.time.median > 0.0 && layer.bound.is_none()), "{profile:?}");
-    // 784 x 512 multiplications and additions at least.
-    assert!(profile.layers.iter().map(|layer| layer.flops).sum::<u64>() > 2 * 784 * 512, "{profile:?}");
+    // Multiplications and additions of the first of its three products alone.
+    assert!(profile.layers.iter().map(|layer| layer.flops).sum::<u64>() > 2 * 784 * 256, "{profile:?}");
     assert!(profile.sum_us() > 0.0 && profile.whole.min > 0.0 && profile.bound_us().is_none());
     assert!(matches!(Profile::of(&mut session, &[], 1, &[]), Err(RunError::InputCount { .. })));
-}
-
-#[test]
-fn what_needs_a_gpu_says_so() {
-    let session = session();
-    assert!(session.device().is_none());
-    let error = RunError::NeedsGpu { what: "enqueueing on a stream" };
-    assert!(error.to_string().contains("this session runs on the CPU") && error.help().is_some());
 }
