@@ -5,7 +5,7 @@
 #     benches/gpu_round.sh build               # leaves stripped binaries in target/gpu_round.tar.gz
 #     benches/gpu_round.sh run OUT [STEP...]   # runs them; logs and JSON go to the folder OUT
 #
-# The steps, in this order if none is named: device kernels hopper demo networks int8 shapes memcheck latency.
+# The steps, in this order if none is named: device kernels hopper demo networks int8 shapes streams memcheck latency.
 # LIMPID_NETWORKS and LIMPID_BATCHES, lists with commas, narrow the last ones down. A step that fails does not stop those
 # after it; the summary says which failed, and the exit status is theirs. Three steps must be named: `micro` measures what
 # the chip can do, `ladder` times the kernel ladder, `compile` compiles every kernel for every architecture.
@@ -17,11 +17,11 @@ build() {
     set -e
     mkdir -p "$bin"
     cargo test --workspace --release --no-run --message-format=json \
-        --test device --test gpu_catalog --test gpu_networks --test gpu_shapes --test hopper --test nvrtc_catalog \
-        --bench ladder --bench micro |
+        --test device --test gpu_catalog --test gpu_networks --test gpu_shapes --test gpu_streams --test hopper \
+        --test nvrtc_catalog --bench ladder --bench micro |
         python3 -c '
 import json, shutil, sys
-wanted = {"device", "gpu_catalog", "gpu_networks", "gpu_shapes", "hopper", "ladder", "micro", "nvrtc_catalog"}
+wanted = {"device", "gpu_catalog", "gpu_networks", "gpu_shapes", "gpu_streams", "hopper", "ladder", "micro", "nvrtc_catalog"}
 for line in sys.stdin:
     message = json.loads(line)
     name = message.get("target", {}).get("name")
@@ -76,7 +76,7 @@ latency() {
 run() {
     out=${1:?name a folder for logs and JSON}
     shift
-    local steps=${*:-device kernels hopper demo networks int8 shapes memcheck latency}
+    local steps=${*:-device kernels hopper demo networks int8 shapes streams memcheck latency}
     work=$bin/work
     failed=()
     [ -d "$bin" ] || tar xzf "$bin.tar.gz"
@@ -98,6 +98,7 @@ run() {
             networks) step networks 560 "$bin/gpu_networks" --ignored --nocapture every_network ;;
             int8) step int8 560 "$bin/gpu_networks" --ignored --nocapture int8 ;;
             shapes) step shapes 560 "$bin/gpu_shapes" --ignored --nocapture --test-threads=1 ;;
+            streams) step streams 300 "$bin/gpu_streams" --ignored --nocapture --test-threads=1 ;;
             memcheck | latency) "$name" ;;
             *) echo "no step is called $name" >&2; exit 2 ;;
         esac

@@ -88,6 +88,66 @@ fn from_the_zoo_through_an_engine_to_numbers() {
 }
 
 #[test]
+fn flows_of_queries_are_measured_on_a_cpu_too() {
+    let work = Workplace::new();
+    work.ok(&["zoo", "mlp", "-o", "mlp.onnx"]);
+    let bench = ["bench", "mlp.onnx", "--backend", "cpu"];
+    let flow =
+        work.json(&[&bench[..], &["--streams", "2", "--threads", "--duration", "0.05", "--batch", "3"]].concat());
+    assert_eq!((flow["streams"].as_u64(), flow["batch"].as_u64()), (Some(2), Some(3)));
+    let summary = &flow["summary_ms"];
+    let number = |value: &Value| value.as_f64().unwrap_or(f64::NAN);
+    assert!(number(&summary["walltime_ms"]) > 0.0 && summary["queries"].as_u64() >= Some(20), "{flow}");
+    let throughput = number(&summary["queries"]) / number(&summary["walltime_ms"]) * 1e3;
+    assert!((number(&summary["throughput"]) / throughput - 1.0).abs() < 1e-9, "{flow}");
+    assert!((number(&flow["samples_per_second"]) / (3.0 * throughput) - 1.0).abs() < 1e-9, "{flow}");
+    assert_eq!(summary["latency"]["median"], summary["compute"]["median"], "the CPU copies nothing");
+    let percents: Vec<f64> =
+        summary["latency"]["percentiles"].as_array().expect("a list").iter().map(|p| number(&p["percent"])).collect();
+    assert_eq!(percents, [90.0, 95.0, 99.0]);
+    assert!(work.ok(&[&bench[..], &["--duration", "0"]].concat()).contains("10 of batch 1 in "));
+
+    for flag in ["--pinned", "--pipeline", "--pipeline=3", "--default-stream", "--no-graph", "--compare-streams"] {
+        let name = flag.split('=').next().expect("a name");
+        work.fails(2, &[name, "needs a GPU", "--streams"], &[&bench[..], &[flag]].concat());
+    }
+    // What the environment asks for, unlike a flag, only counts where it means something.
+    let said = work.command(&[&bench[..], &["--iterations", "2"]].concat()).env("USE_PINNED", "1").output();
+    assert!(said.is_ok_and(|output| output.status.success()));
+    for wrong in [&["--pipeline=1"][..], &["--streams", "0"], &["--duration", "-1"], &["--batch", "1,2"]] {
+        assert_eq!(work.run(&[&bench[..], wrong].concat()).code, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn precisions_and_profiles_are_tables() {
+    let work = Workplace::new();
+    work.ok(&["zoo", "mlp", "-o", "mlp.onnx"]);
+    let bench = ["bench", "mlp.onnx", "--backend", "cpu", "--iterations", "3"];
+    let table = work.json(&[&bench[..], &["--precisions", "fp16,int8", "--batch", "1,4"]].concat());
+    let rows = table["precisions"].as_array().expect("rows");
+    let names: Vec<_> = rows.iter().map(|r| (r["batch"].as_u64(), r["precision"].as_str())).collect();
+    let of = |batch| ["fp32", "fp16", "int8"].map(|precision| (Some(batch), Some(precision)));
+    assert_eq!(names, [of(1), of(4)].concat());
+    for row in rows {
+        let base = rows.iter().find(|r| r["batch"] == row["batch"] && r["precision"] == "fp32").expect("fp32");
+        let median = |row: &Value| row["time_us"]["median"].as_f64().unwrap_or(f64::NAN);
+        let expected = median(base) / median(row);
+        assert!((row["speed_up"].as_f64().unwrap_or(f64::NAN) / expected - 1.0).abs() < 1e-9, "{row}");
+    }
+    work.ok(&["build", "mlp.onnx", "-o", "mlp.engine", "--backend", "cpu"]);
+    work.fails(2, &["is an engine", "ONNX model"], &["bench", "mlp.engine", "--precisions", "fp16"]);
+
+    let profile = work.json(&["bench", "mlp.engine", "--profile", "--iterations", "5"]);
+    let layers = profile["profile_us"]["layers"].as_array().expect("layers");
+    let sum: f64 = layers.iter().filter_map(|layer| layer["time"]["median"].as_f64()).sum();
+    assert!((profile["sum_us"].as_f64().unwrap_or(f64::NAN) / sum - 1.0).abs() < 1e-9, "{profile}");
+    assert!(layers.iter().any(|layer| layer["flops"].as_u64() > Some(100_000)) && profile["bound_us"].is_null());
+    let told = work.ok(&["bench", "mlp.engine", "--profile", "--iterations", "5"]);
+    assert!(["GFLOP", "of limit", "end to end"].iter().all(|word| told.contains(word)), "{told}");
+}
+
+#[test]
 fn the_trained_network_answers_as_pytorch_did() {
     let work = Workplace::new();
     let build = ["build", &data("fashion.onnx"), "-o", "fashion.engine", "--backend", "cpu"];

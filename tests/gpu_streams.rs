@@ -98,11 +98,12 @@ fn siblings_share_weights_and_run_at_once() {
     let weights: u64 = session.engine().plans.iter().map(|plan| plan.constant_bytes).max().expect("a plan");
     let free = device.memory().expect("it tells").free;
     let mut siblings: Vec<Session> = (0..3).map(|_| session.sibling().expect("room")).collect();
+    let (inputs, want) = (&inputs, &want);
     std::thread::scope(|scope| {
         for sibling in &mut siblings {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 for _ in 0..20 {
-                    assert_eq!(bytes(&sibling.run(&inputs).expect("it runs")), want);
+                    assert_eq!(&bytes(&sibling.run(inputs).expect("it runs")), want);
                 }
             });
         }

@@ -30,7 +30,8 @@ pub(super) struct FlowArgs {
     pinned: bool,
 
     /// Copy beside inferences, on streams of their own, through this many sets of buffers
-    #[arg(long, value_name = "SETS", num_args = 0..=1, default_missing_value = "2",
+    #[arg(long, value_name = "SETS", num_args = 0..=1, require_equals = true,
+        default_missing_value = "2",
         value_parser = clap::value_parser!(u32).range(2..=16), conflicts_with = "default_stream")]
     pipeline: Option<u32>,
 

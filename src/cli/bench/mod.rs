@@ -19,6 +19,7 @@ use clap::Args;
 use flow::FlowArgs;
 use limpid_graph::ir::Precision;
 use limpid_graph::tensor::Tensor;
+use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -115,14 +116,15 @@ pub(super) fn run(args: &BenchArgs, console: &mut Console) -> Result<(), Command
     if flow && bench.session.device().is_none() {
         args.flow.refuse_on_cpu(args.compare_streams)?;
     }
-    match () {
-        () if args.profile => profile::run(args, &mut bench, console),
-        () if args.compare_streams => streams::run(args, &mut bench, console),
-        () if flow || bench.session.device().is_some() && flow::by_environment()? => {
-            flow::run(args, &mut bench, console)
-        }
-        () => latency::run(args, &mut bench, console),
-    }?;
+    if args.profile {
+        profile::run(args, &mut bench, console)?;
+    } else if args.compare_streams {
+        streams::run(args, &mut bench, console)?;
+    } else if flow || (bench.session.device().is_some() && flow::by_environment()?) {
+        flow::run(args, &mut bench, console)?;
+    } else {
+        latency::run(args, &mut bench, console)?;
+    }
     match &args.chrome_trace {
         Some(path) => draw(args, &mut bench, path, console),
         None => Ok(()),
@@ -186,21 +188,16 @@ impl Bench {
     }
 
     /// What every record says of where it was measured.
-    fn record(&self) -> serde_json::Map<String, serde_json::Value> {
+    fn record(&self) -> Map<String, Value> {
         let clocks = self.session.clocks();
+        let clocks = clocks.map(|c| json!({ "multiprocessor": c.multiprocessor_mhz, "memory": c.memory_mhz }));
         let record = [
-            ("versions", serde_json::json!(self.session.versions())),
-            (
-                "clocks_mhz",
-                clocks.map_or(
-                    serde_json::Value::Null,
-                    |c| serde_json::json!({ "multiprocessor": c.multiprocessor_mhz, "memory": c.memory_mhz }),
-                ),
-            ),
-            ("network", self.engine.metadata.name.clone().into()),
-            ("precision", self.engine.metadata.precision.name().into()),
-            ("backend", self.session.backend_name().into()),
-            ("batch", self.batch.into()),
+            ("versions", json!(self.session.versions())),
+            ("clocks_mhz", json!(clocks)),
+            ("network", json!(self.engine.metadata.name)),
+            ("precision", json!(self.engine.metadata.precision.name())),
+            ("backend", json!(self.session.backend_name())),
+            ("batch", json!(self.batch)),
         ];
         record.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
