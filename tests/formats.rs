@@ -1,10 +1,10 @@
 //! Inputs and outputs in every type and layout: the CPU reference against the network in its own format, the plan's
 //! kernels (emulated) against the CPU reference.
 
-#[path = "support/emulation.rs"]
-mod emulation;
+#[path = "support/emulator.rs"]
+mod emulator;
 
-use emulation::{emulator, random_input};
+use emulator::{emulator, random_input};
 use limpid::builder::{Batches, BuildError, Builder, Destination, FormatError, Int8};
 use limpid::engine::Engine;
 use limpid::plan::{Plan, plan};

@@ -1,11 +1,11 @@
 //! Engines that take pictures as bytes: their first node against the host's preprocessing, to the bit, and its kernel
 //! (emulated) against both.
 
-#[path = "support/emulation.rs"]
-mod emulation;
+#[path = "support/emulator.rs"]
+mod emulator;
 mod workplace;
 
-use emulation::{emulator, random_input};
+use emulator::{emulator, random_input};
 use image::{Rgb, RgbImage};
 use limpid::builder::{Batches, Builder, Destination, Int8, PictureInput};
 use limpid::engine::Engine;
@@ -186,6 +186,8 @@ fn the_command_takes_pictures_of_the_size_it_was_built_for() {
     work.ok(&[&build[..], &["fixed.engine", "--picture-input", "37x53"], &how].concat());
     let open = ["--extent", "picture_height=8..100", "--extent", "picture_width=8..100"];
     work.ok(&[&build[..], &["any.engine", "--picture-input", "any"], &open, &how].concat());
+    let shown = work.json(&["inspect", "fixed.engine"]);
+    assert_eq!(shown["inputs"][0], "x u8(N,37,53,3)", "{shown}");
     let run = |engine: &str, picture: &str| {
         work.ok(&["run", engine, "--backend", "cpu", "-i", picture, "-o", "out.npy"]);
         std::fs::read(work.path("out.npy")).expect("it is there")
