@@ -114,7 +114,7 @@ fn types_and_layouts_change_nothing_but_the_bytes() {
             let laid = layout.to_memory(&input).expect("a picture");
             assert_eq!(run(&engine, laid), layout.to_memory(&expected).expect("a picture"), "{format}");
             let mut session = Session::new(engine, Backend::Cpu).expect("the CPU is there");
-            let numbers = session.run_logical(&[input.clone()]).expect("it runs").remove(0);
+            let numbers = session.run_logical(std::slice::from_ref(&input)).expect("it runs").remove(0);
             let (got, want) = (numbers.to_f32(), meant(&expected).to_f32());
             assert_eq!(got, want, "{format}: the numbers themselves");
         }

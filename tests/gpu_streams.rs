@@ -79,7 +79,7 @@ fn the_callers_streams_and_memory_serve() {
         y.enqueue_fill(0xFF, stream).expect("poisoned");
         let input = DeviceTensor { memory: x.as_slice(), shape: inputs[0].shape().to_vec() };
         for _ in 0..3 {
-            session.enqueue(&[input.clone()], &[y.as_slice()], stream).expect("it is enqueued");
+            session.enqueue(std::slice::from_ref(&input), &[y.as_slice()], stream).expect("it is enqueued");
         }
         let got: Vec<u8> = y.to_vec(stream).expect("copied");
         assert_eq!(got, want[0], "round {round}");

@@ -82,7 +82,7 @@ fn extents(pictures: Option<PictureInput>) -> limpid_graph::tensor::Bindings {
 fn draw(path: &Path, height: u32, width: u32) {
     let pixel = |x: u32, y: u32| {
         let soft = |phase: f32| (127.5 + 127.5 * (phase + (x * x + 3 * y) as f32 * 0.01).sin()) as u8;
-        let sharp = if (x / 5 + y / 7) % 2 == 0 { 255 } else { 0 };
+        let sharp = if (x / 5 + y / 7).is_multiple_of(2) { 255 } else { 0 };
         Rgb([soft(0.0), soft(2.0), sharp])
     };
     RgbImage::from_fn(width, height, pixel).save(path).expect("it can be written");
@@ -93,7 +93,7 @@ fn answer(engine: &Arc<Engine>, path: &Path, how: &Preprocessing) -> (Tensor, Te
     let file = InputFile { input: None, path: path.to_owned() };
     let input = load(&engine.graph, &[file], how).expect("it is a picture").inputs.remove(0);
     let mut session = Session::new(Arc::clone(engine), Backend::Cpu).expect("the CPU is there");
-    let output = session.run_logical(&[input.clone()]).expect("it runs").remove(0);
+    let output = session.run_logical(std::slice::from_ref(&input)).expect("it runs").remove(0);
     (input, output)
 }
 

@@ -73,16 +73,13 @@ fn planned(mut engine: Engine, arch: Arch, mut measure: Option<&mut dyn Measure>
     let layouts = &engine.metadata.layouts;
     for profile in &engine.metadata.profiles {
         for extents in profile.tuned() {
-            let tuner = match &mut measure {
-                Some(measure) => Some(Tuner {
-                    measure: &mut **measure,
-                    cache: &mut cache,
-                    larger: None,
-                    thorough: true,
-                    most: MOST_MEASURED,
-                }),
-                None => None,
-            };
+            let tuner = measure.as_mut().map(|measure| Tuner {
+                measure: &mut **measure,
+                cache: &mut cache,
+                larger: None,
+                thorough: true,
+                most: MOST_MEASURED,
+            });
             engine.plans.push(plan(&engine.graph, &extents, layouts, &target, tuner).expect("it has a plan"));
         }
         units.extend(

@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn channels_and_layouts_are_as_asked() {
         let x = Tensor::new(&[1, 1, 2, 3], vec![10u8, 20, 30, 40, 50, 60]).unwrap();
-        let run = |channels, layout| evaluate(picture(channels, layout), &[x.clone()]).unwrap();
+        let run = |channels, layout| evaluate(picture(channels, layout), std::slice::from_ref(&x)).unwrap();
         let y = run(Channels::Rgb, PixelLayout::Nchw);
         assert_eq!((y.shape(), y.to_f32()), (&[1, 3, 1, 2][..], vec![16.0, 76.0, 32.0, 92.0, 48.0, 108.0]));
         let y = run(Channels::Bgr, PixelLayout::Nhwc);
