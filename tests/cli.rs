@@ -57,6 +57,8 @@ fn wrong_usage_exits_with_2() {
         &["no rule `fold_batchnorm`", "fold_batch_norm"],
         &[&build[..], &["--backend", "cpu", "--disable-rule", "fold_batchnorm"]].concat(),
     );
+    work.fails(2, &["no kernel `conv/wgma`", "conv/wgmma"], &[&build[..], &["--kernels", "+conv/wgma"]].concat());
+    work.fails(2, &["write +conv/wgmma"], &[&build[..], &["--kernels", "conv/wgmma"]].concat());
 }
 
 #[test]

@@ -65,7 +65,7 @@ pub fn derive(
 }
 
 /// The kernels of `plans`, and those that any shape in `profile` needs beside them: an engine that carries these runs
-/// without a compiler. Of more shapes than [`MOST_SAMPLED`] only so many are looked at; between them other tactics are
+/// without a compiler. Of more shapes than `MOST_SAMPLED` only so many are looked at; between them other tactics are
 /// found among the kernels that are there.
 ///
 /// # Errors

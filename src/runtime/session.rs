@@ -185,7 +185,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`RunError::NeedsGpu`] on the CPU; [`RunError::Extents`] for shapes there is no plan for; [`RunError::Memory`] for
+    /// [`RunError::NeedsGpu`] on the CPU; [`RunError::OutsideProfile`] for shapes there is no plan for; [`RunError::Memory`] for
     /// slices of other sizes.
     pub fn enqueue(
         &mut self,

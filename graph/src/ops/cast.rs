@@ -92,6 +92,8 @@ mod tests {
         let to = |to: DType| evaluate(Cast { to }, &[&x]).unwrap();
         assert_eq!(to(DType::I64).as_slice::<i64>().unwrap(), [-1, 2, 0, 300, 0]);
         assert_eq!(to(DType::I32).as_slice::<i32>().unwrap(), [-1, 2, 0, 300, 0]);
+        assert_eq!(to(DType::U8).to_i64(), [0, 2, 0, 255, 0]);
+        assert_eq!(to(DType::I8).to_i64(), [-1, 2, 0, 127, 0]);
         assert_eq!(to(DType::Bool).to_i64(), [1, 1, 0, 1, 1]);
         let big = Tensor::scalar((1i64 << 53) + 1);
         assert_eq!(evaluate(Cast { to: DType::I64 }, &[&big]), Ok(big));

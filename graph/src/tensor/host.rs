@@ -177,7 +177,9 @@ impl Tensor {
         Ok(Self { shape: shape.to_vec(), ..self.clone() })
     }
 
-    /// Converts each element as ONNX's `Cast` does: to integer toward zero, to f16 to the nearest even.
+    /// Converts each element as ONNX's `Cast` does: reals to integers toward zero, to f16 to the nearest even. Where ONNX
+    /// leaves it open, a real that the integer cannot hold becomes its nearest end, NaN 0, and an integer keeps its low
+    /// bits.
     pub fn cast(&self, dtype: DType) -> Self {
         if dtype == self.dtype {
             return self.clone();
@@ -231,10 +233,12 @@ impl Tensor {
         let owner: Arc<dyn Bytes> = match dtype {
             DType::F32 => Arc::new(Owned((0..len).map(|i| at(i).real() as f32).collect::<Vec<f32>>())),
             DType::F16 => Arc::new(Owned((0..len).map(|i| f16::from_f32(at(i).real() as f32)).collect::<Vec<_>>())),
-            DType::I8 => Arc::new(Owned((0..len).map(|i| at(i).int() as i8).collect::<Vec<i8>>())),
-            DType::U8 => Arc::new(Owned((0..len).map(|i| at(i).int() as u8).collect::<Vec<u8>>())),
-            DType::I32 => Arc::new(Owned((0..len).map(|i| at(i).int() as i32).collect::<Vec<i32>>())),
-            DType::I64 => Arc::new(Owned((0..len).map(|i| at(i).int()).collect::<Vec<i64>>())),
+            DType::I8 => Arc::new(Owned((0..len).map(|i| at(i).map(|v| v as i8, |v| v as i8)).collect::<Vec<i8>>())),
+            DType::U8 => Arc::new(Owned((0..len).map(|i| at(i).map(|v| v as u8, |v| v as u8)).collect::<Vec<u8>>())),
+            DType::I32 => {
+                Arc::new(Owned((0..len).map(|i| at(i).map(|v| v as i32, |v| v as i32)).collect::<Vec<i32>>()))
+            }
+            DType::I64 => Arc::new(Owned((0..len).map(|i| at(i).map(|v| v, |v| v as i64)).collect::<Vec<i64>>())),
             DType::Bool => Arc::new(Owned((0..len).map(|i| u8::from(at(i).real() != 0.0)).collect::<Vec<u8>>())),
         };
         Self { dtype, shape: shape.to_vec(), owner, start: 0 }
@@ -260,17 +264,14 @@ enum Number {
 }
 
 impl Number {
-    fn int(&self) -> i64 {
-        match *self {
-            Number::Int(v) => v,
-            Number::Real(v) => v as i64,
+    fn map<T>(self, int: impl Fn(i64) -> T, real: impl Fn(f64) -> T) -> T {
+        match self {
+            Number::Int(v) => int(v),
+            Number::Real(v) => real(v),
         }
     }
-    fn real(&self) -> f64 {
-        match *self {
-            Number::Int(v) => v as f64,
-            Number::Real(v) => v,
-        }
+    fn real(self) -> f64 {
+        self.map(|v| v as f64, |v| v)
     }
 }
 
