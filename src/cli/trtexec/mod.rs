@@ -167,7 +167,7 @@ fn infer(engine: &Arc<Engine>, options: &Options, log: &Log) -> Result<bool, Com
         }
     } else {
         let measurement = measure::run(&mut session, &inputs, &settings(options))?;
-        report::print(&measurement, inference, reporting, log)?;
+        report::print(&measurement, session.device().is_some(), inference, reporting, log)?;
         if let Some(path) = &reporting.export_times {
             times::export(path, &measurement.traces)?;
         }

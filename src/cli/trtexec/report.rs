@@ -12,6 +12,7 @@ const SHOWN: usize = 200;
 /// Prints everything there is to tell of a measurement.
 pub(super) fn print(
     measurement: &Measurement,
+    on_gpu: bool,
     inference: &InferenceOptions,
     reporting: &ReportingOptions,
     log: &Log,
@@ -29,7 +30,9 @@ pub(super) fn print(
     log.info(averages(&measurement.traces, reporting.average_runs as usize))?;
     log.info("")?;
     log.info(performance(&summary))?;
-    warnings(&summary, inference).iter().for_each(|warning| log.warning(warning));
+    // On the CPU nothing is enqueued or transferred, and there is no GPU to be kept busy.
+    let warnings = if on_gpu { warnings(&summary, inference) } else { concurrency(inference).into_iter().collect() };
+    warnings.iter().for_each(|warning| log.warning(warning));
     log.info("Explanations of the performance metrics are printed in the verbose logs.")?;
     log.verbose(EXPLANATIONS)?;
     log.info("")
@@ -116,13 +119,17 @@ fn warnings(summary: &Summary, inference: &InferenceOptions) -> Vec<String> {
             "If not already in use, locking GPU clock frequency or adding --useSpinWait may improve the stability.",
         ]);
     }
-    if inference.streams > 1 {
-        warn([
-            "Multiple inference streams are used. Latencies may not be accurate since inferences may run in parallel.",
-            "Please use \"Throughput\" as the performance metric instead.",
-        ]);
-    }
+    warnings.extend(concurrency(inference));
     warnings
+}
+
+/// That queries ran side by side, if they did.
+fn concurrency(inference: &InferenceOptions) -> Option<String> {
+    (inference.streams > 1).then(|| {
+        "* Multiple inference streams are used. Latencies may not be accurate since inferences may run in parallel.\n  \
+         Please use \"Throughput\" as the performance metric instead."
+            .to_owned()
+    })
 }
 
 const EXPLANATIONS: &str = "
