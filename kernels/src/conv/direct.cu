@@ -39,7 +39,7 @@ struct Product<int8_t> {
 };
 typedef Product<INPUT>::Sum Sum;
 
-extern "C" __global__ void __launch_bounds__(128)
+extern "C" __global__ void __launch_bounds__(128, 4)
 conv_direct(const INPUT* x, const WEIGHT* __restrict__ w, const float* __restrict__ bias,
             const float* __restrict__ scales, const void* residual, void* __restrict__ y,
             const DirectParams p, const EpilogueParams epilogue) {

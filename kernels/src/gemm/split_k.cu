@@ -18,7 +18,7 @@ struct SplitKParams {
     int column_step;
 };
 
-extern "C" __global__ void __launch_bounds__(256, 3)
+extern "C" __global__ void __launch_bounds__(256, 2)
 split_k(const SUM* partial, const float* __restrict__ bias, const float* __restrict__ scales,
         const void* residual, void* __restrict__ y, const SplitKParams p, const EpilogueParams epilogue) {
     griddepcontrol_wait();
