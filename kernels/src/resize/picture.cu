@@ -87,6 +87,13 @@ __device__ __forceinline__ Tap tap_of(int i, const PictureParams& p) {
     return {LINES, COLUMNS + i / p.taps[LINES], i % p.taps[LINES]};
 }
 
+// What holds for an axis. A choice between two numbers: one between their addresses, which `both[axis]` is, would move
+// all parameters to local memory.
+template <typename T>
+__device__ __forceinline__ T along(const T (&both)[2], int axis) {
+    return axis == ROWS ? both[ROWS] : both[LINES];
+}
+
 __device__ __forceinline__ void find_weights(const Taps& t, const int (&origin)[2], const PictureParams& p) {
     const int positions = COLUMNS + p.block_rows;
     const int weights = COLUMNS * p.taps[ROWS] + p.block_rows * p.taps[LINES];
@@ -94,10 +101,10 @@ __device__ __forceinline__ void find_weights(const Taps& t, const int (&origin)[
         const Tap own = tap_of(i, p);
         const int axis = own.axis, offset = own.position - (axis == ROWS ? 0 : COLUMNS);
         // What sticks out of y repeats its last pixel and is not stored.
-        const int target = min(origin[axis] + offset, p.target[axis] - 1) + p.corner[axis];
-        const double center = __dmul_rn(target + 0.5, p.scale[axis]), support = p.support[axis];
+        const int target = min(along(origin, axis) + offset, along(p.target, axis) - 1) + along(p.corner, axis);
+        const double center = __dmul_rn(target + 0.5, along(p.scale, axis)), support = along(p.support, axis);
         const int first = static_cast<int>(fmax(center - support + 0.5, 0.0));
-        const int end = min(static_cast<int>(center + support + 0.5), p.source[axis]);
+        const int end = min(static_cast<int>(center + support + 0.5), along(p.source, axis));
         const int at = first + own.tap;
         t.triangles[i] = at < end ? triangle(at, center, support) : 0.0;
         if (own.tap == 0) {
@@ -109,7 +116,7 @@ __device__ __forceinline__ void find_weights(const Taps& t, const int (&origin)[
     // One thread a position: the order of the additions is part of the definition.
     for (int i = threadIdx.x; i < positions; i += THREADS) {
         const bool column = i < COLUMNS;
-        const int taps = p.taps[column ? ROWS : LINES];
+        const int taps = along(p.taps, column ? ROWS : LINES);
         const double* from = t.triangles + (column ? i * taps : COLUMNS * p.taps[ROWS] + (i - COLUMNS) * taps);
         double sum = 0.0;
         for (int tap = 0; tap < taps; ++tap) sum += from[tap];
