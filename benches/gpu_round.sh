@@ -2,7 +2,7 @@
 # The whole round on a GPU machine, which needs no Rust: correctness of the device room, of every kernel and of every
 # network, compute-sanitizer, then timings. Binaries are built beforehand, on any machine:
 #
-#     benches/gpu_round.sh build               # leaves stripped binaries in target/gpu_round.tar.gz
+#     benches/gpu_round.sh build               # leaves stripped binaries in target/gpu_round.tar.xz
 #     benches/gpu_round.sh run OUT [STEP...]   # runs them; logs and JSON go to the folder OUT
 #
 # The steps, in this order if none is named: device kernels hopper demo networks int8 shapes streams memcheck latency.
@@ -31,8 +31,9 @@ for line in sys.stdin:
     # Tests of the root package bring the command along.
     cp target/release/limpid "$bin/"
     strip "$bin"/*
-    tar czf "$bin.tar.gz" "$bin"
-    ls -lh "$bin" "$bin.tar.gz"
+    # Every binary holds the kernels' sources and most of the same code.
+    XZ_OPT="-3 -T0" tar cJf "$bin.tar.xz" "$bin"
+    ls -lh "$bin" "$bin.tar.xz"
 }
 
 step() {
@@ -79,7 +80,8 @@ run() {
     local steps=${*:-device kernels hopper demo networks int8 shapes streams memcheck latency}
     work=$bin/work
     failed=()
-    [ -d "$bin" ] || tar xzf "$bin.tar.gz"
+    # Python unpacks what tar cannot without xz.
+    [ -d "$bin" ] || tar xJf "$bin.tar.xz" || python3 -m tarfile -e "$bin.tar.xz"
     mkdir -p "$out" "$work"
     export LIMPID_TIMING_CACHE=$bin/timings.json
     export LIMPID_NETWORKS=${LIMPID_NETWORKS:-mlp,resnet18,resnet50,vgg16,unet,deeplabv3plus,mobilenetv2}
@@ -110,5 +112,5 @@ run() {
 case ${1:-} in
     build) build ;;
     run) shift; run "$@" ;;
-    *) sed -n '2,13p' "$0"; exit 2 ;;
+    *) sed -n '2,11p' "$0"; exit 2 ;;
 esac

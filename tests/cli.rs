@@ -308,6 +308,7 @@ fn a_layer_is_emulated() {
     let shared = trace["shared"].as_array().expect("a list");
     assert!(shared.iter().all(|s| s["transactions"].as_u64() >= s["ideal"].as_u64()), "{shared:?}");
     assert!(shared.iter().any(|s| s["place"][0]["file"].as_str().is_some_and(|f| f.ends_with(".cuh"))), "{shared:?}");
+    assert!(shared.iter().all(|s| s["place"][0]["file"].as_str().is_some_and(|f| !f.starts_with('/'))), "{shared:?}");
     let told = place.ok(&arguments[..6]);
     for word in ["agrees with the plan", "transactions", "mma.m16n8k16.f16", "right: "] {
         assert!(told.contains(word), "{word}: {told}");

@@ -6,7 +6,7 @@ use crate::launch::CompileUnit;
 use crate::source;
 use crate::target::Arch;
 use rayon::prelude::*;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,6 +70,8 @@ const KERNEL_FLAGS: &[&str] = &[
     "-DLIMPID_EMULATOR",
 ];
 
+/// Faults and traces name headers as kernels do: without the directory they lie in, which follows, and `/=`.
+const SHORT_NAMES: &str = "-fdebug-prefix-map=";
 /// What kernels are compiled for that are the same everywhere: has every wrapper.
 const LATEST: Arch = Arch(90);
 /// Linkers by their options, the fastest first. The usual one takes as long as compiling a small kernel.
@@ -101,7 +103,7 @@ impl Emulator {
         let cache = cache.canonicalize().map_err(io(cache))?;
         let mut hash = blake3::Hasher::new();
         hash.update(version.as_bytes());
-        for flag in COMMON_FLAGS.iter().chain(RUNTIME_FLAGS).chain(KERNEL_FLAGS) {
+        for flag in COMMON_FLAGS.iter().chain(RUNTIME_FLAGS).chain(KERNEL_FLAGS).chain(&[SHORT_NAMES]) {
             hash.update(flag.as_bytes());
         }
         for (name, text) in HEADERS.iter().chain(&RUNTIME).chain(&RUNTIME_HEADERS).copied().chain(headers()) {
@@ -162,6 +164,10 @@ impl Emulator {
         let mut command = Command::new(&self.compiler);
         command.args(COMMON_FLAGS).args(KERNEL_FLAGS).arg("-include").arg(self.base.join("prefix.hpp"));
         command.arg("-I").arg(&self.base);
+        let mut map = OsString::from(SHORT_NAMES);
+        map.push(self.base.as_os_str());
+        map.push("/=");
+        command.arg(map);
         command.arg("-c").arg(work.join("unit.cpp")).arg("-o").arg(work.join("unit.o")).current_dir(&work);
         let outcome = self.run(command, &unit.source).and_then(|()| {
             let mut link = Command::new(&self.compiler);

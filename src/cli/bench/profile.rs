@@ -61,8 +61,9 @@ pub(super) fn run(args: &BenchArgs, bench: &mut Bench, console: &mut Console) ->
     }
     console.print(format_args!("\n{}", rows.trim_fmt()))?;
     let gap = (sum / whole - 1.0) * 100.0;
+    let (gap, than) = (gap.abs(), if gap < 0.0 { "less" } else { "more" });
     let (sum, end_to_end) = (units::duration(sum), units::duration(whole));
-    console.print(format_args!("\nsum {sum}; end to end {end_to_end}: timed alone, groups take {gap:+.1} %"))?;
+    console.print(format_args!("\nsum {sum}; end to end {end_to_end}: timed alone, groups take {gap:.1} % {than}"))?;
     if let Some(least) = least {
         let (share, least) = (least / whole * 100.0, units::duration(least));
         console.print(format_args!(
