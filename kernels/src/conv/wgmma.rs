@@ -31,10 +31,6 @@ impl catalog::Kernel for Wgmma {
         candidates(site, target)
     }
 
-    fn on_trial(&self) -> Option<&'static str> {
-        Some("not yet run at every size on a GPU")
-    }
-
     fn edge_sites(&self) -> Vec<Site> {
         [EdgeKind::FP16, EdgeKind::TF32, EdgeKind::INT8].into_iter().flat_map(edges::windows).collect()
     }

@@ -30,10 +30,6 @@ impl catalog::Kernel for Wgmma {
         candidates(site, target)
     }
 
-    fn on_trial(&self) -> Option<&'static str> {
-        Some("not yet run at every size on a GPU")
-    }
-
     fn edge_sites(&self) -> Vec<Site> {
         [Precision::Fp16, Precision::Tf32, Precision::Int8].into_iter().flat_map(edges::warpgroups).collect()
     }
