@@ -92,13 +92,18 @@ __device__ __forceinline__ void load_row_8(const T* row, T (&x)[8]) {
     load_halves_8(row, row + 4, x);
 }
 
-__device__ __forceinline__ void store_row_8(float* row, const float (&x)[8]) {
-    reinterpret_cast<float4*>(row)[0] = make_float4(x[0], x[1], x[2], x[3]);
-    reinterpret_cast<float4*>(row)[1] = make_float4(x[4], x[5], x[6], x[7]);
+__device__ __forceinline__ void store_halves_8(float* first, float* second, const float (&x)[8]) {
+    *reinterpret_cast<float4*>(first) = make_float4(x[0], x[1], x[2], x[3]);
+    *reinterpret_cast<float4*>(second) = make_float4(x[4], x[5], x[6], x[7]);
 }
-__device__ __forceinline__ void store_row_8(int* row, const int (&x)[8]) {
-    reinterpret_cast<int4*>(row)[0] = make_int4(x[0], x[1], x[2], x[3]);
-    reinterpret_cast<int4*>(row)[1] = make_int4(x[4], x[5], x[6], x[7]);
+__device__ __forceinline__ void store_halves_8(int* first, int* second, const int (&x)[8]) {
+    *reinterpret_cast<int4*>(first) = make_int4(x[0], x[1], x[2], x[3]);
+    *reinterpret_cast<int4*>(second) = make_int4(x[4], x[5], x[6], x[7]);
+}
+
+template <typename T>
+__device__ __forceinline__ void store_row_8(T* row, const T (&x)[8]) {
+    store_halves_8(row, row + 4, x);
 }
 
 // Writes `lanes` elements at `offset`, aligned as above: mostly these eight. At the end of a row it may be only the
