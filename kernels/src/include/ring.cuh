@@ -28,13 +28,17 @@ constexpr int PRODUCER_REGISTERS = 40;
 constexpr int CONSUMER_REGISTERS = (EVEN_REGISTERS * (WARPGROUPS + 1) - PRODUCER_REGISTERS) / WARPGROUPS / 8 * 8;
 static_assert(WARPGROUPS >= 2 && CONSUMER_REGISTERS > EVEN_REGISTERS, "a warpgroup of its own pays from two others on");
 
-// What leaves, and the residual that comes, goes through shared memory in chunks of columns, of the type of the operands.
+// The residual comes, and what is finished leaves, in chunks of columns, of the type of the operands. Chunks of the
+// residual fit into a stage; those that leave are whole lines of memory where the tile is that wide.
 constexpr int ELEMENT_BYTES = 16 / PRECISION::WIDTH;
-constexpr int CHUNK_BYTES = BLOCK_N * ELEMENT_BYTES < ROW_BYTES ? BLOCK_N * ELEMENT_BYTES : ROW_BYTES;  // of a row
-constexpr int CHUNK = CHUNK_BYTES / ELEMENT_BYTES;                                                      // columns
-constexpr int CHUNKS = BLOCK_N / CHUNK;
-static_assert(CHUNK % 32 == 0, "a lane holds eight of every 32 columns");
-static_assert(TEAMS == 1 || CHUNKS <= STAGES, "a team waits for all chunks of a tile before it goes on");
+constexpr int TILE_ROW_BYTES = BLOCK_N * ELEMENT_BYTES;
+constexpr int RESIDUAL_BYTES = TILE_ROW_BYTES < ROW_BYTES ? TILE_ROW_BYTES : ROW_BYTES;  // of a chunk's row
+constexpr int RESIDUAL_COLUMNS = RESIDUAL_BYTES / ELEMENT_BYTES;
+constexpr int RESIDUAL_CHUNKS = BLOCK_N / RESIDUAL_COLUMNS;
+constexpr int CHUNK_BYTES = TILE_ROW_BYTES < 128 ? TILE_ROW_BYTES : 128;
+constexpr int CHUNK = CHUNK_BYTES / ELEMENT_BYTES;  // columns
+static_assert(RESIDUAL_COLUMNS % 32 == 0, "a lane holds eight of every 32 columns");
+static_assert(TEAMS == 1 || RESIDUAL_CHUNKS <= STAGES, "a team waits for a tile's whole residual before it goes on");
 // A warp's two chunks of 16 rows, or 32 columns of as many rows of sums.
 constexpr int WAY_OUT_BYTES = 32 * CHUNK_BYTES < 2048 ? 2048 : 32 * CHUNK_BYTES;
 
@@ -47,7 +51,7 @@ struct WorkGrid {
     int works;            // tiles_m · tiles_n · batches · shares of K
     int steps;            // of ROW_BYTES along K
     int steps_per_split;  // `steps` where K is not split
-    int tail;             // steps of a tile behind those along K, which bring chunks of the residual; 0 or CHUNKS
+    int tail;             // steps of a tile behind those along K, which bring the residual; 0 or RESIDUAL_CHUNKS
 };
 
 struct Work {
@@ -142,7 +146,7 @@ __device__ __forceinline__ void produce(const Source& source, const TensorMap& r
     const auto begin = [&](int stage, const Steps& steps) {
         uint64_t* const barrier = ring.full + stage;
         if (steps.chunk() >= 0) {
-            mbarrier_arrive_expect_tx(barrier, BLOCK_M * CHUNK_BYTES);
+            mbarrier_arrive_expect_tx(barrier, BLOCK_M * RESIDUAL_BYTES);
         } else {
             mbarrier_arrive_expect_tx(barrier, STAGE_BYTES);
             source.load_b(ring.stages + stage * STAGE_BYTES + A_BYTES, steps.work, steps.step(), barrier);
@@ -164,7 +168,7 @@ __device__ __forceinline__ void produce(const Source& source, const TensorMap& r
         if (steps.done == 0) start = source.start(steps.work);
         unsigned char* const stage = ring.stages + place.stage * STAGE_BYTES;
         if (steps.chunk() >= 0) {
-            const int at[3] = {steps.work.column + steps.chunk() * CHUNK, steps.work.row, steps.work.batch};
+            const int at[3] = {steps.work.column + steps.chunk() * RESIDUAL_COLUMNS, steps.work.row, steps.work.batch};
             cp_async_bulk_tensor_load(stage, &residual, at, ring.full + place.stage);
         } else {
             source.load_a(stage, start, steps.step(), ring.full + place.stage);

@@ -169,13 +169,14 @@ __device__ __forceinline__ void consume(const Ring& ring, const ProductParams& p
         const auto pass_turn = [&] {
             if (TEAMS > 1 && threadIdx.x % 32 == 0) mbarrier_arrive(ring.turns + (team + 1) % TEAMS);
         };
+        way_out.begin(work);
         Sums<Math> sums;
         const int last = sums.multiply(ring, place, work.steps, warpgroup % TEAM);
         if (p.grid.tail == 0) pass_turn();
         sums.finish(ring, last);
         if (p.grid.tail != 0) {
             Place seen = place;
-            for (int chunk = 0; TEAMS > 1 && chunk < CHUNKS; ++chunk, seen.advance()) {
+            for (int chunk = 0; TEAMS > 1 && chunk < RESIDUAL_CHUNKS; ++chunk, seen.advance()) {
                 mbarrier_wait(ring.full + seen.stage, seen.parity);
             }
             pass_turn();

@@ -10,26 +10,30 @@
 #pragma once
 #include "include/vector.cuh"
 
-// An activation that clips or does nothing.
+// An activation that clips or does nothing, for values of which the sign of a zero does not matter.
 struct Clip {
     float low, high;
     __device__ __forceinline__ explicit Clip(const ActivationParams& f) {
         low = f.kind == ACTIVATION_CLIP ? f.a : __int_as_float(0xff800000);
         high = f.kind == ACTIVATION_CLIP ? f.b : __int_as_float(0x7f800000);
     }
-    __device__ __forceinline__ float operator()(float x) const { return clamp(x, low, high); }
+    __device__ __forceinline__ void operator()(float (&x)[8]) const {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] = Fast::at_most(Fast::at_least(x[i], low), high);
+    }
 };
 
-// The byte of a chunk's row where the swizzle of CHUNK_BYTES puts it; `Swizzle` in tensor_map.rs.
-static __device__ __forceinline__ int swizzled(int row, int byte) {
-    const int at = row * CHUNK_BYTES + byte;
-    return at ^ (at >> 7 & (CHUNK_BYTES / 16 - 1)) << 4;
+// The byte of a chunk where the swizzle of its BYTES a row puts byte `byte` of row `row`; `Swizzle` in tensor_map.rs.
+template <int BYTES>
+__device__ __forceinline__ int swizzled(int row, int byte) {
+    const int at = row * BYTES + byte;
+    return at ^ (at >> 7 & (BYTES / 16 - 1)) << 4;
 }
 
 // Eight neighbours of a chunk's row, from `byte` on, a multiple of their size.
-static __device__ __forceinline__ void load_chunk_8(const unsigned char* chunk, int row, int byte, float (&x)[8]) {
+__device__ __forceinline__ void load_residual_chunk_8(const unsigned char* chunk, int row, int byte, float (&x)[8]) {
     RawRow8 raw = {zero_vector(), zero_vector()};
-    const unsigned char* const at = chunk + swizzled(row, byte);
+    const unsigned char* const at = chunk + swizzled<RESIDUAL_BYTES>(row, byte);
     if constexpr (ELEMENT_BYTES == 1) {
         const uint2 bytes = *reinterpret_cast<const uint2*>(at);
         raw.low.x = bytes.x, raw.low.y = bytes.y;
@@ -37,13 +41,13 @@ static __device__ __forceinline__ void load_chunk_8(const unsigned char* chunk, 
     } else if constexpr (ELEMENT_BYTES == 2) {
         unpack_f16(*reinterpret_cast<const uint4*>(at), x);
     } else {
-        const float* const second = reinterpret_cast<const float*>(chunk + swizzled(row, byte + 16));
+        const float* const second = reinterpret_cast<const float*>(chunk + swizzled<RESIDUAL_BYTES>(row, byte + 16));
         load_halves_8(reinterpret_cast<const float*>(at), second, x);
     }
 }
-static __device__ __forceinline__ void store_chunk_8(unsigned char* chunk, int row, int byte, float inv_scale,
-                                                     const float (&x)[8]) {
-    unsigned char* const at = chunk + swizzled(row, byte);
+__device__ __forceinline__ void store_chunk_8(unsigned char* chunk, int row, int byte, float inv_scale,
+                                              const float (&x)[8]) {
+    unsigned char* const at = chunk + swizzled<CHUNK_BYTES>(row, byte);
     if constexpr (ELEMENT_BYTES == 1) {
         *reinterpret_cast<uint2*>(at) =
             make_uint2(quantize_4(x[0], x[1], x[2], x[3], inv_scale), quantize_4(x[4], x[5], x[6], x[7], inv_scale));
@@ -51,7 +55,7 @@ static __device__ __forceinline__ void store_chunk_8(unsigned char* chunk, int r
         *reinterpret_cast<uint4*>(at) = pack_f16(x);
     } else {
         *reinterpret_cast<float4*>(at) = make_float4(x[0], x[1], x[2], x[3]);
-        *reinterpret_cast<float4*>(chunk + swizzled(row, byte + 16)) = make_float4(x[4], x[5], x[6], x[7]);
+        *reinterpret_cast<float4*>(chunk + swizzled<CHUNK_BYTES>(row, byte + 16)) = make_float4(x[4], x[5], x[6], x[7]);
     }
 }
 
@@ -59,7 +63,9 @@ template <class Math>
 struct WayOut {
     typedef typename Math::Sum Sum;
     static constexpr int TILES_M = Sums<Math>::TILES_M;
-    static constexpr int GROUPS = BLOCK_N / 32;  // of columns
+    static constexpr int GROUPS = BLOCK_N / 32;      // of columns
+    static constexpr int CHUNK_GROUPS = CHUNK / 32;  // of a chunk
+    typedef typename Real<Sum>::Terms Terms;
 
     const Ring& ring;
     const ProductParams& product;
@@ -71,6 +77,7 @@ struct WayOut {
     int first_row;  // of this warp, in the tile
     unsigned char* chunks;
     bool second = false;  // which of the two is written next
+    Terms next;           // of the group that is finished next
 
     __device__ __forceinline__ WayOut(const Ring& ring_, const ProductParams& product_, const EpilogueParams& epilogue,
                                       const EpilogueTensors& tensors_, const TensorMap& y_, void* partial_)
@@ -79,6 +86,11 @@ struct WayOut {
         lane = threadIdx.x % 32;
         first_row = warp / 4 % TEAM * Sums<Math>::ROWS + warp % 4 * 16;
         chunks = ring.ways_out + warp * WAY_OUT_BYTES;
+    }
+
+    // Before the products of a tile: what can be fetched before its sums are there.
+    __device__ __forceinline__ void begin(const Work& work) {
+        if (product.copied) next = terms(work, 0);
     }
 
     // `place` is where the chunks of the tile's residual are, if it has one.
@@ -98,57 +110,80 @@ struct WayOut {
     }
 
   private:
+    // Of this lane's columns of a group.
+    __device__ __forceinline__ Terms terms(const Work& work, int group) const {
+        const int column = work.column + 32 * group + lane % 4 * 8;
+        if (column >= product.columns) return {};
+        return Real<Sum>::terms(tensors, column);
+    }
+
     __device__ __forceinline__ void store_copied(const Sums<Math>& sums, const Work& work, Place& place) {
-        const Clip pre(p.pre), post(p.post);
 #pragma unroll
-        for (int c = 0; c < CHUNKS; ++c) {
-            const int first_column = work.column + c * CHUNK;
-            const unsigned char* const residual = ring.stages + place.stage * STAGE_BYTES;
-            if (product.grid.tail != 0) mbarrier_wait(ring.full + place.stage, place.parity);
+        for (int c = 0; c < BLOCK_N / CHUNK; ++c) {
+            const unsigned char* residuals[CHUNK / RESIDUAL_COLUMNS];
+            Place seen = place;
+            if (product.grid.tail != 0) {
+#pragma unroll
+                for (int i = 0; i < CHUNK / RESIDUAL_COLUMNS; ++i, seen.advance()) {
+                    mbarrier_wait(ring.full + seen.stage, seen.parity);
+                    residuals[i] = ring.stages + seen.stage * STAGE_BYTES;
+                }
+            }
 #pragma unroll
             for (int m = 0; m < TILES_M; ++m) {
                 unsigned char* const chunk = chunks + (second ? 16 * CHUNK_BYTES : 0);
                 second = !second;
-                // All copies but the youngest have read what they write: the other chunk is on its way, this one is free.
+                // All copies but the youngest have been read: that is of the other chunk, and this one is free.
                 if (lane == 0) cp_async_bulk_wait_group_read<1>();
                 __syncwarp();
 #pragma unroll
-                for (int q = 0; q < CHUNK / 32; ++q) {
-                    const int column = first_column + 32 * q + lane % 4 * 8, left = product.columns - column;
-                    typename Real<Sum>::Terms terms = {};
-                    if (left > 0) terms = Real<Sum>::terms(tensors, column);
+                for (int q = 0; q < CHUNK_GROUPS; ++q) {
+                    const Terms now = next;
+                    // Behind the last group of rows 64m come the first of rows 64m + 64, and then the next chunk.
+                    next = terms(work, c * CHUNK_GROUPS + (q + 1 < CHUNK_GROUPS ? q + 1 : m + 1 < TILES_M ? 0 : CHUNK_GROUPS));
 #pragma unroll
                     for (int h = 0; h < 2; ++h) {
-                        const int row = lane / 4 + 8 * h, byte = (32 * q + lane % 4 * 8) * ELEMENT_BYTES;
-                        Sum sum[8];
-                        float x[8];
-                        sums.eight(m, h, c * (CHUNK / 32) + q, sum);
-                        Real<Sum>::of(terms, sum, x);
-                        if (product.grid.tail != 0) {
-                            float addend[8];
-                            load_chunk_8(residual, first_row + 64 * m + row, byte, addend);
-#pragma unroll
-                            for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addend[i], p.residual_scale, pre(x[i]));
-                        }
-#pragma unroll
-                        for (int i = 0; i < 8; ++i) x[i] = post(x[i]);
-                        if (left < 8) clear_from(x, left);
-                        store_chunk_8(chunk, row, byte, p.inv_scale, x);
+                        finish_8(sums, work, now, m, h, c * CHUNK_GROUPS + q, residuals, chunk);
                     }
                 }
                 fence_proxy_async();
                 __syncwarp();
                 if (lane == 0) {
-                    const int at[3] = {first_column, work.row + first_row + 64 * m, work.batch};
+                    const int at[3] = {work.column + c * CHUNK, work.row + first_row + 64 * m, work.batch};
                     if (at[0] < p.padded_columns && at[1] < product.rows) cp_async_bulk_tensor_store(&y, at, chunk);
                     cp_async_bulk_commit_group();
                 }
             }
             if (product.grid.tail != 0) {
-                Sums<Math>::release(ring, place.stage);
-                place.advance();
+#pragma unroll
+                for (int i = 0; i < CHUNK / RESIDUAL_COLUMNS; ++i, place.advance()) {
+                    Sums<Math>::release(ring, place.stage);
+                }
             }
         }
+    }
+
+    // Eight sums of a row and a group of columns, on their way into the chunk.
+    __device__ __forceinline__ void finish_8(const Sums<Math>& sums, const Work& work, const Terms& terms, int m, int h,
+                                             int group, const unsigned char* const* residuals,
+                                             unsigned char* chunk) const {
+        const int row = lane / 4 + 8 * h, column = 32 * group + lane % 4 * 8;
+        Sum sum[8];
+        float x[8];
+        sums.eight(m, h, group, sum);
+        Real<Sum>::of(terms, sum, x);
+        if (product.grid.tail != 0) {
+            if (p.pre.kind == ACTIVATION_CLIP) Clip(p.pre)(x);
+            const int in_chunk = 32 * group % CHUNK;
+            float addend[8];
+            load_residual_chunk_8(residuals[in_chunk / RESIDUAL_COLUMNS], first_row + 64 * m + row,
+                                  column % RESIDUAL_COLUMNS * ELEMENT_BYTES, addend);
+#pragma unroll
+            for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addend[i], p.residual_scale, x[i]);
+        }
+        Clip(p.post)(x);
+        if (work.column + BLOCK_N > product.columns) clear_from(x, product.columns - work.column - column);
+        store_chunk_8(chunk, row, column % CHUNK * ELEMENT_BYTES, p.inv_scale, x);
     }
 
     __device__ __forceinline__ void store_partial(const Sums<Math>& sums, const Work& work) const {

@@ -35,13 +35,13 @@ impl Output {
         if self.dtype != home || ![site.steps.pre, site.steps.post].into_iter().all(clips) {
             return None;
         }
-        let map = |role, columns: u32, pitch: u32, stride: u64, box_rows: u32| {
+        let map = |role, columns: u32, pitch: u32, stride: u64, [row_bytes, rows]: [u32; 2]| {
             let [pitch, stride] = [u64::from(pitch), stride].map(|elements| elements * home.size() as u64);
             let dims = [columns.into(), self.rows, self.batches.into()];
             // The stride of a single matrix is never used, but held to the rules all the same.
             let stride = if self.batches == 1 { pitch * self.rows } else { stride };
-            let extents = [tiling.chunk(), box_rows, 1];
-            let swizzle = match tiling.build.chunk_bytes(&tiling.tile) {
+            let extents = [row_bytes / home.size() as u32, rows, 1];
+            let swizzle = match row_bytes {
                 128 => Swizzle::B128,
                 64 => Swizzle::B64,
                 _ => Swizzle::B32,
@@ -49,12 +49,14 @@ impl Output {
             let map = TensorMap::tiled(role, home, &dims, &[pitch, stride], &extents, swizzle);
             map.check().is_ok().then_some(map)
         };
-        let y = map(Role::Output(0), self.columns, self.pitch, self.stride, ROWS_OUT)?;
+        let (build, tile) = (tiling.build, &tiling.tile);
+        let y = map(Role::Output(0), self.columns, self.pitch, self.stride, [build.chunk_bytes(tile), ROWS_OUT])?;
         let residual = match &site.residual {
             Some(residual) if residual.dtype != home => return None,
             Some(residual) => {
                 let stride = self.rows * u64::from(residual.pitch);
-                Some(map(Role::Residual, residual.c, residual.pitch, stride, tiling.tile.block_m)?)
+                let rows = [build.residual_bytes(tile), tile.block_m];
+                Some(map(Role::Residual, residual.c, residual.pitch, stride, rows)?)
             }
             None => None,
         };

@@ -100,9 +100,23 @@ impl Build {
         if self.row_bytes == 128 { Swizzle::B128 } else { Swizzle::B64 }
     }
 
-    /// Bytes of a chunk's row: `CHUNK_BYTES` of ring.cuh.
+    fn tile_row_bytes(self, tile: &Tile) -> u32 {
+        tile.block_n * self.math.dtype().size() as u32
+    }
+
+    /// Bytes of a row of a chunk that leaves: `CHUNK_BYTES` of ring.cuh.
     pub(super) fn chunk_bytes(self, tile: &Tile) -> u32 {
-        self.row_bytes.min(tile.block_n * self.math.dtype().size() as u32)
+        self.tile_row_bytes(tile).min(128)
+    }
+
+    /// Bytes of a row of a chunk of the residual: `RESIDUAL_BYTES` of ring.cuh.
+    pub(super) fn residual_bytes(self, tile: &Tile) -> u32 {
+        self.tile_row_bytes(tile).min(self.row_bytes)
+    }
+
+    /// Chunks of a tile's residual.
+    pub(super) fn residual_chunks(self, tile: &Tile) -> u32 {
+        self.tile_row_bytes(tile) / self.residual_bytes(tile)
     }
 
     /// Where a tile's sums leave: two chunks, or 2048 bytes, of each warp.
@@ -128,8 +142,7 @@ impl Build {
     /// Whether a thread has registers for its sums, and in TF32 for its fragments of two stages of 128 bytes, with a
     /// quarter left for everything else; and whether teams in turn find room for all chunks of a tile's residual.
     pub(super) fn takes(self, tile: &Tile) -> bool {
-        let chunks = tile.block_n * self.math.dtype().size() as u32 / self.chunk_bytes(tile);
-        if tile.teams > 1 && chunks > self.stages(tile) {
+        if tile.teams > 1 && self.residual_chunks(tile) > self.stages(tile) {
             return false;
         }
         let tiles_m = tile.block_m / (tile.warpgroups / tile.teams) / 64;

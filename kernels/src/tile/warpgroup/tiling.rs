@@ -92,16 +92,6 @@ impl Tiling {
         })
     }
 
-    /// Chunks of columns that a tile leaves in.
-    fn chunks(&self) -> u32 {
-        self.tile.block_n / self.chunk()
-    }
-
-    /// Columns of a chunk.
-    pub(super) fn chunk(&self) -> u32 {
-        self.build.chunk_bytes(&self.tile) / self.build.math.dtype().size() as u32
-    }
-
     fn tiles(&self) -> u64 {
         self.tiles_m * self.tiles_n * self.problem.batches
     }
@@ -143,7 +133,7 @@ impl Tiling {
             works: (self.tiles() * self.splits) as i32,
             steps: self.steps as i32,
             steps_per_split: self.steps.div_ceil(self.splits) as i32,
-            tail: if tail { self.chunks() as i32 } else { 0 },
+            tail: if tail { self.build.residual_chunks(tile) as i32 } else { 0 },
             rows: problem.rows as i32,
             columns: problem.columns as i32,
             copied: i32::from(copies.is_some()),
