@@ -39,7 +39,7 @@ pub const KERNELS: &[&dyn Kernel] = &[
     &crate::conv_transpose::Mma,
     &crate::conv_transpose::Simt,
     &crate::conv_transpose::Direct,
-    &crate::depthwise::Sliding,
+    &crate::depthwise::Mma,
     &crate::depthwise::Tiled,
     &crate::depthwise::Direct,
     &crate::elementwise::Broadcast,
