@@ -118,6 +118,10 @@ pub struct Launch {
     /// that any of them read or wrote is free to be written again, as the plan's arena does. The same holds for what
     /// is no grid: copies, fills, events and the host wait for the end of the last grid, thereby for that of all.
     pub dependent: bool,
+    /// Blocks of a cluster in x, y, z, whole ones in the grid and 8 at most: they run at the same time and reach into each
+    /// other's shared memory. From sm_90 on; [`Launch::ALONE`] elsewhere, and where the kernel itself says how many
+    /// (`CLUSTER_KERNEL`).
+    pub cluster: [u32; 3],
 }
 
 impl Launch {
@@ -133,7 +137,15 @@ impl Launch {
         if blocks * u64::from(block) > Self::MAX_THREADS {
             return Err(format!("needs {threads} threads, takes fewer than {}", Self::MAX_THREADS));
         }
-        Ok(Self { unit, grid: [blocks as u32, 1, 1], block: [block, 1, 1], shared_bytes: 0, args, dependent: false })
+        Ok(Self {
+            unit,
+            grid: [blocks as u32, 1, 1],
+            block: [block, 1, 1],
+            cluster: Self::ALONE,
+            shared_bytes: 0,
+            args,
+            dependent: false,
+        })
     }
 
     /// Blocks of the grid.
@@ -141,6 +153,9 @@ impl Launch {
         self.grid.iter().map(|&extent| u64::from(extent)).product()
     }
 }
+    /// No clusters: each block is one by itself.
+    pub const ALONE: [u32; 3] = [1; 3];
+
 
 /// The parameters by which one kernel's variants differ: `block_m=128 block_n=64 stages=3 split_k=4`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

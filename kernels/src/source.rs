@@ -33,6 +33,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/axis.cuh", include_str!("include/axis.cuh")),
     ("include/cast.cuh", include_str!("include/cast.cuh")),
     ("include/epilogue.cuh", include_str!("include/epilogue.cuh")),
+    ("include/cluster.cuh", include_str!("include/cluster.cuh")),
     ("include/fragment.cuh", include_str!("include/fragment.cuh")),
     ("include/index.cuh", include_str!("include/index.cuh")),
     ("include/matrix.cuh", include_str!("include/matrix.cuh")),

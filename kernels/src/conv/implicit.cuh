@@ -10,8 +10,8 @@
 //
 // The struct is mirrored in `kernels/src/conv/implicit.rs`.
 #pragma once
+#include "include/cluster.cuh"
 #include "include/matrix.cuh"
-#include "include/tile.cuh"
 
 struct ConvParams {
     TileGrid grid;
@@ -92,7 +92,7 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
                                          const uint4* w, const EpilogueTensors& tensors, void* partial,
                                          uint4* shared) {
     const BlockWork work(p.grid);
-    if (!partial) prefetch_residual(epilogue, tensors, work, p.pixels, p.filters, work.batch * p.filters);
+    if (!partial && blockIdx.y == 0) prefetch_residual(epilogue, tensors, work, p.pixels, p.filters, work.batch * p.filters);
     const int depth = p.depth_vectors * Math::WIDTH;
     const typename Math::Element* const filters =
         reinterpret_cast<const typename Math::Element*>(w) + static_cast<int64_t>(work.batch) * p.filters_padded * depth;
@@ -106,5 +106,5 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
     const int groups = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
     const int64_t partial_row = static_cast<int64_t>(blockIdx.y * groups + work.batch) * p.pixels;
     const Output output = {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
-    store_sums(warp, work, output, shared);
+    bring_out(warp, work, output, shared);
 }

@@ -74,6 +74,7 @@ __forceinline__ void cp_async_wait_group() {
 
 // It changes nothing that a kernel could see.
 __forceinline__ void prefetch_l2(const void*) {}
+__forceinline__ void cp_async_bulk_prefetch_l2(const void*, uint32_t) {}
 
 __forceinline__ void griddepcontrol_wait() {
 #if __CUDA_ARCH__ >= 900

@@ -132,7 +132,7 @@ impl Program {
     fn request(&self, launch: &Launch, memory: &Memory, trace: Option<&TraceAt>) -> Result<Vec<u8>, EmulatorError> {
         let mut request = Request::default();
         request.u32(LIMIT_SECONDS);
-        launch.grid.iter().chain(&launch.block).for_each(|&n| request.u32(n));
+        launch.grid.iter().chain(&launch.block).chain(&launch.cluster).for_each(|&n| request.u32(n));
         request.u32(launch.shared_bytes);
         request.u32(u32::from(launch.dependent));
         request.u32(u32::from(trace.is_some()));

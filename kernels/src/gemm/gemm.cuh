@@ -1,7 +1,7 @@
 // What both matrix multiplications share; the struct is mirrored in `kernels/src/gemm/launching.rs`.
 #pragma once
+#include "include/cluster.cuh"
 #include "include/matrix.cuh"
-#include "include/tile.cuh"
 
 struct GemmParams {
     int64_t stride_a, stride_b, stride_y;  // elements from one product of the batch to the next
@@ -19,7 +19,7 @@ __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const Epi
     typedef typename Math::Element Element;
     const BlockWork work(p.grid);
     const EpilogueTensors mine = tensors_of_batch(epilogue, tensors, work.batch, p.stride_y, p.m);
-    if (!partial) prefetch_residual(epilogue, mine, work, p.m, p.n, 0);
+    if (!partial && blockIdx.y == 0) prefetch_residual(epilogue, mine, work, p.m, p.n, 0);
     const int k0 = work.first_step * BLOCK_K;
     const Element* const matrix_a = static_cast<const Element*>(a) + work.batch * p.stride_a;
     const Element* const matrix_b = static_cast<const Element*>(b) + work.batch * p.stride_b;
@@ -35,5 +35,5 @@ __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const Epi
 
     const int batches = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
     const int64_t partial_row = static_cast<int64_t>(blockIdx.y * batches + work.batch) * p.m;
-    store_sums(warp, work, Output{epilogue, mine, partial, partial_row, p.m, p.n, 0}, shared);
+    bring_out(warp, work, Output{epilogue, mine, partial, partial_row, p.m, p.n, 0}, shared);
 }

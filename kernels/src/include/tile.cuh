@@ -12,7 +12,8 @@
 //
 // Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
 // of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
-// are to fit on a multiprocessor together: it bounds the registers.
+// are to fit on a multiprocessor together: it bounds the registers; IN_CLUSTERS, 1 where the blocks of a cluster share K
+// (cluster.cuh).
 #pragma once
 #include "include/epilogue.cuh"
 #include "include/ptx.cuh"
@@ -192,8 +193,8 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
 struct TileGrid {
     int tiles_m;
     int tiles_n;
-    int steps;            // of BLOCK_K along K
-    int steps_per_split;  // `steps` where K is not split
+    int share;   // steps of BLOCK_K along K that a block takes
+    int longer;  // the first so many shares have one more
 };
 
 struct BlockWork {
@@ -205,9 +206,9 @@ struct BlockWork {
         column = (blockIdx.x % grid.tiles_n) * BLOCK_N;
         row = (tile % grid.tiles_m) * BLOCK_M;
         batch = tile / grid.tiles_m;
-        first_step = blockIdx.y * grid.steps_per_split;
-        const int left = grid.steps - first_step;
-        steps = left < grid.steps_per_split ? left : grid.steps_per_split;
+        const int share = blockIdx.y;
+        first_step = share * grid.share + min(share, grid.longer);
+        steps = grid.share + (share < grid.longer);
     }
 };
 
