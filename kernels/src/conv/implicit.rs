@@ -99,6 +99,7 @@ impl Implicit {
             args.push(Arg::optional(Role::Workspace, split));
             args.push(Arg::params(&params(&tiling)));
             args.push(Arg::params(&epilogue));
+            args.push(Arg::NOTHING_AHEAD);
             let mut launches = vec![tiling.launch(self.source, self.entry, args)];
             if split {
                 let sums = SplitKParams::groups(tiling.splits, site.groups, site.y.pixels() as u32, filters);

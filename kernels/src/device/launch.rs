@@ -119,6 +119,8 @@ fn pack(
         Arg::Pointer(role) => Ok(find(*role)?.address().to_ne_bytes().to_vec()),
         Arg::TensorMap(map) => tensor_map::encode(map, find(map.role)?),
         Arg::Null => Ok(0u64.to_ne_bytes().to_vec()),
+        Arg::Ahead { bytes: 0 } => Ok(Arg::ahead(0, 0, launch.blocks())),
+        Arg::Ahead { bytes } => Ok(Arg::ahead(find(Role::Ahead)?.address(), *bytes, launch.blocks())),
         Arg::Bytes(bytes) => Ok(bytes.clone()),
     });
     let arguments: Vec<Vec<u8>> = arguments.collect::<Result<_, DeviceError>>()?;
@@ -154,7 +156,9 @@ fn check_dimensions(launch: &Launch) -> Result<(), DeviceError> {
     if !(1..=8).contains(&blocks) {
         return Err(refuse("the number of blocks in a cluster", blocks, 8));
     }
-    for (what, (&of, &extent)) in ["grid x", "grid y", "grid z"].into_iter().zip(launch.cluster.iter().zip(&launch.grid)) {
+    for (what, (&of, &extent)) in
+        ["grid x", "grid y", "grid z"].into_iter().zip(launch.cluster.iter().zip(&launch.grid))
+    {
         if extent % of != 0 {
             let allowed = format!("a multiple of the cluster's {of}");
             let entry = launch.unit.entry.clone();
@@ -174,9 +178,9 @@ mod tests {
             unit: CompileUnit::new("a.cu", "a", [("A", 1)]),
             grid,
             block,
+            cluster: Launch::ALONE,
             shared_bytes: 0,
             args: vec![Arg::Pointer(Role::Input(0)), Arg::Null, Arg::Bytes(vec![7; 12])],
-            cluster: Launch::ALONE,
             dependent: false,
         }
     }
@@ -214,11 +218,11 @@ mod tests {
         assert!(bad([1, 65_536, 1], [1; 3]).contains("grid y is 65536"));
         assert!(bad([1; 3], [1, 1, 65]).contains("block z is 65"));
         assert!(bad([1; 3], [32, 32, 2]).contains("threads in a block is 2048"));
-    }
-}
         let clusters = |grid, cluster| check_dimensions(&Launch { cluster, ..launch(grid, [1; 3]) });
         assert!(clusters([3, 8, 1], [1, 8, 1]).is_ok());
         let bad = |grid, cluster| clusters(grid, cluster).expect_err("no such clusters").to_string();
         assert!(bad([1, 16, 1], [1, 16, 1]).contains("blocks in a cluster is 16"));
         assert!(bad([4, 4, 1], [1, 0, 1]).contains("blocks in a cluster is 0"));
         assert!(bad([4, 6, 1], [1, 4, 1]).contains("grid y is 6, allowed is a multiple of the cluster's 4"));
+    }
+}

@@ -170,6 +170,13 @@ impl Program {
                     request.u64(map.offset);
                     request.0.extend(tensor_map::describe(map)?);
                 }
+                // Nothing is brought into a cache here.
+                Arg::Ahead { .. } => {
+                    let nothing = Arg::ahead(0, 0, launch.blocks());
+                    request.u32(0);
+                    request.u64(nothing.len() as u64);
+                    request.0.extend(nothing);
+                }
                 Arg::Bytes(bytes) => {
                     request.u32(0);
                     request.u64(bytes.len() as u64);

@@ -109,6 +109,7 @@ impl Tiled {
             args.push(Arg::optional(Role::Workspace, split));
             args.push(Arg::params(&params(&tiling)));
             args.push(Arg::params(&epilogue));
+            args.push(Arg::NOTHING_AHEAD);
             let mut launches = vec![tiling.launch(self.source, self.entry, args)];
             if split {
                 let sums = SplitKParams::batches(tiling.splits, site.batch, site.m, site.n, site.stride_y);

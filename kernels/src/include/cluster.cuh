@@ -51,47 +51,86 @@ __device__ __forceinline__ void add_up(uint4* shared, int place, Sum (&sums)[8])
     }
 }
 
-template <class Warp, class Out>
-__device__ __forceinline__ void bring_out(const Warp& warp, const BlockWork& work, const Out& output, uint4* shared) {
+template <class Warp>
+struct WayOut {
     typedef typename Warp::Sum Sum;
     typedef ClusterItem<Warp::SLABS, Warp::SLAB_ROWS> Item;
-    const int blocks = cluster_nctarank();
-    const int part = BLOCK_M * BLOCK_N / 8 / blocks, first = cluster_ctarank() * part;
+
+    const BlockWork& work;
+    int blocks, part, begin;  // of the cluster; items of this block, and the number of the first
+    Item item;                // this thread's first
+
+    __device__ __forceinline__ explicit WayOut(const BlockWork& work_)
+        : work(work_), blocks(cluster_nctarank()), part(BLOCK_M * BLOCK_N / 8 / blocks),
+          begin(cluster_ctarank() * part), item(work_, begin + threadIdx.x) {}
+
+    template <class Out>
+    __device__ __forceinline__ Addends<Sum> first(const Out& output) const {
+        return {output.template terms<Sum>(item.column), output.residual(item.row, item.column)};
+    }
+
+    template <class Out>
+    __device__ __forceinline__ void bring(const Warp& warp, const Out& output, Addends<Sum> addends, uint4* shared) {
 #pragma unroll
-    for (int k = 0; k < Warp::SLABS; ++k) {
-        warp.stage(k, shared + (threadIdx.x / 32 * Warp::SLABS + k) * (2 * Item::ITEMS));
-    }
-    barrier_cluster_arrive();
-    // What the epilogue needs besides comes while the other blocks do.
-    Item item(work, first + threadIdx.x);
-    auto terms = output.template terms<Sum>(item.column);
-    RawRow8 residual = output.residual(item.row, item.column);
-    barrier_cluster_wait();
+        for (int k = 0; k < Warp::SLABS; ++k) {
+            warp.stage(k, shared + (threadIdx.x / 32 * Warp::SLABS + k) * (2 * Item::ITEMS));
+        }
+        barrier_cluster_arrive();
+        barrier_cluster_wait();
 #pragma unroll 1
-    for (int i = threadIdx.x; i < part; i += THREADS) {
-        if (i >= THREADS) {
-            item = Item(work, first + i);
-            terms = output.template terms<Sum>(item.column);
-            residual = output.residual(item.row, item.column);
+        for (int i = threadIdx.x; i < part; i += THREADS) {
+            if (i >= THREADS) {
+                item = Item(work, begin + i);
+                addends = first(output);
+            }
+            Sum sums[8];
+            if (blocks == 2) {
+                add_up<2>(shared, item.place, sums);
+            } else if (blocks == 4) {
+                add_up<4>(shared, item.place, sums);
+            } else {
+                add_up<8>(shared, item.place, sums);
+            }
+            output.store(addends.terms, item.row, item.column, sums, addends.residual);
         }
-        Sum sums[8];
-        if (blocks == 2) {
-            add_up<2>(shared, item.place, sums);
-        } else if (blocks == 4) {
-            add_up<4>(shared, item.place, sums);
-        } else {
-            add_up<8>(shared, item.place, sums);
-        }
-        output.store(terms, item.row, item.column, sums, residual);
+        // Nobody ends while others read what it has left.
+        __syncwarp();
+        barrier_cluster_arrive();
+        barrier_cluster_wait();
     }
-    // Nobody ends while others read what it has left.
-    __syncwarp();
-    barrier_cluster_arrive();
-    barrier_cluster_wait();
-}
+};
 #else
-template <class Warp, class Out>
-__device__ __forceinline__ void bring_out(const Warp& warp, const BlockWork& work, const Out& output, uint4* shared) {
-    store_sums(warp, work, output, shared);
-}
+template <class Warp>
+struct WayOut {
+    typedef typename Warp::Sum Sum;
+    FirstPlace<Warp> place;
+
+    __device__ __forceinline__ explicit WayOut(const BlockWork& work) : place(work) {}
+
+    template <class Out>
+    __device__ __forceinline__ Addends<Sum> first(const Out& output) const {
+        return {output.template terms<Sum>(place.column), output.residual(place.row, place.column)};
+    }
+
+    template <class Out>
+    __device__ __forceinline__ void bring(const Warp& warp, const Out& output, const Addends<Sum>& addends,
+                                          uint4* shared) {
+        store_sums(warp, place, output, addends, shared);
+    }
+};
 #endif
+
+// Multiplies and brings the sums out. `meanwhile()` is called when the first copies are on their way.
+template <bool B_IS_CONSTANT, class Warp, class A, class B, class Meanwhile>
+__device__ __forceinline__ void multiply_and_finish(const A& a, const B& b, const BlockWork& work, const Output& output,
+                                                    uint4* shared, const Meanwhile& meanwhile) {
+    Warp warp;
+    WayOut<Warp> way_out(work);
+    Addends<typename Warp::Sum> first;
+    accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, shared, [&] {
+        if constexpr (FIRST_EARLY) first = way_out.first(output);
+        meanwhile();
+    });
+    if constexpr (!FIRST_EARLY) first = way_out.first(output);
+    way_out.bring(warp, output, first, shared);
+}

@@ -99,7 +99,7 @@ const PLANTS: [Plant; 14] = [
     Plant {
         what: "block that ends while its cluster reads",
         file: "include/cluster.cuh",
-        from: "__syncwarp();\n    barrier_cluster_arrive();\n    barrier_cluster_wait();",
+        from: "__syncwarp();\n        barrier_cluster_arrive();\n        barrier_cluster_wait();",
         to: "",
         words: &["which may have ended"],
     },
