@@ -5,17 +5,7 @@
 // whose activations only clip (none, Relu, Clip), with residuals of f16 or s8. What is beyond goes through the one copy
 // of `epilogue_any_8`: unrolled, its text would be longer than the caches of instructions.
 #pragma once
-
-// An activation that clips or does nothing.
-struct Clip {
-    float low, high;
-    __device__ __forceinline__ explicit Clip(const ActivationParams& f) {
-        low = f.kind == ACTIVATION_CLIP ? f.a : __int_as_float(0xff800000);
-        high = f.kind == ACTIVATION_CLIP ? f.b : __int_as_float(0x7f800000);
-    }
-    static __device__ __forceinline__ bool is(const ActivationParams& f) { return f.kind <= ACTIVATION_CLIP; }
-    __device__ __forceinline__ float operator()(float x) const { return clamp(x, low, high); }
-};
+#include "include/plain.cuh"
 
 template <class Math>
 struct WayOut {
@@ -40,7 +30,7 @@ struct WayOut {
         row = work.row + warpgroup * Sums<Math>::ROWS + 16 * warp + lane / 4;
         column = work.column + lane % 4 * 8;
         shared_row = static_cast<int64_t>(work.split * product.grid.batches + work.batch) * rows;
-        plain = p.vectors && Clip::is(p.pre) && Clip::is(p.post) && !(t.residual && p.residual_type == ELEMENT_F32);
+        plain = is_plain(p, t);
     }
 
     // Starts loading the first residuals.
@@ -115,22 +105,8 @@ struct WayOut {
             for (int r = 0; r < ROWS; ++r) {
                 if (row + down(r) >= rows) continue;
                 Sum sum[8];
-                float x[8];
                 sums.eight(r / 2, r % 2, q, sum);
-                Real<Sum>::of(terms, sum, x);
-                if (t.residual) {
-                    float addend[8];
-                    unpack_8({addends[r], zero_vector()}, p.residual_type, addend);
-#pragma unroll
-                    for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addend[i], p.residual_scale, pre(x[i]));
-                }
-#pragma unroll
-                for (int i = 0; i < 8; ++i) x[i] = post(x[i]);
-                if (left < 8) {
-#pragma unroll
-                    for (int i = 0; i < 8; ++i) x[i] = i < left ? x[i] : 0.0f;
-                }
-                store_raw_8(lines[r], p.y_type, 32 * q, lanes, p.inv_scale, x);
+                epilogue_plain_8(p, t, terms, pre, post, addends[r], sum, left, lanes, lines[r], 32 * q);
             }
         }
     }
