@@ -242,6 +242,7 @@ impl Tiling {
                 unit: block.unit(depth.math),
                 grid: [blocks, self.columns, 1],
                 block: [block.threads(), 1, 1],
+                cluster: Launch::ALONE,
                 shared_bytes: self.shared_bytes,
                 args,
                 dependent: false,
