@@ -302,6 +302,8 @@ struct Addends {
 constexpr bool FIRST_EARLY = WARP_M * WARP_N <= 16 * 32;
 
 // Where a lane's first sums of the way out belong.
+// Whether registers are left to ask for each row's residual while the row before it is finished.
+constexpr bool ROWS_EARLY = WARP_M * WARP_N <= 32 * 32;
 template <class Warp>
 struct FirstPlace {
     static constexpr int EIGHTHS = WARP_N / 8;
@@ -317,7 +319,7 @@ struct FirstPlace {
 // Brings a warp's sums out: slab by slab through shared memory, where lanes exchange their scattered numbers for
 // eight neighbours in a row, so that memory is read and written in full 16-byte vectors. The loops are rolled,
 // with a selection where registers cannot be indexed: an epilogue is long, and this way exists once.
-// Each row's residual is on its way while the row before it is finished; `first` are the first row's addends.
+// `first` are the first row's addends.
 // `Out` is `Output`, or what puts rows elsewhere.
 template <class Warp, class Out>
 __device__ __forceinline__ void store_sums(const Warp& warp, const FirstPlace<Warp>& place, const Out& output,
@@ -340,8 +342,8 @@ __device__ __forceinline__ void store_sums(const Warp& warp, const FirstPlace<Wa
 #pragma unroll 1
         for (int i = 0; i < ITEMS; ++i) {
             const int row = place.row + s * Warp::SLAB_ROWS + i * STEP;
-            const RawRow8 residual = next;
-            if (s * ITEMS + i + 1 < Warp::SLABS * ITEMS) next = output.residual(row + STEP, place.column);
+            const RawRow8 residual = ROWS_EARLY ? next : output.residual(row, place.column);
+            if (ROWS_EARLY && s * ITEMS + i + 1 < Warp::SLABS * ITEMS) next = output.residual(row + STEP, place.column);
             if (reads) {
                 const int at = Slab::place(2 * lane) + 64 * i;
                 Sum x[8];
