@@ -29,6 +29,7 @@ pub trait Kernel: Sync {
 /// Every kernel, in the order they are asked.
 pub const KERNELS: &[&dyn Kernel] = &[
     &crate::conv::Wgmma,
+    &crate::conv::Stem,
     &crate::conv::Mma,
     &crate::conv::Simt,
     &crate::conv::Direct,
@@ -39,7 +40,7 @@ pub const KERNELS: &[&dyn Kernel] = &[
     &crate::conv_transpose::Mma,
     &crate::conv_transpose::Simt,
     &crate::conv_transpose::Direct,
-    &crate::depthwise::Sliding,
+    &crate::depthwise::Mma,
     &crate::depthwise::Tiled,
     &crate::depthwise::Direct,
     &crate::elementwise::Broadcast,

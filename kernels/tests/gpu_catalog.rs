@@ -13,6 +13,7 @@ use limpid_kernels::target::Arch;
 use std::collections::BTreeMap;
 use support::catalog::check_kernel;
 use support::executor::Executor;
+use support::infinite::stays_in_its_channel;
 
 /// Bytes before and behind each buffer that nobody may write.
 const GUARD: usize = 4096;
@@ -79,4 +80,5 @@ fn every_candidate_is_right_on_this_gpu() {
     };
     let failed: Vec<&str> = KERNELS.iter().filter(|kernel| !right(kernel)).map(|kernel| kernel.name()).collect();
     assert!(failed.is_empty(), "{failed:?} failed");
+    assert!(stays_in_its_channel(&gpu, target.arch));
 }

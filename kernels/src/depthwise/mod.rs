@@ -1,12 +1,12 @@
 //! Convolutions in which every channel is on its own.
 
 mod direct;
-mod sliding;
+mod mma;
 mod tiled;
 mod window;
 
 pub use direct::Direct;
-pub use sliding::Sliding;
+pub use mma::Mma;
 pub use tiled::Tiled;
 
 use crate::epilogue::EpilogueParams;

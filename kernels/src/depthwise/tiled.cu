@@ -31,8 +31,8 @@ extern "C" __global__ void __launch_bounds__(128, MIN_BLOCKS)
               const DepthwiseParams p) {
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();
-    if (thread_number() >= p.threads) return;
-    const WindowWork work(p, thread_number());
+    if (thread_number() >= p.units) return;
+    const WindowWork work(p, thread_number(), 1, TILE_W);
     const int top = work.p * STRIDE - p.pad_h, left = work.q * STRIDE - p.pad_w;
 
     float sum[TILE_W][CHANNELS] = {};

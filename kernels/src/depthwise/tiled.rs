@@ -1,6 +1,7 @@
 //! When and how `tiled.cu` runs: one filter a channel, a square window of 3, 5 or 7 without dilation.
 
-use super::{site_of, window};
+use super::site_of;
+use super::window::{self, Division};
 use crate::catalog::Kernel;
 use crate::launch::{Candidate, CompileUnit, Tactic};
 use crate::site::{ConvSite, Site};
@@ -15,8 +16,17 @@ pub struct Tiled;
 const WINDOWS: [(u32, u32, &[u32]); 5] =
     [(3, 1, &[1, 2, 4]), (3, 2, &[1, 2, 4]), (5, 1, &[1, 2, 4]), (5, 2, &[1, 2]), (7, 1, &[1, 4])];
 
+/// Blocks of a multiprocessor that registers are limited for: pixels of f32 take more of them.
+const fn min_blocks(dtype: DType) -> u32 {
+    match dtype {
+        DType::F32 => 2,
+        _ => 3,
+    }
+}
+
 fn unit(dtype: DType, kernel: u32, stride: u32, tile_w: u32) -> CompileUnit {
-    window::unit("depthwise/tiled.cu", "depthwise", (dtype, kernel, stride, tile_w))
+    let defines = window::defines(dtype, kernel, stride, min_blocks(dtype));
+    CompileUnit::new("depthwise/tiled.cu", "depthwise", defines.into_iter().chain([("TILE_W", tile_w.to_string())]))
 }
 
 /// The tiles for a site's window.
@@ -37,7 +47,8 @@ impl Kernel for Tiled {
         let site = site_of(site)?;
         let candidate = |&tile_w: &u32| {
             let tactic = Tactic::new(self.name(), &[("tile_w", tile_w)]);
-            window::candidate(site, [1, tile_w], tactic, unit(site.x.dtype, site.kernel[0], site.stride[0], tile_w))
+            let division = Division { unit: [1, tile_w], threads: 1, blocks: min_blocks(site.x.dtype) };
+            window::candidate(site, &division, tactic, unit(site.x.dtype, site.kernel[0], site.stride[0], tile_w))
         };
         tiles(site)?.iter().map(candidate).collect()
     }

@@ -3,7 +3,7 @@
 // channels fastest, so that a warp reads whole lines. The struct is mirrored in `depthwise/window.rs`.
 //
 // Parameters KERNEL_H, KERNEL_W, STRIDE   the window
-//            TILE_W                       output pixels of a thread, side by side
+//            TILE_W, or TILE_H            output pixels of a thread, side by side or one below the other
 //            X_TYPE                       f16, float or int8_t
 //            MIN_BLOCKS                   blocks of 128 threads that registers are limited for
 #pragma once
@@ -11,6 +11,9 @@
 #include "include/index.cuh"
 #include "include/vector.cuh"
 
+#ifndef TILE_W
+#define TILE_W 1
+#endif
 constexpr int COLUMNS = (TILE_W - 1) * STRIDE + KERNEL_W;  // of x under the pixels of one row
 constexpr int X_ELEMENT = sizeof(X_TYPE) == 4 ? ELEMENT_F32 : sizeof(X_TYPE) == 2 ? ELEMENT_F16 : ELEMENT_S8;
 
@@ -21,22 +24,22 @@ struct DepthwiseParams {
     int32_t y_h, y_w;
     int32_t pad_h, pad_w;
     int32_t weight_pitch;
-    uint32_t threads;
+    uint32_t units;  // what WindowWork is asked for
     Divisor channel_vectors;
     Divisor tiles_w;
     Divisor tiles_h;
     EpilogueParams epilogue;
-    int32_t rows;  // of y, for a thread
+    uint32_t reserved;
 };
 
-// A thread's channels and the first of its pixels.
+// The channels and the first pixel of unit n, which is 8 channels of `rows` x `columns` pixels of y.
 struct WindowWork {
     int channel, q, p, picture;
 
-    __device__ __forceinline__ WindowWork(const DepthwiseParams& params, uint32_t n) {
+    __device__ __forceinline__ WindowWork(const DepthwiseParams& params, uint32_t n, int rows, int columns) {
         channel = static_cast<int>(take_index(n, params.channel_vectors)) * CHANNELS;
-        q = static_cast<int>(take_index(n, params.tiles_w)) * TILE_W;
-        p = static_cast<int>(take_index(n, params.tiles_h)) * params.rows;
+        q = static_cast<int>(take_index(n, params.tiles_w)) * columns;
+        p = static_cast<int>(take_index(n, params.tiles_h)) * rows;
         picture = static_cast<int>(n);
     }
 };

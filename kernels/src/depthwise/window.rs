@@ -19,36 +19,26 @@ struct Params {
     y_extent: [i32; 2],
     pad: [i32; 2],
     weight_pitch: i32,
-    threads: u32,
+    units: u32,
     channel_vectors: Divisor,
     tiles_w: Divisor,
     tiles_h: Divisor,
     epilogue: EpilogueParams,
-    rows: i32,
+    reserved: u32,
 }
 
 /// Threads of a block.
 pub(super) const THREADS: u32 = 128;
 
-/// Blocks of a multiprocessor that registers are limited for: pixels of f32 take more of them.
-pub(super) const fn min_blocks(dtype: DType) -> u32 {
-    match dtype {
-        DType::F32 => 2,
-        _ => 3,
-    }
-}
-
-/// The unit of a source that includes `window.cuh`, with its definitions.
-pub(super) fn unit(source: &str, entry: &str, (dtype, kernel, stride, tile_w): (DType, u32, u32, u32)) -> CompileUnit {
-    let numbers = [
-        ("KERNEL_H", kernel),
-        ("KERNEL_W", kernel),
-        ("STRIDE", stride),
-        ("TILE_W", tile_w),
-        ("MIN_BLOCKS", min_blocks(dtype)),
-    ];
-    let numbers = numbers.into_iter().map(|(name, value)| (name, value.to_string()));
-    CompileUnit::new(source, entry, numbers.chain([("X_TYPE", cuda_type(dtype).to_owned())]))
+/// The definitions that `window.cuh` asks for but the tile's.
+pub(super) fn defines(dtype: DType, kernel: u32, stride: u32, min_blocks: u32) -> [(&'static str, String); 5] {
+    [
+        ("KERNEL_H", kernel.to_string()),
+        ("KERNEL_W", kernel.to_string()),
+        ("STRIDE", stride.to_string()),
+        ("MIN_BLOCKS", min_blocks.to_string()),
+        ("X_TYPE", cuda_type(dtype).to_owned()),
+    ]
 }
 
 /// Kernel and stride of a site whose window is a square with one filter a channel, or what is different.
@@ -66,17 +56,28 @@ pub(super) fn square(site: &ConvSite, takes: &str) -> Result<(u32, u32), String>
     Ok((kh, sh))
 }
 
-/// A candidate in which a thread makes `rows` x `columns` output pixels.
+/// How a kernel divides its work.
+pub(super) struct Division {
+    /// Rows and columns of y in a unit of 8 channels.
+    pub(super) unit: [u32; 2],
+    /// Threads it takes.
+    pub(super) threads: u32,
+    /// Blocks that fit on a multiprocessor together.
+    pub(super) blocks: u32,
+}
+
+/// A candidate that divides its work like this. Its cost is that of plain multiply-adds.
 pub(super) fn candidate(
     site: &ConvSite,
-    [rows, columns]: [u32; 2],
+    division: &Division,
     tactic: Tactic,
     unit: CompileUnit,
 ) -> Result<Candidate, String> {
+    let [rows, columns] = division.unit;
     let (x, y) = (&site.x, &site.y);
     let vectors = channel_vectors(site);
     let [tiles_h, tiles_w] = [y.h.div_ceil(rows), y.w.div_ceil(columns)];
-    let count = u64::from(vectors) * u64::from(tiles_w) * u64::from(tiles_h) * u64::from(y.n);
+    let units = u64::from(vectors) * u64::from(tiles_w) * u64::from(tiles_h) * u64::from(y.n);
     let params = Params {
         x_pitch: i64::from(x.pitch),
         x_extent: [x.h as i32, x.w as i32],
@@ -84,27 +85,25 @@ pub(super) fn candidate(
         y_extent: [y.h as i32, y.w as i32],
         pad: site.pad.map(|p| p as i32),
         weight_pitch: (vectors * CHANNELS) as i32,
-        threads: count as u32,
+        units: units as u32,
         channel_vectors: Divisor::new(vectors),
         tiles_w: Divisor::new(tiles_w),
         tiles_h: Divisor::new(tiles_h),
         epilogue: EpilogueParams::image(&site.epilogue, y),
-        rows: rows as i32,
+        reserved: 0,
     };
     let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
     args.extend(epilogue_args(&site.epilogue, site.precision));
     args.push(Arg::params(&params));
-    let launch = Launch::linear(unit, count, THREADS, args)?;
+    let launch = Launch::linear(unit, units * u64::from(division.threads), THREADS, args)?;
 
     // Pixels read an output pixel, through L1; outputs beyond the border are computed for nothing.
     let span = |t: u32| f64::from((t - 1) * site.stride[0] + site.kernel[0]);
     let reads = span(rows) * span(columns) / f64::from(rows * columns);
     let used = f64::from(y.h) * f64::from(y.w) / (f64::from(tiles_h * rows) * f64::from(tiles_w * columns));
     let efficiency = used * 0.95 / (1.0 + reads / 20.0);
-    let cost = CandidateCost {
-        blocks_per_multiprocessor: min_blocks(x.dtype),
-        ..cost(site, launch.blocks(), efficiency as f32)
-    };
+    let cost =
+        CandidateCost { blocks_per_multiprocessor: division.blocks, ..cost(site, launch.blocks(), efficiency as f32) };
     Ok(Candidate {
         tactic,
         launches: vec![launch],

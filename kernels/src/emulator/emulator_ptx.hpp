@@ -17,6 +17,13 @@ __forceinline__ uint32_t cvt_rn_f16x2_f32(float low, float high) {
 }
 __forceinline__ float max_nan_f32(float x, float y) { return x < y ? y : x; }
 __forceinline__ float min_nan_f32(float x, float y) { return x > y ? y : x; }
+__forceinline__ uint32_t max_nan_f16x2(uint32_t x, uint32_t y) {
+    const auto half = [](uint32_t a, uint32_t b) -> uint32_t {
+        const float u = emulator::f32_from_f16(static_cast<uint16_t>(a)), v = emulator::f32_from_f16(static_cast<uint16_t>(b));
+        return u != u || v != v ? 0x7fff : (u < v ? b : a) & 0xffff;
+    };
+    return half(x & 0xffff, y & 0xffff) | half(x >> 16, y >> 16) << 16;
+}
 __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) {
     const auto saturated = [](int x) { return static_cast<uint32_t>(x < -128 ? -128 : x > 127 ? 127 : x) & 0xff; };
     return above << 16 | saturated(high) << 8 | saturated(low);
@@ -48,6 +55,9 @@ __forceinline__ void mma_m16n8k16_f16(float (&d)[4], const uint32_t (&a)[4], con
 __forceinline__ void mma_m16n8k8_tf32(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     emulator::mma(emulator::Mma::Tf32_16x8x8, d, a, b);
 }
+__forceinline__ void mma_m16n8k16_s8(int (&d)[4], const uint32_t (&a)[2], const uint32_t (&b)[1]) {
+    emulator::mma(emulator::Mma::S8_16x8x16, d, a, b);
+}
 __forceinline__ void mma_m16n8k32_s8(int (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
     emulator::mma(emulator::Mma::S8_16x8x32, d, a, b);
 }
@@ -70,7 +80,9 @@ __forceinline__ void cp_async_wait_group() {
 }
 #endif
 
-// ---- prefetch, griddepcontrol --------------------------------------------------------------------------------
+// ---- No instruction, prefetch, griddepcontrol -----------------------------------------------------------------
+
+__forceinline__ uint32_t made_here(uint32_t x) { return x; }
 
 // It changes nothing that a kernel could see.
 __forceinline__ void prefetch_l2(const void*) {}

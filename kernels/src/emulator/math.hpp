@@ -106,3 +106,12 @@ static inline int __dp4a(int a, int b, int c) {
     for (int i = 0; i < 32; i += 8) c += static_cast<int8_t>(a >> i) * static_cast<int8_t>(b >> i);
     return c;
 }
+// The larger of each two of four signed bytes.
+static inline unsigned __vmaxs4(unsigned a, unsigned b) {
+    unsigned result = 0;
+    for (int i = 0; i < 32; i += 8) {
+        const int8_t x = static_cast<int8_t>(a >> i), y = static_cast<int8_t>(b >> i);
+        result |= static_cast<unsigned>(static_cast<uint8_t>(x > y ? x : y)) << i;
+    }
+    return result;
+}

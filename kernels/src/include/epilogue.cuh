@@ -143,39 +143,60 @@ __device__ __forceinline__ typename Real<Sum>::Terms load_terms_8(const Epilogue
     return Real<Sum>::terms(t, column);
 }
 
-// Finishes and stores eight sums of one row, columns `column`.. (a multiple of 8), and the padding that follows them.
-// Only where `p.vectors` is set.
-template <typename Sum>
-__device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t,
-                                           const typename Real<Sum>::Terms& terms, int64_t row, int column,
-                                           const Sum (&sums)[8], const RawRow8& residual) {
+// Finishes and stores eight sums of each of `count` <= COUNT rows, `row` and those `step` apart, columns `column`.. (a
+// multiple of 8), and the padding that follows them. Only where `p.vectors` is set. What is known at run time only is
+// asked once for all rows.
+template <int COUNT, typename Sum>
+__device__ __forceinline__ void epilogue_rows_8(const EpilogueParams& p, const EpilogueTensors& t,
+                                                const typename Real<Sum>::Terms& terms, int64_t row, int64_t step,
+                                                int count, int column, const Sum (&sums)[COUNT][8],
+                                                const RawRow8 (&residual)[COUNT]) {
     if (column >= p.columns) return;
-    float x[8];
-    Real<Sum>::of(terms, sums, x);
+    float x[COUNT][8];
+#pragma unroll
+    for (int r = 0; r < COUNT; ++r) Real<Sum>::of(terms, sums[r], x[r]);
     // Both activations go through one copy of the code, which is most of a kernel's length otherwise.
 #pragma unroll 1
     for (int last = t.residual ? 0 : 1; last < 2; ++last) {
         // Field by field: a choice between two addresses would move the parameters to local memory.
         const ActivationParams f = {last ? p.post.kind : p.pre.kind, last ? p.post.a : p.pre.a,
                                     last ? p.post.b : p.pre.b};
-        activate<typename Real<Sum>::Way>(f, x);
+        activate<typename Real<Sum>::Way>(f, reinterpret_cast<float(&)[COUNT * 8]>(x));
         if (!last) {
-            float addend[8];
-            unpack_8(residual, p.residual_type, addend);
 #pragma unroll
-            for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addend[i], p.residual_scale, x[i]);
+            for (int r = 0; r < COUNT; ++r) {
+                // Else the numbers of every type would be unpacked ahead of the loop, for sites without a residual too.
+                RawRow8 raw = residual[r];
+                raw.low.x = made_here(raw.low.x), raw.low.y = made_here(raw.low.y);
+                raw.low.z = made_here(raw.low.z), raw.low.w = made_here(raw.low.w);
+                float addend[8];
+                unpack_8(raw, p.residual_type, addend);
+#pragma unroll
+                for (int i = 0; i < 8; ++i) x[r][i] = __fmaf_rn(addend[i], p.residual_scale, x[r][i]);
+            }
         }
     }
     const int left = p.columns - column;
     if (left < 8) {
 #pragma unroll
-        for (int i = 1; i < 8; ++i) x[i] = i < left ? x[i] : 0.0f;
+        for (int r = 0; r < COUNT; ++r) {
+#pragma unroll
+            for (int i = 1; i < 8; ++i) x[r][i] = i < left ? x[r][i] : 0.0f;
+        }
     }
     const int lanes = left > 8 ? 8 : p.padded_columns - column;
-    store_raw_8(t.y, p.y_type, row * p.y_pitch + column, lanes, p.inv_scale, x);
+    store_raw_rows_8(t.y, p.y_type, row * p.y_pitch + column, step * p.y_pitch, count, lanes, p.inv_scale, x);
 }
 
-// The same for a single row, and where there is nothing to overlap the residual's loading with.
+// The same for a single row.
+template <typename Sum>
+__device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t,
+                                           const typename Real<Sum>::Terms& terms, int64_t row, int column,
+                                           const Sum (&sums)[8], const RawRow8& residual) {
+    epilogue_rows_8<1, Sum>(p, t, terms, row, 0, 1, column, reinterpret_cast<const Sum(&)[1][8]>(sums), {residual});
+}
+
+// The same where there is nothing to overlap the residual's loading with.
 template <typename Sum>
 __device__ __forceinline__ void epilogue_8(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
                                            int column, const Sum (&sums)[8], const RawRow8& residual) {

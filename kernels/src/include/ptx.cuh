@@ -86,6 +86,23 @@ __device__ __forceinline__ float min_nan_f32(float x, float y) {
 #endif
 }
 
+// The same of two halves at once; NaN where either is. One instruction from sm_80 on.
+__device__ __forceinline__ uint32_t max_nan_f16x2(uint32_t x, uint32_t y) {
+#if __CUDA_ARCH__ >= 800
+    uint32_t z;
+    asm("max.NaN.f16x2 %0, %1, %2;" : "=r"(z) : "r"(x), "r"(y));
+    return z;
+#else
+    uint32_t z = 0;
+    for (int shift = 0; shift < 32; shift += 16) {
+        const f16 half_x = {static_cast<uint16_t>(x >> shift)}, half_y = {static_cast<uint16_t>(y >> shift)};
+        const float a = cvt_f32_f16(half_x), b = cvt_f32_f16(half_y);
+        z |= static_cast<uint32_t>((a > b || a != a ? half_x : half_y).bits) << shift;
+    }
+    return z;
+#endif
+}
+
 // Two integers saturated to 8 bits, into the low half: `low` into bits 0-7, `high` into bits 8-15. The low half of
 // `above` moves to the high half, so that two in a row pack four.
 __device__ __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) {
@@ -190,6 +207,14 @@ __device__ __forceinline__ void mma_m16n8k32_s8(int (&d)[4], const uint32_t (&a)
         : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+// Half the depth: a[0]: (g, 4t..4t+3), a[1]: (g+8, 4t..); b: rows 4t..4t+3 of column g. sm_80 on.
+__device__ __forceinline__ void mma_m16n8k16_s8(int (&d)[4], const uint32_t (&a)[2], const uint32_t (&b)[1]) {
+    asm(
+        "mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+        : "+r"(d[0]), "+r"(d[1]), "+r"(d[2]), "+r"(d[3])
+        : "r"(a[0]), "r"(a[1]), "r"(b[0]));
+}
+
 // Eight rows only: a: (g, 4t..4t+3), b: rows 4t..4t+3 of column g, d[0], d[1]: row g, columns 2t, 2t+1. sm_75 on.
 __device__ __forceinline__ void mma_m8n8k16_s8(int (&d)[2], uint32_t a, uint32_t b) {
     asm("mma.sync.aligned.m8n8k16.row.col.s32.s8.s8.s32 {%0, %1}, {%2}, {%3}, {%0, %1};"
@@ -238,6 +263,15 @@ __device__ __forceinline__ void cp_async_wait_group() {
     asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 #endif
+
+// ---- No instruction -------------------------------------------------------------------------------------------
+
+// The same word, of which the compiler knows nothing: what is made of it is not made ahead of this place, where it may
+// turn out not to be wanted.
+__device__ __forceinline__ uint32_t made_here(uint32_t x) {
+    asm volatile("" : "+r"(x));
+    return x;
+}
 
 // ---- prefetch (PTX ISA: "Data Movement and Conversion Instructions: prefetch") -------------------------------
 

@@ -4,6 +4,7 @@ pub mod catalog;
 pub mod check;
 pub mod executor;
 pub mod finish;
+pub mod infinite;
 pub mod layout;
 pub mod problem;
 pub mod quantized;
