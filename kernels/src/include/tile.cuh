@@ -213,6 +213,10 @@ struct BlockWork {
         first_step = share * grid.share + min(share, grid.longer);
         steps = grid.share + (share < grid.longer);
     }
+    // The number of its batch among those of all shares.
+    __device__ __forceinline__ int partial(const TileGrid& grid) const {
+        return blockIdx.y * (gridDim.x / (grid.tiles_m * grid.tiles_n)) + batch;
+    }
 };
 
 // Asks for the residual of a block's tile, the bias and the scales, so that they lie in L2 when the sums are there: on the
@@ -300,10 +304,10 @@ struct Addends {
     RawRow8 residual;
 };
 constexpr bool FIRST_EARLY = WARP_M * WARP_N <= 16 * 32;
-
-// Where a lane's first sums of the way out belong.
 // Whether registers are left to ask for each row's residual while the row before it is finished.
 constexpr bool ROWS_EARLY = WARP_M * WARP_N <= 32 * 32;
+
+// Where a lane's first sums of the way out belong.
 template <class Warp>
 struct FirstPlace {
     static constexpr int EIGHTHS = WARP_N / 8;
