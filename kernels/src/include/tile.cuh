@@ -120,8 +120,8 @@ struct Staged {
 
 // warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Waits for the grids
 // before (griddepcontrol), though not with the first tiles of B where B_IS_CONSTANT: no grid writes weights. Ends with a
-// barrier, after which `shared` may be used for something else, and with leave for the grid behind to start. `meanwhile()`
-// is called when the first copies are on their way.
+// barrier, after which `shared` may be used for something else. `meanwhile()` is called when the first copies are on their
+// way; when the last are, the grid behind has leave to start.
 template <bool B_IS_CONSTANT, class Warp, class A, class B, class Meanwhile>
 __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared, const Meanwhile& meanwhile) {
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
@@ -152,6 +152,10 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
             const int filling = (reading == 0 ? STAGES - 1 : reading - 1) * STAGE;
             start_copy(shared, filling, a);
             start_copy(shared, filling + SIZE_A, b);
+        } else {
+            // Not earlier: blocks that wait would take shared memory and places from those at work, and come to lie where
+            // these have left room instead of one to a multiprocessor. Not later: a grid takes a while to start.
+            griddepcontrol_launch_dependents();
         }
         cp_async_commit_group();
         warp.multiply(shared, stage, stage + SIZE_A);
@@ -183,10 +187,8 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
         warp.multiply(shared, stage, stage + SIZE_A);
     }
     __syncthreads();
-#endif
-    // Not earlier: blocks that wait would take shared memory and places from those at work, and come to lie where
-    // these have left room instead of one to a multiprocessor.
     griddepcontrol_launch_dependents();
+#endif
 }
 
 // ---- What a block does, and the way out ----------------------------------------------------------------------
