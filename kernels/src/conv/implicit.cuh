@@ -101,8 +101,9 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
     const PixelSource<typename Warp::TileA> a(p, x, work);
     const MatrixSource<Math, typename Warp::TileB, false, true> b(filters, depth, p.filters_padded, depth, work.column,
                                                                   work.first_step * BLOCK_K);
-    const int groups = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
-    const int64_t partial_row = static_cast<int64_t>(blockIdx.y * groups + work.batch) * p.pixels;
-    const Output output = {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
+    const auto output = [&]() -> Output {
+        const int64_t partial_row = partial ? static_cast<int64_t>(work.partial(p.grid)) * p.pixels : 0;
+        return {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
+    };
     multiply_and_finish<true, Warp>(a, b, work, output, shared, [&] { prefetch_ahead(ahead); });
 }

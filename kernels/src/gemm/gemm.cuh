@@ -30,9 +30,10 @@ __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const Epi
     const MatrixSource<Math, typename Warp::TileB, B_IS_K_BY_N, ALIGNED || !B_IS_K_BY_N> source_b(
         matrix_b, p.pitch_b, B_IS_K_BY_N ? p.k : p.n, p.columns_b, B_IS_K_BY_N ? k0 : work.column,
         B_IS_K_BY_N ? work.column : k0);
-    const int batches = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
-    const int64_t partial_row = static_cast<int64_t>(blockIdx.y * batches + work.batch) * p.m;
-    const Output output = {epilogue, mine, partial, partial_row, p.m, p.n, 0};
+    const auto output = [&]() -> Output {
+        const int64_t partial_row = partial ? static_cast<int64_t>(work.partial(p.grid)) * p.m : 0;
+        return {epilogue, mine, partial, partial_row, p.m, p.n, 0};
+    };
     // Activations are never given as (N,K).
     multiply_and_finish<!B_IS_K_BY_N, Warp>(source_a, source_b, work, output, shared, [&] { prefetch_ahead(ahead); });
 }

@@ -120,17 +120,25 @@ struct WayOut {
 };
 #endif
 
-// Multiplies and brings the sums out. `meanwhile()` is called when the first copies are on their way.
-template <bool B_IS_CONSTANT, class Warp, class A, class B, class Meanwhile>
-__device__ __forceinline__ void multiply_and_finish(const A& a, const B& b, const BlockWork& work, const Output& output,
-                                                    uint4* shared, const Meanwhile& meanwhile) {
+// Multiplies and brings the sums out by what `output()` makes. `meanwhile()` is called when the first copies are on their
+// way.
+template <bool B_IS_CONSTANT, class Warp, class A, class B, class MakeOutput, class Meanwhile>
+__device__ __forceinline__ void multiply_and_finish(const A& a, const B& b, const BlockWork& work,
+                                                    const MakeOutput& output, uint4* shared,
+                                                    const Meanwhile& meanwhile) {
     Warp warp;
-    WayOut<Warp> way_out(work);
-    Addends<typename Warp::Sum> first;
-    accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, shared, [&] {
-        if constexpr (FIRST_EARLY) first = way_out.first(output);
-        meanwhile();
-    });
-    if constexpr (!FIRST_EARLY) first = way_out.first(output);
-    way_out.bring(warp, output, first, shared);
+    if constexpr (FIRST_EARLY) {
+        WayOut<Warp> way_out(work);
+        Addends<typename Warp::Sum> first;
+        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, shared, [&] {
+            first = way_out.first(output());
+            meanwhile();
+        });
+        way_out.bring(warp, output(), first, shared);
+    } else {
+        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, shared, meanwhile);
+        WayOut<Warp> way_out(work);
+        const Output out = output();
+        way_out.bring(warp, out, way_out.first(out), shared);
+    }
 }

@@ -120,8 +120,8 @@ struct Staged {
 
 // warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Waits for the grids
 // before (griddepcontrol), though not with the first tiles of B where B_IS_CONSTANT: no grid writes weights. Ends with a
-// barrier, after which `shared` may be used for something else, and with leave for the grid behind to start. `meanwhile()`
-// is called when the first copies are on their way.
+// barrier, after which `shared` may be used for something else. `meanwhile()` is called when the first copies are on their
+// way; when the last are, the grid behind has leave to start.
 template <bool B_IS_CONSTANT, class Warp, class A, class B, class Meanwhile>
 __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared, const Meanwhile& meanwhile) {
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
@@ -152,6 +152,10 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
             const int filling = (reading == 0 ? STAGES - 1 : reading - 1) * STAGE;
             start_copy(shared, filling, a);
             start_copy(shared, filling + SIZE_A, b);
+        } else {
+            // Not earlier: blocks that wait would take shared memory and places from those at work, and come to lie where
+            // these have left room instead of one to a multiprocessor. Not later: a grid takes a while to start.
+            griddepcontrol_launch_dependents();
         }
         cp_async_commit_group();
         warp.multiply(shared, stage, stage + SIZE_A);
@@ -183,10 +187,8 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
         warp.multiply(shared, stage, stage + SIZE_A);
     }
     __syncthreads();
-#endif
-    // Not earlier: blocks that wait would take shared memory and places from those at work, and come to lie where
-    // these have left room instead of one to a multiprocessor.
     griddepcontrol_launch_dependents();
+#endif
 }
 
 // ---- What a block does, and the way out ----------------------------------------------------------------------
@@ -212,6 +214,10 @@ struct BlockWork {
         const int share = blockIdx.y;
         first_step = share * grid.share + min(share, grid.longer);
         steps = grid.share + (share < grid.longer);
+    }
+    // The number of its batch among those of all shares.
+    __device__ __forceinline__ int partial(const TileGrid& grid) const {
+        return blockIdx.y * (gridDim.x / (grid.tiles_m * grid.tiles_n)) + batch;
     }
 };
 
@@ -300,6 +306,8 @@ struct Addends {
     RawRow8 residual;
 };
 constexpr bool FIRST_EARLY = WARP_M * WARP_N <= 16 * 32;
+// Whether registers are left to ask for each row's residual while the row before it is finished.
+constexpr bool ROWS_EARLY = WARP_M * WARP_N <= 32 * 32;
 
 // Where a lane's first sums of the way out belong.
 template <class Warp>
@@ -317,7 +325,7 @@ struct FirstPlace {
 // Brings a warp's sums out: slab by slab through shared memory, where lanes exchange their scattered numbers for
 // eight neighbours in a row, so that memory is read and written in full 16-byte vectors. The loops are rolled,
 // with a selection where registers cannot be indexed: an epilogue is long, and this way exists once.
-// Each row's residual is on its way while the row before it is finished; `first` are the first row's addends.
+// `first` are the first row's addends.
 // `Out` is `Output`, or what puts rows elsewhere.
 template <class Warp, class Out>
 __device__ __forceinline__ void store_sums(const Warp& warp, const FirstPlace<Warp>& place, const Out& output,
@@ -340,8 +348,8 @@ __device__ __forceinline__ void store_sums(const Warp& warp, const FirstPlace<Wa
 #pragma unroll 1
         for (int i = 0; i < ITEMS; ++i) {
             const int row = place.row + s * Warp::SLAB_ROWS + i * STEP;
-            const RawRow8 residual = next;
-            if (s * ITEMS + i + 1 < Warp::SLABS * ITEMS) next = output.residual(row + STEP, place.column);
+            const RawRow8 residual = ROWS_EARLY ? next : output.residual(row, place.column);
+            if (ROWS_EARLY && s * ITEMS + i + 1 < Warp::SLABS * ITEMS) next = output.residual(row + STEP, place.column);
             if (reads) {
                 const int at = Slab::place(2 * lane) + 64 * i;
                 Sum x[8];
