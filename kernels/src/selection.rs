@@ -70,16 +70,41 @@ impl fmt::Display for Selection {
 mod tests {
     use super::*;
     use crate::conv::{Mma, Wgmma};
+    use crate::launch::{Candidate, CompileUnit};
+    use crate::site::Site;
+    use crate::target::{Arch, Target};
+
+    /// Wgmma before it was proven.
+    #[derive(Debug)]
+    struct Trial;
+
+    impl Kernel for Trial {
+        fn name(&self) -> &'static str {
+            Wgmma.name()
+        }
+        fn candidates(&self, _: &Site, _: &Target) -> Result<Vec<Candidate>, String> {
+            Ok(Vec::new())
+        }
+        fn edge_sites(&self) -> Vec<Site> {
+            Vec::new()
+        }
+        fn units(&self, _: Arch) -> Vec<CompileUnit> {
+            Vec::new()
+        }
+        fn on_trial(&self) -> Option<&'static str> {
+            Some("not yet measured")
+        }
+    }
 
     #[test]
     fn kernels_are_put_in_and_left_out_by_name() {
         let selection: Selection = "+conv/wgmma, -conv/mma".parse().expect("both are there");
         assert_eq!(selection.to_string(), "-conv/mma,+conv/wgmma");
-        assert_eq!(selection.reason_against(&Wgmma), None);
+        assert_eq!((selection.reason_against(&Wgmma), selection.reason_against(&Trial)), (None, None));
         assert_eq!(selection.reason_against(&Mma).as_deref(), Some("left out by --kernels"));
         let usual = Selection::default();
-        assert_eq!(usual.reason_against(&Mma), None);
-        assert!(usual.reason_against(&Wgmma).is_some_and(|reason| reason.contains("--kernels +conv/wgmma")));
+        assert_eq!((usual.reason_against(&Mma), usual.reason_against(&Wgmma)), (None, None));
+        assert!(usual.reason_against(&Trial).is_some_and(|reason| reason.contains("--kernels +conv/wgmma")));
         assert_eq!("".parse(), Ok(usual));
     }
 

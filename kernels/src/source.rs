@@ -47,6 +47,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/tile.cuh", include_str!("include/tile.cuh")),
     ("include/vector.cuh", include_str!("include/vector.cuh")),
     ("include/warpgroup.cuh", include_str!("include/warpgroup.cuh")),
+    ("include/wgmma_math.cuh", include_str!("include/wgmma_math.cuh")),
     ("include/way_out.cuh", include_str!("include/way_out.cuh")),
     ("layout/cast.cu", include_str!("layout/cast.cu")),
     ("layout/convert.cuh", include_str!("layout/convert.cuh")),

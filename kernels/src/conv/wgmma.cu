@@ -65,10 +65,12 @@ struct Pixels {
 };
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-conv_wgmma(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w, const float* __restrict__ bias,
+conv_wgmma(const __grid_constant__ TensorMap x, const __grid_constant__ TensorMap w,
+           const __grid_constant__ TensorMap y_map, const __grid_constant__ TensorMap residual_map, const float* __restrict__ bias,
            const float* __restrict__ scales, const void* residual, void* __restrict__ y,
            void* __restrict__ partial, const __grid_constant__ ProductParams p,
            const __grid_constant__ WindowParams window, const __grid_constant__ EpilogueParams epilogue) {
     DYNAMIC_SHARED_1024(unsigned char, shared);
-    multiply_tiles<PRECISION>(Pixels{x, w, window}, p, epilogue, {bias, scales, residual, y}, partial, shared);
+    multiply_tiles<PRECISION>(Pixels{x, w, window}, p, epilogue, {bias, scales, residual, y}, y_map, residual_map, partial,
+                              shared);
 }

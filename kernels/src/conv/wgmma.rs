@@ -8,7 +8,7 @@ use crate::launch::{Arg, Candidate, CompileUnit, Role};
 use crate::site::{ConvSite, Site};
 use crate::target::{Arch, Target};
 use crate::tensor_map::{TensorAccess, TensorMap};
-use crate::tile::warpgroup::{self, Build, FILTERS, Kernel, Tiling};
+use crate::tile::warpgroup::{self, Build, FILTERS, Kernel, Output, Tiling};
 use crate::tile::{Math, Problem};
 use crate::weights::Packing;
 use bytemuck::{Pod, Zeroable};
@@ -29,10 +29,6 @@ impl catalog::Kernel for Wgmma {
     fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::Conv(site) = site else { return Err(NOT_A_CONVOLUTION.to_owned()) };
         candidates(site, target)
-    }
-
-    fn on_trial(&self) -> Option<&'static str> {
-        Some("not yet run at every size on a GPU")
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -90,7 +86,14 @@ fn candidates(site: &ConvSite, target: &Target) -> Result<Vec<Candidate>, String
         precision: site.precision,
         site: &site.epilogue,
         epilogue: EpilogueParams::image(&site.epilogue, &site.y),
-        stride_y: 0,
+        output: Output {
+            dtype: site.y.dtype,
+            rows: site.y.pixels(),
+            columns: site.y.padded_channels(),
+            pitch: site.y.pitch,
+            batches: 1,
+            stride: 0,
+        },
     };
     let candidate = |tiling: Tiling| {
         let operands = [activations(site, &tiling), filters(taps, k_pad, c_pad, &tiling)];

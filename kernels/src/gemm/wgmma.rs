@@ -7,7 +7,7 @@ use crate::launch::{Candidate, CompileUnit, Role};
 use crate::site::{GemmOperand, GemmSite, Site, VECTOR_BYTES};
 use crate::target::{Arch, Target};
 use crate::tensor_map::TensorMap;
-use crate::tile::warpgroup::{self, Build, FILTERS, Kernel, Tiling};
+use crate::tile::warpgroup::{self, Build, FILTERS, Kernel, Output, Tiling};
 use crate::tile::{Math, Problem};
 use crate::weights::Packing;
 use limpid_graph::ir::Precision;
@@ -28,10 +28,6 @@ impl catalog::Kernel for Wgmma {
     fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
         let Site::Gemm(site) = site else { return Err(NOT_A_PRODUCT.to_owned()) };
         candidates(site, target)
-    }
-
-    fn on_trial(&self) -> Option<&'static str> {
-        Some("not yet run at every size on a GPU")
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -77,14 +73,22 @@ fn candidates(site: &GemmSite, target: &Target) -> Result<Vec<Candidate>, String
             bytes(site.m, site.n, site.dtype_y.size() as u64) + residual,
         ],
     };
+    let epilogue = epilogue(site);
     let kernel = Kernel {
         source: SOURCE,
         entry: ENTRY,
         target,
         precision: site.precision,
         site: &site.epilogue,
-        epilogue: epilogue(site),
-        stride_y: site.stride_y,
+        epilogue,
+        output: Output {
+            dtype: site.dtype_y,
+            rows: site.m.into(),
+            columns: epilogue.padded_columns(),
+            pitch: site.pitch_y,
+            batches: site.batch,
+            stride: site.stride_y,
+        },
     };
     let candidate = |tiling: Tiling| {
         let (numbers, swizzle) = (build.numbers(), build.swizzle());

@@ -143,28 +143,28 @@ __device__ __forceinline__ typename Real<Sum>::Terms load_terms_8(const Epilogue
     return Real<Sum>::terms(t, column);
 }
 
-// Finishes and stores eight sums of each of `count` <= N rows, `row` and those `step` apart, columns `column`.. (a
+// Finishes and stores eight sums of each of `count` <= COUNT rows, `row` and those `step` apart, columns `column`.. (a
 // multiple of 8), and the padding that follows them. Only where `p.vectors` is set. What is known at run time only is
 // asked once for all rows.
-template <int N, typename Sum>
+template <int COUNT, typename Sum>
 __device__ __forceinline__ void epilogue_rows_8(const EpilogueParams& p, const EpilogueTensors& t,
                                                 const typename Real<Sum>::Terms& terms, int64_t row, int64_t step,
-                                                int count, int column, const Sum (&sums)[N][8],
-                                                const RawRow8 (&residual)[N]) {
+                                                int count, int column, const Sum (&sums)[COUNT][8],
+                                                const RawRow8 (&residual)[COUNT]) {
     if (column >= p.columns) return;
-    float x[N][8];
+    float x[COUNT][8];
 #pragma unroll
-    for (int r = 0; r < N; ++r) Real<Sum>::of(terms, sums[r], x[r]);
+    for (int r = 0; r < COUNT; ++r) Real<Sum>::of(terms, sums[r], x[r]);
     // Both activations go through one copy of the code, which is most of a kernel's length otherwise.
 #pragma unroll 1
     for (int last = t.residual ? 0 : 1; last < 2; ++last) {
         // Field by field: a choice between two addresses would move the parameters to local memory.
         const ActivationParams f = {last ? p.post.kind : p.pre.kind, last ? p.post.a : p.pre.a,
                                     last ? p.post.b : p.pre.b};
-        activate<typename Real<Sum>::Way>(f, reinterpret_cast<float(&)[N * 8]>(x));
+        activate<typename Real<Sum>::Way>(f, reinterpret_cast<float(&)[COUNT * 8]>(x));
         if (!last) {
 #pragma unroll
-            for (int r = 0; r < N; ++r) {
+            for (int r = 0; r < COUNT; ++r) {
                 // Else the numbers of every type would be unpacked ahead of the loop, for sites without a residual too.
                 RawRow8 raw = residual[r];
                 raw.low.x = made_here(raw.low.x), raw.low.y = made_here(raw.low.y);
@@ -179,7 +179,7 @@ __device__ __forceinline__ void epilogue_rows_8(const EpilogueParams& p, const E
     const int left = p.columns - column;
     if (left < 8) {
 #pragma unroll
-        for (int r = 0; r < N; ++r) {
+        for (int r = 0; r < COUNT; ++r) {
 #pragma unroll
             for (int i = 1; i < 8; ++i) x[r][i] = i < left ? x[r][i] : 0.0f;
         }

@@ -4,13 +4,14 @@
 //         ^---------------------- empty[s] -----------------'
 //
 // A stage holds one step along K of both operands: BLOCK_M rows of a, then BLOCK_N rows of b, ROW_BYTES of K each, in the
-// swizzle of that many bytes. Blocks stay on their multiprocessor and take one share of the work after another
+// swizzle of that many bytes. Behind the last of them the residual goes the same way, a chunk of its columns at a time
+// (way_out.cuh), and so is there when the sums are. Blocks stay on their multiprocessor and take one share of the work after another
 // ("persistent grid"), so that the producer fetches the next tile while the sums of the last are on their way out.
 //
 // Defined on the command line: BLOCK_M, BLOCK_N, ROW_BYTES, STAGES, WARPGROUPS (that multiply), TEAMS, PRECISION (the
-// name of Math). The structs are mirrored in `kernels/src/tile/warpgroup.rs`.
+// name of a struct of wgmma_math.cuh). The structs are mirrored in `kernels/src/tile/warpgroup/tiling.rs`.
 #pragma once
-#include "include/ptx_wgmma.cuh"
+#include "include/wgmma_math.cuh"
 
 constexpr int TEAM = WARPGROUPS / TEAMS;     // warpgroups that share a tile
 constexpr int CONSUMERS = 128 * WARPGROUPS;  // threads that multiply
@@ -23,9 +24,23 @@ static_assert(A_BYTES % 1024 == 0 && STAGE_BYTES % 1024 == 0, "operands begin wh
 // A multiprocessor gives each thread of the block the same share of its registers. The one thread that copies needs few,
 // so its warpgroup passes what it can on to those that hold sums.
 constexpr int EVEN_REGISTERS = 65536 / THREADS / 8 * 8;
-constexpr int PRODUCER_REGISTERS = 24;
+constexpr int PRODUCER_REGISTERS = 40;
 constexpr int CONSUMER_REGISTERS = (EVEN_REGISTERS * (WARPGROUPS + 1) - PRODUCER_REGISTERS) / WARPGROUPS / 8 * 8;
 static_assert(WARPGROUPS >= 2 && CONSUMER_REGISTERS > EVEN_REGISTERS, "a warpgroup of its own pays from two others on");
+
+// The residual comes, and what is finished leaves, in chunks of columns, of the type of the operands. Chunks of the
+// residual fit into a stage; those that leave are whole lines of memory where the tile is that wide.
+constexpr int ELEMENT_BYTES = 16 / PRECISION::WIDTH;
+constexpr int TILE_ROW_BYTES = BLOCK_N * ELEMENT_BYTES;
+constexpr int RESIDUAL_BYTES = TILE_ROW_BYTES < ROW_BYTES ? TILE_ROW_BYTES : ROW_BYTES;  // of a chunk's row
+constexpr int RESIDUAL_COLUMNS = RESIDUAL_BYTES / ELEMENT_BYTES;
+constexpr int RESIDUAL_CHUNKS = BLOCK_N / RESIDUAL_COLUMNS;
+constexpr int CHUNK_BYTES = TILE_ROW_BYTES < 128 ? TILE_ROW_BYTES : 128;
+constexpr int CHUNK = CHUNK_BYTES / ELEMENT_BYTES;  // columns
+static_assert(RESIDUAL_COLUMNS % 32 == 0, "a lane holds eight of every 32 columns");
+static_assert(TEAMS == 1 || RESIDUAL_CHUNKS <= STAGES, "a team waits for a tile's whole residual before it goes on");
+// A warp's two chunks of 16 rows, or 32 columns of as many rows of sums.
+constexpr int WAY_OUT_BYTES = 32 * CHUNK_BYTES < 2048 ? 2048 : 32 * CHUNK_BYTES;
 
 constexpr WgmmaSwizzle SWIZZLE = ROW_BYTES == 128 ? WgmmaSwizzle::B128 : WgmmaSwizzle::B64;
 
@@ -36,6 +51,7 @@ struct WorkGrid {
     int works;            // tiles_m · tiles_n · batches · shares of K
     int steps;            // of ROW_BYTES along K
     int steps_per_split;  // `steps` where K is not split
+    int tail;             // steps of a tile behind those along K, which bring the residual; 0 or RESIDUAL_CHUNKS
 };
 
 struct Work {
@@ -75,13 +91,15 @@ struct Ring {
     unsigned char* stages;
     uint64_t* full;   // the copies have come
     uint64_t* empty;  // every warp of the team has multiplied it
-    // One for each team: the team before has seen all stages of its work. Parity tells a phase from the one before and
+    // One for each team: the team before has seen all stages of its work fill. Parity tells a phase from the one before and
     // the one behind, and no further. A team that came to a stage's barrier before the round in which another team
     // waits there would take the phase before that for its own, and read what has not come; so teams come in turn.
     uint64_t* turns;
+    unsigned char* ways_out;  // WAY_OUT_BYTES of each warp that multiplies
 
     __device__ __forceinline__ explicit Ring(unsigned char* shared) : stages(shared) {
-        full = reinterpret_cast<uint64_t*>(shared + STAGES * STAGE_BYTES);
+        ways_out = shared + STAGES * STAGE_BYTES;
+        full = reinterpret_cast<uint64_t*>(ways_out + 4 * WARPGROUPS * WAY_OUT_BYTES);
         empty = full + STAGES;
         turns = empty + STAGES;
     }
@@ -111,8 +129,9 @@ struct Steps {
         : grid(grid_), index(blockIdx.x), work(grid_, blockIdx.x) {}
     __device__ __forceinline__ bool any() const { return index < grid.works; }
     __device__ __forceinline__ int step() const { return work.first_step + done; }
+    __device__ __forceinline__ int chunk() const { return done - work.steps; }  // of the residual, if it is not negative
     __device__ __forceinline__ void advance() {
-        if (++done < work.steps) return;
+        if (++done < work.steps + grid.tail) return;
         done = 0;
         index += gridDim.x;
         work = Work(grid, index);
@@ -122,10 +141,16 @@ struct Steps {
 // One thread keeps the ring filled. A source has `load_b(shared, work, step, barrier)`; for a, `Start`, what a tile's
 // copies have in common, `start(work)`, and `load_a(shared, start, step, barrier)`.
 template <class Source>
-__device__ __forceinline__ void produce(const Source& source, const WorkGrid& grid, const Ring& ring) {
+__device__ __forceinline__ void produce(const Source& source, const TensorMap& residual, const WorkGrid& grid,
+                                        const Ring& ring) {
     const auto begin = [&](int stage, const Steps& steps) {
-        mbarrier_arrive_expect_tx(ring.full + stage, STAGE_BYTES);
-        source.load_b(ring.stages + stage * STAGE_BYTES + A_BYTES, steps.work, steps.step(), ring.full + stage);
+        uint64_t* const barrier = ring.full + stage;
+        if (steps.chunk() >= 0) {
+            mbarrier_arrive_expect_tx(barrier, BLOCK_M * RESIDUAL_BYTES);
+        } else {
+            mbarrier_arrive_expect_tx(barrier, STAGE_BYTES);
+            source.load_b(ring.stages + stage * STAGE_BYTES + A_BYTES, steps.work, steps.step(), barrier);
+        }
     };
     // No kernel writes weights: they need not wait until the grid before has ended.
     int early = 0;
@@ -141,7 +166,13 @@ __device__ __forceinline__ void produce(const Source& source, const WorkGrid& gr
             begin(place.stage, steps);
         }
         if (steps.done == 0) start = source.start(steps.work);
-        source.load_a(ring.stages + place.stage * STAGE_BYTES, start, steps.step(), ring.full + place.stage);
+        unsigned char* const stage = ring.stages + place.stage * STAGE_BYTES;
+        if (steps.chunk() >= 0) {
+            const int at[3] = {steps.work.column + steps.chunk() * RESIDUAL_COLUMNS, steps.work.row, steps.work.batch};
+            cp_async_bulk_tensor_load(stage, &residual, at, ring.full + place.stage);
+        } else {
+            source.load_a(stage, start, steps.step(), ring.full + place.stage);
+        }
         place.advance();
     }
     griddepcontrol_launch_dependents();

@@ -92,31 +92,36 @@ __device__ __forceinline__ void load_row_8(const T* row, T (&x)[8]) {
     load_halves_8(row, row + 4, x);
 }
 
-__device__ __forceinline__ void store_row_8(float* row, const float (&x)[8]) {
-    reinterpret_cast<float4*>(row)[0] = make_float4(x[0], x[1], x[2], x[3]);
-    reinterpret_cast<float4*>(row)[1] = make_float4(x[4], x[5], x[6], x[7]);
+__device__ __forceinline__ void store_halves_8(float* first, float* second, const float (&x)[8]) {
+    *reinterpret_cast<float4*>(first) = make_float4(x[0], x[1], x[2], x[3]);
+    *reinterpret_cast<float4*>(second) = make_float4(x[4], x[5], x[6], x[7]);
 }
-__device__ __forceinline__ void store_row_8(int* row, const int (&x)[8]) {
-    reinterpret_cast<int4*>(row)[0] = make_int4(x[0], x[1], x[2], x[3]);
-    reinterpret_cast<int4*>(row)[1] = make_int4(x[4], x[5], x[6], x[7]);
+__device__ __forceinline__ void store_halves_8(int* first, int* second, const int (&x)[8]) {
+    *reinterpret_cast<int4*>(first) = make_int4(x[0], x[1], x[2], x[3]);
+    *reinterpret_cast<int4*>(second) = make_int4(x[4], x[5], x[6], x[7]);
+}
+
+template <typename T>
+__device__ __forceinline__ void store_row_8(T* row, const T (&x)[8]) {
+    store_halves_8(row, row + 4, x);
 }
 
 // Writes `lanes` elements at `offset`, aligned as above: mostly these eight. At the end of a row it may be only the
 // first four of them, of f32, or eight more zeros of s8: rows are padded to 4 elements of f32 and to 16 of s8.
-// The same for the rows after it, `step` elements apart, `count` <= N in all.
-template <int N>
+// Then the same for the rows after it, `step` elements apart, `count` <= COUNT in all.
+template <int COUNT>
 __device__ __forceinline__ void store_raw_rows_8(void* matrix, int type, int64_t offset, int64_t step, int count,
-                                                 int lanes, float inv_scale, const float (&x)[N][8]) {
+                                                 int lanes, float inv_scale, const float (&x)[COUNT][8]) {
     char* target = static_cast<char*>(matrix) + offset * (4 >> type);
     step *= 4 >> type;
     if (type == ELEMENT_F16) {
 #pragma unroll
-        for (int r = 0; r < N; ++r, target += step) {
+        for (int r = 0; r < COUNT; ++r, target += step) {
             if (r < count) *reinterpret_cast<uint4*>(target) = pack_f16(x[r]);
         }
     } else if (type == ELEMENT_S8) {
 #pragma unroll
-        for (int r = 0; r < N; ++r, target += step) {
+        for (int r = 0; r < COUNT; ++r, target += step) {
             const uint32_t low = quantize_4(x[r][0], x[r][1], x[r][2], x[r][3], inv_scale);
             const uint32_t high = quantize_4(x[r][4], x[r][5], x[r][6], x[r][7], inv_scale);
             if (r >= count) continue;
@@ -128,7 +133,7 @@ __device__ __forceinline__ void store_raw_rows_8(void* matrix, int type, int64_t
         }
     } else {
 #pragma unroll
-        for (int r = 0; r < N; ++r, target += step) {
+        for (int r = 0; r < COUNT; ++r, target += step) {
             if (r >= count) continue;
             reinterpret_cast<float4*>(target)[0] = make_float4(x[r][0], x[r][1], x[r][2], x[r][3]);
             if (lanes > 4) reinterpret_cast<float4*>(target)[1] = make_float4(x[r][4], x[r][5], x[r][6], x[r][7]);

@@ -5,8 +5,8 @@
 // tiles; several teams of one take tiles in turn, and one multiplies while the others' sums are on their way out
 // ("ping-pong" in CUTLASS).
 //
-// The way out needs no shared memory: rows of b are packed in an order (`Packing::Warpgroup`) in which a lane's sums,
-// pairs of columns 8 apart by wgmma's layout, become eight neighbours. With g = lane/4, t = lane%4, it holds of
+// For the way out, rows of b are packed in an order (`Packing::Warpgroup`) in which a lane's sums, pairs of columns 8
+// apart by wgmma's layout, become eight neighbours. With g = lane/4, t = lane%4, it holds of
 // rows g and g + 8 of its warp's 16 the columns 8t to 8t + 7 of every 32:
 //
 //     row b of 32:   8u + 2t + e     column of y:   8t + 2u + e       u < 4, t < 4, e < 2
@@ -14,44 +14,12 @@
 #include "include/epilogue.cuh"
 #include "include/ring.cuh"
 
-// f16 products, f32 sums.
-struct Fp16 {
-    typedef float Sum;
-    static constexpr int WIDTH = 8;  // elements of 16 bytes
-    static constexpr bool ROUNDS = false;
-    static __device__ __forceinline__ void multiply(float (&d)[BLOCK_N / 2], uint64_t a, uint64_t b, bool accumulate) {
-        wgmma_m64k16_f16<BLOCK_N>(d, a, b, accumulate);
-    }
-};
-
-// s8 products, s32 sums: exact, in whatever order.
-struct Int8 {
-    typedef int Sum;
-    static constexpr int WIDTH = 16;
-    static constexpr bool ROUNDS = false;
-    static __device__ __forceinline__ void multiply(int (&d)[BLOCK_N / 2], uint64_t a, uint64_t b, bool accumulate) {
-        wgmma_m64k32_s8<BLOCK_N>(d, a, b, accumulate);
-    }
-};
-
-// f32 in memory, f32 sums. wgmma would cut off what TF32 does not hold: weights are rounded when they are packed, and a on
-// its way through registers.
-struct Tf32 {
-    typedef float Sum;
-    static constexpr int WIDTH = 4;
-    static constexpr bool ROUNDS = true;
-    static __device__ __forceinline__ uint32_t round(uint32_t x) { return cvt_rna_tf32_f32(x); }
-    static __device__ __forceinline__ void multiply(float (&d)[BLOCK_N / 2], const uint32_t (&a)[4], uint64_t b,
-                                                    bool accumulate) {
-        wgmma_m64k8_tf32<BLOCK_N>(d, a, b, accumulate);
-    }
-};
-
 // What is known of a product besides its operands.
 struct ProductParams {
     int64_t stride_y;   // elements from one product of the batch to the next
     WorkGrid grid;
     int rows, columns;  // of y
+    int copied;         // 1: sums leave as tensor copies of y's own type, 0: as any epilogue has it, or as shares of K
 };
 
 // ---- The main loop -------------------------------------------------------------------------------------------
@@ -133,6 +101,11 @@ struct Sums {
         for (int i = 0; i < 8; ++i) x[i] = d[m][16 * q + 4 * (i / 2) + 2 * h + i % 2];
     }
 
+    // This warp has read the stage.
+    static __device__ __forceinline__ void release(const Ring& ring, int stage) {
+        if (threadIdx.x % 32 == 0) mbarrier_arrive(ring.empty + stage);
+    }
+
   private:
     static constexpr int STEPS = ROW_BYTES / 32;  // of 32 bytes along K, a wgmma's
 
@@ -165,9 +138,6 @@ struct Sums {
         }
     };
 
-    static __device__ __forceinline__ void release(const Ring& ring, int stage) {
-        if (threadIdx.x % 32 == 0) mbarrier_arrive(ring.empty + stage);
-    }
 };
 
 #include "include/way_out.cuh"
@@ -177,9 +147,10 @@ struct Sums {
 // A team's part: every work of the block whose turn is its own.
 template <class Math>
 __device__ __forceinline__ void consume(const Ring& ring, const ProductParams& p, const EpilogueParams& epilogue,
-                                        const EpilogueTensors& tensors, void* partial) {
+                                        const EpilogueTensors& tensors, const TensorMap& y, void* partial) {
     const int warpgroup = __shfl_sync(0xffffffffu, static_cast<int>(threadIdx.x) / 128, 0);
     const int team = warpgroup / TEAM;
+    WayOut<Math> way_out(ring, p, epilogue, tensors, y, partial);
     griddepcontrol_wait();
     Place place;
     uint32_t parity = team == 0;  // the first team begins, as if a phase had ended before
@@ -190,37 +161,48 @@ __device__ __forceinline__ void consume(const Ring& ring, const ProductParams& p
         const bool mine = turn == team;
         turn = turn + 1 == TEAMS ? 0 : turn + 1;
         if (!mine) {
-            place.skip(work.steps);
+            place.skip(work.steps + p.grid.tail);
             continue;
         }
         if (TEAMS > 1) mbarrier_wait(ring.turns + team, parity);
         parity ^= 1;
+        const auto pass_turn = [&] {
+            if (TEAMS > 1 && threadIdx.x % 32 == 0) mbarrier_arrive(ring.turns + (team + 1) % TEAMS);
+        };
+        way_out.begin(work);
         Sums<Math> sums;
         const int last = sums.multiply(ring, place, work.steps, warpgroup % TEAM);
-        if (TEAMS > 1 && threadIdx.x % 32 == 0) mbarrier_arrive(ring.turns + (team + 1) % TEAMS);
-        WayOut<Math> out(p, epilogue, tensors_of_batch(epilogue, tensors, work.batch, p.stride_y, p.rows), partial, work,
-                         warpgroup % TEAM);
-        out.prefetch();
+        if (p.grid.tail == 0) pass_turn();
         sums.finish(ring, last);
-        out.store(sums);
+        if (p.grid.tail != 0) {
+            Place seen = place;
+            for (int chunk = 0; TEAMS > 1 && chunk < RESIDUAL_CHUNKS; ++chunk, seen.advance()) {
+                mbarrier_wait(ring.full + seen.stage, seen.parity);
+            }
+            pass_turn();
+        }
+        way_out.store(sums, work, place);
     }
+    way_out.finish();
 }
 
+// `y` and `residual` are the output and the residual as tensor copies see them, where `p` says that they do.
 template <class Math, class Source>
 __device__ __forceinline__ void multiply_tiles(const Source& source, const ProductParams& p,
                                                const EpilogueParams& epilogue, const EpilogueTensors& tensors,
-                                               void* partial, unsigned char* shared) {
+                                               const TensorMap& y, const TensorMap& residual, void* partial,
+                                               unsigned char* shared) {
     const Ring ring(shared);
     ring.initialise();
     if (threadIdx.x >= CONSUMERS) {
         setmaxnreg_dec<PRODUCER_REGISTERS>();
         if (threadIdx.x == CONSUMERS) {
-            produce(source, p.grid, ring);
+            produce(source, residual, p.grid, ring);
         } else {
             griddepcontrol_wait();  // as every thread has to, before it ends
         }
     } else {
         setmaxnreg_inc<CONSUMER_REGISTERS>();
-        consume<Math>(ring, p, epilogue, tensors, partial);
+        consume<Math>(ring, p, epilogue, tensors, y, partial);
     }
 }

@@ -1,8 +1,10 @@
 //! Tiles of Hopper: the host's side of `include/warpgroup.cuh` and `include/ring.cuh`.
 
+mod output;
 mod shape;
 mod tiling;
 
+pub(crate) use output::Output;
 pub(crate) use shape::{Build, units};
 pub(crate) use tiling::{Kernel, Tiling};
 

@@ -16,35 +16,39 @@ pub(crate) struct Tile {
     pub(super) warpgroups: u32,
     /// Teams they form; each team has its own tile.
     pub(super) teams: u32,
-    /// Stages of 128 bytes a row.
-    pub(super) stages: u32,
 }
 
 /// The large first. A block has a multiprocessor to itself, all of its registers and nearly all of its shared memory; small
 /// tiles share it by teams.
 pub(super) const TILES: &[Tile] = &[
-    Tile::new([128, 256], [2, 1], 4),
-    Tile::new([256, 128], [2, 1], 4),
-    Tile::new([128, 128], [2, 2], 6),
-    Tile::new([64, 256], [2, 2], 5),
-    Tile::new([256, 64], [2, 1], 5),
-    Tile::new([128, 64], [3, 3], 8),
-    Tile::new([64, 128], [3, 3], 8),
-    Tile::new([64, 64], [4, 4], 12),
-    Tile::new([128, 32], [3, 3], 10),
-    Tile::new([64, 32], [4, 4], 16),
+    Tile::new([128, 256], [2, 1]),
+    Tile::new([256, 128], [2, 1]),
+    Tile::new([128, 128], [2, 2]),
+    Tile::new([64, 256], [2, 2]),
+    Tile::new([256, 64], [2, 1]),
+    Tile::new([128, 64], [3, 3]),
+    Tile::new([64, 128], [3, 3]),
+    Tile::new([64, 64], [4, 4]),
+    Tile::new([128, 32], [3, 3]),
+    Tile::new([64, 32], [4, 4]),
 ];
 
+/// Shared memory of a block, bytes: what sm_90 allows.
+const MAX_SHARED: u32 = 227 << 10;
+
+/// Stages of 128 bytes a row.
+const MAX_STAGES: u32 = 16;
+
 impl Tile {
-    const fn new(block: [u32; 2], warpgroups_teams: [u32; 2], stages: u32) -> Self {
+    const fn new(block: [u32; 2], warpgroups_teams: [u32; 2]) -> Self {
         let ([block_m, block_n], [warpgroups, teams]) = (block, warpgroups_teams);
-        Self { block_m, block_n, warpgroups, teams, stages }
+        Self { block_m, block_n, warpgroups, teams }
     }
 
     /// Registers of a thread that multiplies: `CONSUMER_REGISTERS` of ring.cuh.
     fn registers(&self) -> u32 {
         let even = 65536 / self.threads() / 8 * 8;
-        (even * (self.warpgroups + 1) - 24) / self.warpgroups / 8 * 8
+        (even * (self.warpgroups + 1) - 40) / self.warpgroups / 8 * 8
     }
 
     /// Threads of a block: those that multiply, and the warpgroup that copies.
@@ -73,16 +77,17 @@ impl Build {
             Precision::Tf32 => Math::Tf32,
             Precision::Fp32 => return Err("multiplies int8, fp16 or tf32, the site asks for fp32".to_owned()),
         };
-        // Short rows where those of 128 bytes would hold a quarter more of zeros.
+        // Short rows where those of 128 bytes would hold a quarter more of zeros. Of f32, they would be half of what a
+        // chunk of the output has.
         let bytes = u64::from(channels) * math.dtype().size() as u64;
-        let short = bytes.next_multiple_of(64) * 4 <= bytes.next_multiple_of(128) * 3;
+        let short = math != Math::Tf32 && bytes.next_multiple_of(64) * 4 <= bytes.next_multiple_of(128) * 3;
         Ok(Self { math, row_bytes: if short { 64 } else { 128 } })
     }
 
     /// Every way to compile.
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        let maths = [Math::Int8, Math::Fp16, Math::Tf32];
-        maths.into_iter().flat_map(|math| [128, 64].map(|row_bytes| Self { math, row_bytes }))
+        let maths = [(Math::Int8, 128), (Math::Int8, 64), (Math::Fp16, 128), (Math::Fp16, 64), (Math::Tf32, 128)];
+        maths.into_iter().map(|(math, row_bytes)| Self { math, row_bytes })
     }
 
     /// Numbers of a row in a stage.
@@ -95,18 +100,51 @@ impl Build {
         if self.row_bytes == 128 { Swizzle::B128 } else { Swizzle::B64 }
     }
 
-    pub(super) fn stages(self, tile: &Tile) -> u32 {
-        tile.stages * 128 / self.row_bytes
+    fn tile_row_bytes(self, tile: &Tile) -> u32 {
+        tile.block_n * self.math.dtype().size() as u32
     }
 
-    /// The stages, two mbarriers for each, and one for each team.
+    /// Bytes of a row of a chunk that leaves: `CHUNK_BYTES` of ring.cuh.
+    pub(super) fn chunk_bytes(self, tile: &Tile) -> u32 {
+        self.tile_row_bytes(tile).min(128)
+    }
+
+    /// Bytes of a row of a chunk of the residual: `RESIDUAL_BYTES` of ring.cuh.
+    pub(super) fn residual_bytes(self, tile: &Tile) -> u32 {
+        self.tile_row_bytes(tile).min(self.row_bytes)
+    }
+
+    /// Chunks of a tile's residual.
+    pub(super) fn residual_chunks(self, tile: &Tile) -> u32 {
+        self.tile_row_bytes(tile) / self.residual_bytes(tile)
+    }
+
+    /// Where a tile's sums leave: two chunks, or 2048 bytes, of each warp.
+    fn way_out_bytes(self, tile: &Tile) -> u32 {
+        4 * tile.warpgroups * (32 * self.chunk_bytes(tile)).max(2048)
+    }
+
+    fn stage_bytes(self, tile: &Tile) -> u32 {
+        (tile.block_m + tile.block_n) * self.row_bytes
+    }
+
+    /// As many as shared memory has room for; behind so many more that they would bring nothing.
+    pub(super) fn stages(self, tile: &Tile) -> u32 {
+        let room = MAX_SHARED - self.way_out_bytes(tile) - 8 * tile.teams;
+        (room / (self.stage_bytes(tile) + 16)).min(MAX_STAGES * 128 / self.row_bytes)
+    }
+
+    /// The stages, two mbarriers for each, the ways out, and one mbarrier for each team.
     pub(super) fn shared_bytes(self, tile: &Tile) -> u32 {
-        self.stages(tile) * ((tile.block_m + tile.block_n) * self.row_bytes + 16) + 8 * tile.teams
+        self.stages(tile) * (self.stage_bytes(tile) + 16) + self.way_out_bytes(tile) + 8 * tile.teams
     }
 
     /// Whether a thread has registers for its sums, and in TF32 for its fragments of two stages of 128 bytes, with a
-    /// quarter left for everything else.
+    /// quarter left for everything else; and whether teams in turn find room for all chunks of a tile's residual.
     pub(super) fn takes(self, tile: &Tile) -> bool {
+        if tile.teams > 1 && self.residual_chunks(tile) > self.stages(tile) {
+            return false;
+        }
         let tiles_m = tile.block_m / (tile.warpgroups / tile.teams) / 64;
         let fragments = if self.math == Math::Tf32 { 2 * 128 / 32 * 4 } else { 0 };
         4 * tiles_m * (tile.block_n / 2 + fragments) <= 3 * tile.registers()

@@ -1,5 +1,6 @@
 //! A tile laid over a problem: its works, its splits of K, its launches, its cost.
 
+use super::output::Output;
 use super::shape::{Build, TILES, Tile};
 use crate::epilogue::{EpilogueParams, epilogue_args};
 use crate::gemm::split_k::{self, SplitKParams};
@@ -22,8 +23,10 @@ struct ProductParams {
     works: i32,
     steps: i32,
     steps_per_split: i32,
+    tail: i32,
     rows: i32,
     columns: i32,
+    copied: i32,
 }
 
 /// A tile laid over a problem, whose depth is counted in steps of [`Build::numbers`].
@@ -120,18 +123,26 @@ impl Tiling {
     /// and the epilogue's.
     pub fn launches(&self, kernel: &Kernel<'_>, operands: [TensorMap; 2], more: Option<Arg>) -> Vec<Launch> {
         let Self { tile, problem, .. } = self;
+        let copies = if self.splits == 1 { kernel.output.copies(kernel.site, self) } else { None };
+        let tail = copies.as_ref().is_some_and(|copies| copies.residual.is_some());
         let params = ProductParams {
-            stride_y: kernel.stride_y as i64,
+            stride_y: kernel.output.stride as i64,
             tiles_m: self.tiles_m as i32,
             tiles_n: self.tiles_n as i32,
             batches: problem.batches as i32,
             works: (self.tiles() * self.splits) as i32,
             steps: self.steps as i32,
             steps_per_split: self.steps.div_ceil(self.splits) as i32,
+            tail: if tail { self.build.residual_chunks(tile) as i32 } else { 0 },
             rows: problem.rows as i32,
             columns: problem.columns as i32,
+            copied: i32::from(copies.is_some()),
         };
-        let mut args: Vec<Arg> = operands.into_iter().map(Arg::TensorMap).collect();
+        // A map that is not used must be one all the same.
+        let [_, stand_in] = &operands;
+        let (y, residual) = copies.map_or((None, None), |copies| (Some(copies.y), copies.residual));
+        let maps = [y, residual].map(|map| map.unwrap_or_else(|| stand_in.clone()));
+        let mut args: Vec<Arg> = operands.into_iter().chain(maps).map(Arg::TensorMap).collect();
         args.extend(epilogue_args(kernel.site, kernel.precision));
         args.push(Arg::optional(Role::Workspace, self.splits > 1));
         args.push(Arg::params(&params));
@@ -147,7 +158,7 @@ impl Tiling {
         }];
         if self.splits > 1 {
             let [batches, rows, columns] = [problem.batches, problem.rows, problem.columns].map(|n| n as u32);
-            let sums = SplitKParams::batches(self.splits as u32, batches, rows, columns, kernel.stride_y);
+            let sums = SplitKParams::batches(self.splits as u32, batches, rows, columns, kernel.output.stride);
             launches.push(split_k::launch(&sums, kernel.site, kernel.precision, &kernel.epilogue));
         }
         launches
@@ -184,8 +195,7 @@ pub(crate) struct Kernel<'a> {
     pub precision: Precision,
     pub site: &'a EpilogueSite,
     pub epilogue: EpilogueParams,
-    /// Elements from one product of a batch to the next.
-    pub stride_y: u64,
+    pub output: Output,
 }
 
 #[cfg(test)]
