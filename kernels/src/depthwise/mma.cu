@@ -76,16 +76,14 @@ __device__ __forceinline__ void copy_piece(Piece& to, const X_TYPE* from, bool t
 // The rows of x on their way through a warp's ring.
 struct Ring {
     Stage* stages;
-    int next;         // stage to fill
     const X_TYPE* x;  // the lane's first column in the next row, its unit's channels
     int h, bottom;    // that row, and the first that is not wanted any more
     int column, t;
     int64_t line, far;  // to the next row, and to the lane's next column
 
-    // What the steps after those that have been fetched will want; the lane takes columns 8 apart.
-    __device__ __forceinline__ void fetch(int left, int x_w) {
-        Stage& stage = stages[next];
-        next = next + 1 < STAGES ? next + 1 : 0;
+    // Fills a stage with what the steps after those that have been fetched will want; the lane takes columns 8 apart.
+    __device__ __forceinline__ void fetch(int number, int left, int x_w) {
+        Stage& stage = stages[number];
 #pragma unroll
         for (int r = 0; r < STAGE_ROWS; ++r, ++h, x += line) {
             const bool there = h >= 0 && h < bottom;
@@ -236,25 +234,23 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, MIN_BLOCKS)
     const WindowWork work(p, here ? unit : 0, p.rows, COLUMNS_Y);
     const int q = work.q + column;
     int rows = here ? min(p.rows, p.y_h - work.p) : 0;  // still to be made
-    int top = work.p * STRIDE - p.pad_h;
-    const int left = work.q * STRIDE - p.pad_w;
+    const int top = work.p * STRIDE - p.pad_h, left = work.q * STRIDE - p.pad_w;
 
     // Constants come while the kernel before is still making x.
-    const X_TYPE* const filters = weights + work.channel;
-    const Diagonals diagonals(filters, p.weight_pitch, column, t);
+    const Diagonals diagonals(weights + work.channel, p.weight_pitch, column, t);
     const EpilogueTensors tensors = {bias, scales, residual, y};
     const auto terms = load_terms_8<Sum>(p.epilogue, tensors, work.channel);
 
     const int64_t line = p.x_w * p.x_pitch;
-    const X_TYPE* const picture = x + work.picture * p.x_h * line + work.channel;
-    const X_TYPE* const first = picture + top * line + (left + column) * p.x_pitch;
+    const X_TYPE* const first =
+        x + (static_cast<int64_t>(work.picture) * p.x_h + top) * line + (left + column) * p.x_pitch + work.channel;
     const int bottom = rows > 0 ? min(p.x_h, top + (rows - 1) * STRIDE + KERNEL_H) : 0;
-    Ring ring = {shared + warp * STAGES, 0, first, top, bottom, column, t, line, 8 * p.x_pitch};
+    Ring ring = {shared + warp * STAGES, first, top, bottom, column, t, line, 8 * p.x_pitch};
 
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();
 #pragma unroll 1
-    for (int i = 0; i < STAGES - 1; ++i) ring.fetch(left, p.x_w);
+    for (int i = 0; i < STAGES - 1; ++i) ring.fetch(i, left, p.x_w);
 
     int64_t pixel = (static_cast<int64_t>(work.picture) * p.y_h + work.p) * p.y_w + q;
     int stage = 0;
@@ -262,15 +258,20 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, MIN_BLOCKS)
     for (int step = 0; step < p.rows / TILE_H; ++step) {
         // This step's two stages are there, and nobody reads the last step's first any more.
         Ring::wait<STAGES - 3>();
-        ring.fetch(left, p.x_w);
+        ring.fetch(stage > 0 ? stage - 1 : STAGES - 1, left, p.x_w);
         PixelRow pixels[ROWS_X];
         ring.read(pixels, stage);
         stage = stage + 1 < STAGES ? stage + 1 : 0;
 
         Sum sums[TILE_H][CHANNELS];
         multiply(sums, pixels, diagonals);
-        const int at = left + column * STRIDE;
-        if (!finite(sums)) add_up(sums, picture, filters, top, at, p);
+        if (!finite(sums)) {
+            // Places are worked out anew, so that none is kept for what hardly ever comes.
+            const int channel = static_cast<int>(made_here(work.channel));
+            const int64_t lines = static_cast<int64_t>(work.picture) * p.x_h;
+            const int first_row = ring.h - STAGES * STAGE_ROWS;
+            add_up(sums, x + lines * line + channel, weights + channel, first_row, left + column * STRIDE, p);
+        }
 
         const int count = q < p.y_w ? min(TILE_H, rows) : 0;
         RawRow8 addends[TILE_H] = {};
@@ -281,7 +282,7 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, MIN_BLOCKS)
             }
         }
         epilogue_rows_8(p.epilogue, tensors, terms, pixel, p.y_w, count, work.channel, sums, addends);
-        rows -= TILE_H, top += STAGE_ROWS, pixel += TILE_H * p.y_w;
+        rows -= TILE_H, pixel += TILE_H * p.y_w;
     }
     Ring::wait<0>();
 }
