@@ -140,6 +140,7 @@ impl Problem {
             unit: step.unit(self.left),
             grid: [(self.params.n as u32).div_ceil(columns), (self.params.m as u32).div_ceil(rows), 1],
             block: [step.threads, 1, 1],
+            cluster: Launch::ALONE,
             shared_bytes: step.shared_bytes,
             args: vec![
                 Arg::Pointer(Role::Input(0)),

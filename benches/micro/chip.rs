@@ -88,6 +88,7 @@ impl Chip {
             unit: kernel.unit.clone(),
             grid: [blocks, 1, 1],
             block: [kernel.threads, 1, 1],
+            cluster: Launch::ALONE,
             shared_bytes: kernel.shared_bytes,
             args: pointers.chain(numbers.iter().map(Arg::params)).collect(),
             dependent: kernel.dependent,

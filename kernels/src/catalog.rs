@@ -29,6 +29,7 @@ pub trait Kernel: Sync {
 /// Every kernel, in the order they are asked.
 pub const KERNELS: &[&dyn Kernel] = &[
     &crate::conv::Wgmma,
+    &crate::conv::Stem,
     &crate::conv::Mma,
     &crate::conv::Simt,
     &crate::conv::Direct,

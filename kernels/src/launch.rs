@@ -62,6 +62,8 @@ pub enum Role {
     Residual,
     /// Scratch of [`Candidate::workspace`] bytes, contents undefined on entry.
     Workspace,
+    /// Constants that a kernel behind this one will read; see [`Arg::Ahead`].
+    Ahead,
 }
 
 /// One kernel argument, in the order of the `__global__` function's parameters.
@@ -75,12 +77,30 @@ pub enum Arg {
     Bytes(Vec<u8>),
     /// A tensor in global memory as the tensor copies of sm_90 see it; 128 opaque bytes by value.
     TensorMap(TensorMap),
+    /// [`Role::Ahead`] as `Ahead` of `include/ahead.cuh`, 16 bytes by value: what the kernel brings into the second-level
+    /// cache for one behind it, without reading it. Kernels leave it at nothing; the plan knows what comes next.
+    Ahead {
+        /// A multiple of 16, 0 for nothing.
+        bytes: u32,
+    },
 }
 
 impl Arg {
     /// A parameter struct.
     pub fn params<T: bytemuck::NoUninit>(params: &T) -> Self {
         Arg::Bytes(bytemuck::bytes_of(params).to_vec())
+    }
+
+    /// Nothing ahead.
+    pub const NOTHING_AHEAD: Self = Arg::Ahead { bytes: 0 };
+
+    /// The bytes of `Ahead` of `include/ahead.cuh`: where the constants are and how many bytes of them, shared out to
+    /// the blocks of a launch.
+    pub(crate) fn ahead(address: u64, bytes: u32, blocks: u64) -> Vec<u8> {
+        // Whole lines of the cache.
+        let each = u64::from(bytes).div_ceil(blocks.max(1)).next_multiple_of(128);
+        let numbers = [address, u64::from(bytes) | each << 32];
+        numbers.into_iter().flat_map(u64::to_ne_bytes).collect()
     }
 
     /// `Pointer(role)` if `present`, else `Null`.
@@ -98,6 +118,10 @@ pub struct Launch {
     pub grid: [u32; 3],
     /// Threads of a block in x, y, z.
     pub block: [u32; 3],
+    /// Blocks of a cluster in x, y, z, whole ones in the grid and 8 at most: they run at the same time and reach into each
+    /// other's shared memory. From sm_90 on; [`Launch::ALONE`] elsewhere, and where the kernel itself says how many
+    /// (`CLUSTER_KERNEL`).
+    pub cluster: [u32; 3],
     /// Dynamic shared memory, bytes.
     pub shared_bytes: u32,
     /// Arguments.
@@ -121,6 +145,9 @@ pub struct Launch {
 }
 
 impl Launch {
+    /// No clusters: each block is one by itself.
+    pub const ALONE: [u32; 3] = [1; 3];
+
     /// Threads a one-dimensional grid may have: running numbers are divided by [`crate::index::Divisor`]s.
     pub const MAX_THREADS: u64 = 1 << 31;
 
@@ -133,7 +160,15 @@ impl Launch {
         if blocks * u64::from(block) > Self::MAX_THREADS {
             return Err(format!("needs {threads} threads, takes fewer than {}", Self::MAX_THREADS));
         }
-        Ok(Self { unit, grid: [blocks as u32, 1, 1], block: [block, 1, 1], shared_bytes: 0, args, dependent: false })
+        Ok(Self {
+            unit,
+            grid: [blocks as u32, 1, 1],
+            block: [block, 1, 1],
+            cluster: Self::ALONE,
+            shared_bytes: 0,
+            args,
+            dependent: false,
+        })
     }
 
     /// Blocks of the grid.

@@ -31,6 +31,11 @@ impl Arch {
     pub fn has_dependent_launch(self) -> bool {
         self.0 >= 90
     }
+
+    /// True from Hopper on: blocks that reach into each other's shared memory; see [`crate::launch::Launch::cluster`].
+    pub fn has_clusters(self) -> bool {
+        self.0 >= 90
+    }
 }
 
 impl fmt::Display for Arch {

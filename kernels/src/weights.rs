@@ -55,6 +55,24 @@ pub enum Packing {
         /// Whether numbers, of f32, are rounded to the 10 bits that TF32 keeps, to nearest, ties away from zero.
         tf32: bool,
     },
+    /// Convolution (K, C, R, S) -> `[k_pad][row]`, filters in the order of [`Packing::Warpgroup`]: R lines of `line` numbers, S
+    /// taps of `c_pad` each with zeros behind them, and zeros up to `row`.
+    Lines {
+        /// Filters, padded to a multiple of 32.
+        k_pad: u32,
+        /// Channels, padded.
+        c_pad: u32,
+        /// Taps of a line: S.
+        taps: u32,
+        /// Numbers of a line.
+        line: u32,
+        /// Numbers of a filter.
+        row: u32,
+        /// Element type.
+        dtype: DType,
+        /// As in [`Packing::Warpgroup`].
+        tf32: bool,
+    },
     /// Matrix (N, K) -> `[n_pad][k_pad]`.
     Rows {
         /// Rows, padded.
@@ -93,6 +111,7 @@ impl Packing {
             | Self::Rsc { dtype, .. }
             | Self::TransposedRskc { dtype, .. }
             | Self::Warpgroup { dtype, .. }
+            | Self::Lines { dtype, .. }
             | Self::Rows { dtype, .. } => dtype,
         }
     }
@@ -107,6 +126,7 @@ impl Packing {
             Self::Rsck { k_pad, .. } => u64::from(k_pad) * taps * shape.get(1).map_or(1, |&c| c as u64),
             Self::Rsc { c_pad, .. } => u64::from(c_pad) * taps,
             Self::Warpgroup { k_pad, c_pad, .. } => u64::from(k_pad) * u64::from(c_pad) * taps,
+            Self::Lines { k_pad, row, .. } => u64::from(k_pad) * u64::from(row),
             Self::Rows { n_pad, k_pad, .. } => u64::from(n_pad) * u64::from(k_pad),
         };
         elements * self.dtype().size() as u64
@@ -164,12 +184,29 @@ impl Packing {
                 let (k_pad, c_pad) = (k_pad as usize, c_pad as usize);
                 room(rows <= k_pad && columns <= c_pad)?;
                 let from = |run: usize| {
-                    let (tap, row) = (run % taps, run / taps);
-                    let (u, t, e) = (row / 8 % 4, row / 2 % 4, row % 2);
-                    let k = row / 32 * 32 + 8 * t + 2 * u + e;
+                    let (tap, k) = (run % taps, filter_of_row(run / taps));
                     (k < rows).then_some((k * columns * taps + tap, taps, columns))
                 };
                 let mut packed = Runs { outer: k_pad * taps, inner: c_pad, source: from }.copy(&source);
+                if tf32 {
+                    packed.as_chunks_mut().0.iter_mut().for_each(round_to_tf32);
+                }
+                Ok(packed)
+            }
+            Self::Lines { k_pad, c_pad, taps: across, line, row, tf32, .. } => {
+                let [k_pad, c_pad, across, line, row] = [k_pad, c_pad, across, line, row].map(|n| n as usize);
+                room(rows <= k_pad && columns <= c_pad && across > 0 && taps % across == 0)?;
+                room(across * c_pad <= line && taps / across * line <= row)?;
+                let size = self.dtype().size();
+                let mut packed = vec![0u8; k_pad * row * size];
+                let real = (0..k_pad).map(|at| (at, filter_of_row(at))).filter(|(_, k)| *k < rows);
+                for (at, k) in real {
+                    for (c, tap) in (0..columns).flat_map(|c| (0..taps).map(move |tap| (c, tap))) {
+                        let to = (at * row + tap / across * line + tap % across * c_pad + c) * size;
+                        let from = ((k * columns + c) * taps + tap) * size;
+                        packed[to..to + size].copy_from_slice(&source.bytes()[from..from + size]);
+                    }
+                }
                 if tf32 {
                     packed.as_chunks_mut().0.iter_mut().for_each(round_to_tf32);
                 }
@@ -183,6 +220,12 @@ impl Packing {
             }
         }
     }
+}
+
+/// The filter that a row of [`Packing::Warpgroup`] and [`Packing::Lines`] holds.
+const fn filter_of_row(row: usize) -> usize {
+    let (u, t, e) = (row / 8 % 4, row / 2 % 4, row % 2);
+    row / 32 * 32 + 8 * t + 2 * u + e
 }
 
 /// An f32 as `cvt.rna.tf32.f32` leaves it: NaN and infinities as they are.

@@ -42,6 +42,7 @@ impl Case {
             unit: self.unit,
             grid: [self.grid, 1, 1],
             block: [self.block, 1, 1],
+            cluster: Launch::ALONE,
             shared_bytes: self.shared_bytes,
             args: self.args,
             dependent: false,

@@ -57,6 +57,7 @@ mod tests {
             unit: limpid_kernels::launch::CompileUnit::new::<&str, u32>("none.cu", "none", []),
             grid: [1; 3],
             block: [1; 3],
+            cluster: limpid_kernels::launch::Launch::ALONE,
             shared_bytes: 0,
             args: Vec::new(),
             dependent: false,

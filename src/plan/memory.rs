@@ -12,7 +12,7 @@ use limpid_kernels::target::Target;
 use std::collections::BTreeMap;
 
 /// Buffers start at multiples of this: what `cuMemAlloc` gives, and more than any vector access needs.
-const ALIGNMENT: u64 = 256;
+pub(super) const ALIGNMENT: u64 = 256;
 
 /// Places everything and makes the plan.
 pub fn lay_out(
@@ -75,6 +75,7 @@ pub fn lay_out(
         inputs,
         outputs,
     }
+    .look_ahead()
 }
 
 fn step(choice: Choice, operands: Vec<Bound>) -> Step {

@@ -5,8 +5,10 @@
 //! - [`derive()`] plans for extents between those that candidates were timed at.
 //! - [`select`] asks the catalog for candidates and picks one, by measurement ([`tune`]) or by the [`cost_model`].
 //! - [`dependence`] settles which grids start before the one before them has ended.
+//! - `ahead` says who brings which weights into the second-level cache.
 //! - [`memory`] gives every buffer its place in one arena, lifetimes overlapped.
 
+mod ahead;
 mod constants;
 pub mod cost_model;
 mod counterparts;

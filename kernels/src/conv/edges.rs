@@ -150,6 +150,32 @@ pub(super) fn implicit(kind: EdgeKind) -> Vec<Site> {
     edges.into_iter().map(Edge::site).collect()
 }
 
+/// For the kernel of few channels.
+pub(super) fn stem(kind: EdgeKind) -> Vec<Site> {
+    let mut edges: Vec<Edge> = common(kind).into_iter().map(|edge| with_channels(edge, edge.x[3].min(4))).collect();
+    // The stems of networks; all counts of channels with strides that take whole words of them and such that do not.
+    edges.push(Edge { post: Activation::Relu, ..Edge::new(kind, [2, 33, 35, 3], 64, [7, 7]).padded(3) });
+    for stride in [1, 2, 4] {
+        for channels in 1..=4 {
+            let edge = Edge::new(kind, [1, 13, 18, channels], 32, [3, 5]).padded(1);
+            edges.push(Edge { stride: [1, stride], ..edge });
+        }
+    }
+    edges.push(Edge { dilation: [1, 2], stride: [2, 2], ..Edge::new(kind, [1, 15, 19, 3], 33, [3, 3]).padded(2) });
+    // Tiles of every size: one pixel less, exact, one more, along rows and down columns; filters around a block's.
+    for (pixels, filters) in [(63, 31), (64, 33), (65, 63), (127, 64), (128, 65), (129, 96), (257, 129)] {
+        edges.push(Edge::new(kind, [1, 1, pixels, 3], filters, [1, 1]));
+        edges.push(Edge { stride: [2, 1], ..Edge::new(kind, [1, pixels, 3, 2], filters, [3, 2]).padded(1) });
+    }
+    edges.push(Edge::new(kind, [3, 17, 31, 3], 40, [3, 3]).padded(1));
+    edges.into_iter().map(Edge::site).collect()
+}
+
+fn with_channels(edge: Edge, channels: u32) -> Edge {
+    let [n, h, w, _] = edge.x;
+    Edge { x: [n, h, w, channels], ..edge }
+}
+
 /// For the kernel of Hopper: what its copies do with windows, and its tiles with sizes.
 pub(super) fn windows(kind: EdgeKind) -> Vec<Site> {
     let width = vector_width(kind.x);

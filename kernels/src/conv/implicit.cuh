@@ -10,8 +10,9 @@
 //
 // The struct is mirrored in `kernels/src/conv/implicit.rs`.
 #pragma once
+#include "include/ahead.cuh"
+#include "include/cluster.cuh"
 #include "include/matrix.cuh"
-#include "include/tile.cuh"
 
 struct ConvParams {
     TileGrid grid;
@@ -90,9 +91,9 @@ struct PixelSource {
 template <class Math, class Warp>
 __device__ __forceinline__ void convolve(const ConvParams& p, const EpilogueParams& epilogue, const uint4* x,
                                          const uint4* w, const EpilogueTensors& tensors, void* partial,
-                                         uint4* shared) {
+                                         const Ahead& ahead, uint4* shared) {
     const BlockWork work(p.grid);
-    if (!partial) prefetch_residual(epilogue, tensors, work, p.pixels, p.filters, work.batch * p.filters);
+    if (!partial && blockIdx.y == 0) prefetch_addends(epilogue, tensors, work, p.pixels, p.filters, work.batch * p.filters);
     const int depth = p.depth_vectors * Math::WIDTH;
     const typename Math::Element* const filters =
         reinterpret_cast<const typename Math::Element*>(w) + static_cast<int64_t>(work.batch) * p.filters_padded * depth;
@@ -100,11 +101,8 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
     const PixelSource<typename Warp::TileA> a(p, x, work);
     const MatrixSource<Math, typename Warp::TileB, false, true> b(filters, depth, p.filters_padded, depth, work.column,
                                                                   work.first_step * BLOCK_K);
-    Warp warp;
-    accumulate<true>(warp, a, b, work.steps, shared);
-
     const int groups = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
     const int64_t partial_row = static_cast<int64_t>(blockIdx.y * groups + work.batch) * p.pixels;
     const Output output = {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
-    store_sums(warp, work, output, shared);
+    multiply_and_finish<true, Warp>(a, b, work, output, shared, [&] { prefetch_ahead(ahead); });
 }

@@ -2,7 +2,7 @@
 
 use crate::epilogue::{COLUMNS_PER_THREAD, EpilogueParams, bias_len, check_terms, epilogue_args, scales_len};
 use crate::gemm::split_k::{self, SplitKParams};
-use crate::launch::{Arg, Candidate, CompileUnit, Launch, Role};
+use crate::launch::{Arg, Candidate, CompileUnit, Role};
 use crate::site::{ConvSite, VECTOR_BYTES};
 use crate::target::Target;
 use crate::tile::{Build, Problem, Tile, TileGrid, Tiling};
@@ -44,7 +44,7 @@ struct ConvParams {
 impl Implicit {
     /// Everything the menu may ask to compile.
     pub fn units(self, build: Build, menu: &[Tile]) -> Vec<CompileUnit> {
-        menu.iter().map(|tile| tile.unit(self.source, self.entry, build)).collect()
+        menu.iter().flat_map(|tile| tile.units(self.source, self.entry, build)).collect()
     }
 
     /// Every tile that suits the site, or what the site would have to be.
@@ -99,14 +99,8 @@ impl Implicit {
             args.push(Arg::optional(Role::Workspace, split));
             args.push(Arg::params(&params(&tiling)));
             args.push(Arg::params(&epilogue));
-            let mut launches = vec![Launch {
-                unit: tiling.tile.unit(self.source, self.entry, build),
-                grid: tiling.grid(),
-                block: [tiling.tile.threads(), 1, 1],
-                shared_bytes: tiling.tile.shared_bytes(build),
-                args,
-                dependent: false,
-            }];
+            args.push(Arg::NOTHING_AHEAD);
+            let mut launches = vec![tiling.launch(self.source, self.entry, args)];
             if split {
                 let sums = SplitKParams::groups(tiling.splits, site.groups, site.y.pixels() as u32, filters);
                 launches.push(split_k::launch(&sums, &site.epilogue, site.precision, &epilogue));

@@ -7,7 +7,8 @@
 // Requires   sm_75 for Int8 and Fp16 (without cp.async, four m8n8k16 for one m16n8k32, two m16n8k8 for one m16n8k16),
 //            sm_80 for Tf32; 16-byte aligned pixels; where there are several groups, channels of a group in whole
 //            vectors and filters of a group a multiple of 8.
-// Grid       x: column tiles of filters (fastest), row tiles of pixels, groups; y: shares of K (split-K).
+// Grid       x: column tiles of filters (fastest), row tiles of pixels, groups; y: shares of K (split-K), of
+//            one cluster where IN_CLUSTERS.
 // Block      32·WARPS_M·WARPS_N threads.
 // Shared     STAGES · (BLOCK_M + BLOCK_N) · BLOCK_K elements, reused for the way out.
 // Work       2·N·P·Q·K·R·S·C/groups operations; x is read about once per row of column tiles, w once per row tile
@@ -20,7 +21,8 @@
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 conv_mma(const uint4* x, const uint4* __restrict__ w, const float* __restrict__ bias,
          const float* __restrict__ scales, const void* residual, void* __restrict__ y,
-         void* __restrict__ partial, const ConvParams p, const EpilogueParams epilogue) {
+         void* __restrict__ partial, const ConvParams p, const EpilogueParams epilogue, const Ahead ahead) {
     DYNAMIC_SHARED(uint4, shared);
-    convolve<PRECISION, MmaWarp<PRECISION, false>>(p, epilogue, x, w, {bias, scales, residual, y}, partial, shared);
+    convolve<PRECISION, MmaWarp<PRECISION, false>>(p, epilogue, x, w, {bias, scales, residual, y}, partial, ahead,
+                                                   shared);
 }

@@ -215,10 +215,14 @@ __device__ __forceinline__ void convolve_transposed(const PhaseParams& p, const 
     if (steps > 0) {
         const PixelSource<typename Warp::TileA> a(p, phase, x, work.row);
         const FilterSource<typename Warp::TileB> b(p, phase, w, work.column);
-        accumulate<true>(warp, a, b, steps, shared);
+        accumulate<true>(warp, a, b, steps, shared, [] {});
     }
 
     const int pixels = p.pictures * p.out_height * p.out_width;
     const Output output = {epilogue, tensors, nullptr, 0, pixels, p.filters, phase.group * p.filters};
-    store_sums(warp, work, PhaseOutput{output, p, phase}, shared);
+    const PhaseOutput phase_output = {output, p, phase};
+    const FirstPlace<Warp> place(work);
+    const Addends<typename Warp::Sum> first = {phase_output.terms<typename Warp::Sum>(place.column),
+                                               phase_output.residual(place.row, place.column)};
+    store_sums(warp, place, phase_output, first, shared);
 }

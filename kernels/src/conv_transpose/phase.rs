@@ -2,7 +2,7 @@
 
 use super::geometry::{channels, filters, site_of};
 use crate::epilogue::{EpilogueParams, bias_len, epilogue_args, scales_len};
-use crate::launch::{Arg, Candidate, CompileUnit, Launch, Role};
+use crate::launch::{Arg, Candidate, CompileUnit, Role};
 use crate::site::{ConvTransposeSite, Site, VECTOR_BYTES};
 use crate::target::Target;
 use crate::tile::{Build, Problem, Tile, TileGrid, Tiling};
@@ -61,7 +61,7 @@ fn check(site: &ConvTransposeSite, build: Build) -> Result<(), String> {
 impl Phased {
     /// Everything the menu may ask to compile.
     pub fn units(self, build: Build, menu: &[Tile]) -> Vec<CompileUnit> {
-        menu.iter().map(|tile| tile.unit(self.source, self.entry, build)).collect()
+        menu.iter().map(|tile| tile.unit(self.source, self.entry, build, false)).collect()
     }
 
     /// Every tile that suits the site, or what the site would have to be. K is not split: phases and groups make
@@ -108,14 +108,7 @@ impl Phased {
             args.extend([Arg::params(&params), Arg::params(&EpilogueParams::image(&site.epilogue, y))]);
             Candidate {
                 tactic: tiling.tactic(self.name),
-                launches: vec![Launch {
-                    unit: tiling.tile.unit(self.source, self.entry, build),
-                    grid: tiling.grid(),
-                    block: [tiling.tile.threads(), 1, 1],
-                    shared_bytes: tiling.tile.shared_bytes(build),
-                    args,
-                    dependent: false,
-                }],
+                launches: vec![tiling.launch(self.source, self.entry, args)],
                 workspace: 0,
                 weights: Some(Packing::TransposedRskc {
                     groups: site.groups,
@@ -129,7 +122,7 @@ impl Phased {
             }
         };
         let tilings = Tiling::all(menu, build, problem, target)?;
-        Ok(tilings.into_iter().filter(|tiling| tiling.splits == 1).map(candidate).collect())
+        Ok(tilings.into_iter().filter(|tiling| tiling.splits == 1 && tiling.cluster == 1).map(candidate).collect())
     }
 }
 

@@ -30,8 +30,8 @@ impl Device {
         let (arguments, offsets) = pack(launch, &cubin.resources.parameters, resolve)?;
         let function = Function::new(self, cubin, &launch.unit.entry, launch.shared_bytes)?;
         let (grid, block, shared_bytes) = (launch.grid, launch.block, launch.shared_bytes);
-        let dependent = launch.dependent;
-        Ok(PreparedLaunch { function, grid, block, shared_bytes, dependent, arguments, offsets })
+        let (cluster, dependent) = (launch.cluster, launch.dependent);
+        Ok(PreparedLaunch { function, grid, block, cluster, shared_bytes, dependent, arguments, offsets })
     }
 }
 
@@ -41,6 +41,7 @@ pub struct PreparedLaunch {
     function: Function,
     grid: [u32; 3],
     block: [u32; 3],
+    cluster: [u32; 3],
     shared_bytes: u32,
     dependent: bool,
     arguments: AlignedBytes,
@@ -64,12 +65,7 @@ impl PreparedLaunch {
             self.offsets.iter().map(|&offset| arguments.wrapping_add(offset).cast_mut().cast()).collect();
         let [grid_x, grid_y, grid_z] = self.grid;
         let [block_x, block_y, block_z] = self.block;
-        // Recorded into a graph this becomes a programmatic edge; behind a copy or a fill it is an ordinary one.
-        let mut dependent = sys::CUlaunchAttribute {
-            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
-            pad: [0; 4],
-            value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
-        };
+        let mut attributes = attributes(self.cluster, self.dependent);
         let config = sys::CUlaunchConfig {
             gridDimX: grid_x,
             gridDimY: grid_y,
@@ -79,17 +75,36 @@ impl PreparedLaunch {
             blockDimZ: block_z,
             sharedMemBytes: self.shared_bytes,
             hStream: stream.raw(),
-            // Clusters are no attribute here: a kernel in clusters says so itself.
-            attrs: &mut dependent,
-            numAttrs: u32::from(self.dependent),
+            attrs: attributes.as_mut_ptr(),
+            numAttrs: attributes.len() as u32,
         };
         // SAFETY: function and stream exist; `pointers` has one entry per parameter, each leading to as many bytes as
         // the kernel declares (`pack` compared them), which the driver copies before it returns and does not write;
-        // `attrs` leads to `numAttrs` attributes at least.
+        // `attrs` leads to `numAttrs` attributes, which outlive the call.
         let code =
             unsafe { sys::cuLaunchKernelEx(&config, self.function.raw(), pointers.as_mut_ptr(), ptr::null_mut()) };
         check("cuLaunchKernelEx", code)
     }
+}
+
+/// What the driver is told of a launch besides its extents.
+fn attributes(cluster: [u32; 3], dependent: bool) -> Vec<sys::CUlaunchAttribute> {
+    use sys::CUlaunchAttributeID::{
+        CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION, CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+    };
+    let attribute = |id, value| sys::CUlaunchAttribute { id, pad: [0; 4], value };
+    // Recorded into a graph this becomes a programmatic edge; behind a copy or a fill it is an ordinary one.
+    let early = attribute(
+        CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+        sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
+    );
+    let [x, y, z] = cluster;
+    let extents = attribute(
+        CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
+        sys::CUlaunchAttributeValue { clusterDim: sys::CUlaunchAttributeValue_union__bindgen_ty_1 { x, y, z } },
+    );
+    let wanted = [(dependent, early), (cluster != Launch::ALONE, extents)];
+    wanted.into_iter().filter_map(|(wanted, attribute)| wanted.then_some(attribute)).collect()
 }
 
 /// The arguments' bytes and where each begins, compared with what the kernel declares.
@@ -104,6 +119,8 @@ fn pack(
         Arg::Pointer(role) => Ok(find(*role)?.address().to_ne_bytes().to_vec()),
         Arg::TensorMap(map) => tensor_map::encode(map, find(map.role)?),
         Arg::Null => Ok(0u64.to_ne_bytes().to_vec()),
+        Arg::Ahead { bytes: 0 } => Ok(Arg::ahead(0, 0, launch.blocks())),
+        Arg::Ahead { bytes } => Ok(Arg::ahead(find(Role::Ahead)?.address(), *bytes, launch.blocks())),
         Arg::Bytes(bytes) => Ok(bytes.clone()),
     });
     let arguments: Vec<Vec<u8>> = arguments.collect::<Result<_, DeviceError>>()?;
@@ -132,7 +149,23 @@ fn check_dimensions(launch: &Launch) -> Result<(), DeviceError> {
         }
     }
     let threads: u64 = launch.block.iter().map(|&extent| u64::from(extent)).product();
-    if threads > 1024 { Err(refuse("the number of threads in a block", threads, 1024)) } else { Ok(()) }
+    if threads > 1024 {
+        return Err(refuse("the number of threads in a block", threads, 1024));
+    }
+    let blocks: u64 = launch.cluster.iter().map(|&extent| u64::from(extent)).product();
+    if !(1..=8).contains(&blocks) {
+        return Err(refuse("the number of blocks in a cluster", blocks, 8));
+    }
+    for (what, (&of, &extent)) in
+        ["grid x", "grid y", "grid z"].into_iter().zip(launch.cluster.iter().zip(&launch.grid))
+    {
+        if extent % of != 0 {
+            let allowed = format!("a multiple of the cluster's {of}");
+            let entry = launch.unit.entry.clone();
+            return Err(DeviceError::Dimensions { entry, what, found: extent.into(), allowed });
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -145,6 +178,7 @@ mod tests {
             unit: CompileUnit::new("a.cu", "a", [("A", 1)]),
             grid,
             block,
+            cluster: Launch::ALONE,
             shared_bytes: 0,
             args: vec![Arg::Pointer(Role::Input(0)), Arg::Null, Arg::Bytes(vec![7; 12])],
             dependent: false,
@@ -184,5 +218,11 @@ mod tests {
         assert!(bad([1, 65_536, 1], [1; 3]).contains("grid y is 65536"));
         assert!(bad([1; 3], [1, 1, 65]).contains("block z is 65"));
         assert!(bad([1; 3], [32, 32, 2]).contains("threads in a block is 2048"));
+        let clusters = |grid, cluster| check_dimensions(&Launch { cluster, ..launch(grid, [1; 3]) });
+        assert!(clusters([3, 8, 1], [1, 8, 1]).is_ok());
+        let bad = |grid, cluster| clusters(grid, cluster).expect_err("no such clusters").to_string();
+        assert!(bad([1, 16, 1], [1, 16, 1]).contains("blocks in a cluster is 16"));
+        assert!(bad([4, 4, 1], [1, 0, 1]).contains("blocks in a cluster is 0"));
+        assert!(bad([4, 6, 1], [1, 4, 1]).contains("grid y is 6, allowed is a multiple of the cluster's 4"));
     }
 }

@@ -86,6 +86,7 @@ __forceinline__ uint32_t made_here(uint32_t x) { return x; }
 
 // It changes nothing that a kernel could see.
 __forceinline__ void prefetch_l2(const void*) {}
+__forceinline__ void cp_async_bulk_prefetch_l2(const void*, uint32_t) {}
 
 __forceinline__ void griddepcontrol_wait() {
 #if __CUDA_ARCH__ >= 900

@@ -132,7 +132,7 @@ impl Program {
     fn request(&self, launch: &Launch, memory: &Memory, trace: Option<&TraceAt>) -> Result<Vec<u8>, EmulatorError> {
         let mut request = Request::default();
         request.u32(LIMIT_SECONDS);
-        launch.grid.iter().chain(&launch.block).for_each(|&n| request.u32(n));
+        launch.grid.iter().chain(&launch.block).chain(&launch.cluster).for_each(|&n| request.u32(n));
         request.u32(launch.shared_bytes);
         request.u32(u32::from(launch.dependent));
         request.u32(u32::from(trace.is_some()));
@@ -169,6 +169,13 @@ impl Program {
                     request.u32(index.ok_or(EmulatorError::MissingBuffer(map.role))? as u32);
                     request.u64(map.offset);
                     request.0.extend(tensor_map::describe(map)?);
+                }
+                // Nothing is brought into a cache here.
+                Arg::Ahead { .. } => {
+                    let nothing = Arg::ahead(0, 0, launch.blocks());
+                    request.u32(0);
+                    request.u64(nothing.len() as u64);
+                    request.0.extend(nothing);
                 }
                 Arg::Bytes(bytes) => {
                     request.u32(0);

@@ -1,7 +1,8 @@
 // What both matrix multiplications share; the struct is mirrored in `kernels/src/gemm/launching.rs`.
 #pragma once
+#include "include/ahead.cuh"
+#include "include/cluster.cuh"
 #include "include/matrix.cuh"
-#include "include/tile.cuh"
 
 struct GemmParams {
     int64_t stride_a, stride_b, stride_y;  // elements from one product of the batch to the next
@@ -15,11 +16,11 @@ struct GemmParams {
 template <class Math, class Warp, bool B_IS_K_BY_N>
 __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const EpilogueParams& epilogue, const void* a,
                                                   const void* b, const EpilogueTensors& tensors, void* partial,
-                                                  uint4* shared) {
+                                                  const Ahead& ahead, uint4* shared) {
     typedef typename Math::Element Element;
     const BlockWork work(p.grid);
     const EpilogueTensors mine = tensors_of_batch(epilogue, tensors, work.batch, p.stride_y, p.m);
-    if (!partial) prefetch_residual(epilogue, mine, work, p.m, p.n, 0);
+    if (!partial && blockIdx.y == 0) prefetch_addends(epilogue, mine, work, p.m, p.n, 0);
     const int k0 = work.first_step * BLOCK_K;
     const Element* const matrix_a = static_cast<const Element*>(a) + work.batch * p.stride_a;
     const Element* const matrix_b = static_cast<const Element*>(b) + work.batch * p.stride_b;
@@ -29,11 +30,9 @@ __device__ __forceinline__ void multiply_matrices(const GemmParams& p, const Epi
     const MatrixSource<Math, typename Warp::TileB, B_IS_K_BY_N, ALIGNED || !B_IS_K_BY_N> source_b(
         matrix_b, p.pitch_b, B_IS_K_BY_N ? p.k : p.n, p.columns_b, B_IS_K_BY_N ? k0 : work.column,
         B_IS_K_BY_N ? work.column : k0);
-    Warp warp;
-    // Activations are never given as (N,K).
-    accumulate<!B_IS_K_BY_N>(warp, source_a, source_b, work.steps, shared);
-
     const int batches = gridDim.x / (p.grid.tiles_m * p.grid.tiles_n);
     const int64_t partial_row = static_cast<int64_t>(blockIdx.y * batches + work.batch) * p.m;
-    store_sums(warp, work, Output{epilogue, mine, partial, partial_row, p.m, p.n, 0}, shared);
+    const Output output = {epilogue, mine, partial, partial_row, p.m, p.n, 0};
+    // Activations are never given as (N,K).
+    multiply_and_finish<!B_IS_K_BY_N, Warp>(source_a, source_b, work, output, shared, [&] { prefetch_ahead(ahead); });
 }

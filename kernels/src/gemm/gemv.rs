@@ -107,6 +107,7 @@ fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32)
             unit: unit(dtype, batch, rows, warps_k),
             grid: [blocks, 1, 1],
             block: [32 * WARPS, 1, 1],
+            cluster: Launch::ALONE,
             shared_bytes: 0,
             args,
             dependent: false,

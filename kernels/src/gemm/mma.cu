@@ -8,7 +8,8 @@
 // Requires   sm_75 for Int8, whose b is weights, and Fp16 (without cp.async, four m8n8k16 for one m16n8k32, two m16n8k8
 //            for one m16n8k16), sm_80 for Tf32. ALIGNED=1: pitches and strides in whole 16-byte vectors, K (and N, if
 //            b is (K,N)) too; ALIGNED=0: anything.
-// Grid       x: column tiles (fastest), row tiles, batch; y: shares of K (split-K).
+// Grid       x: column tiles (fastest), row tiles, batch; y: shares of K (split-K), of
+//            one cluster where IN_CLUSTERS.
 // Block      32·WARPS_M·WARPS_N threads.
 // Shared     STAGES · (BLOCK_M + BLOCK_N) · BLOCK_K elements, reused for the way out.
 // Work       2·M·N·K operations a product; a is read about once per column tile, b once per row tile (from L2 where
@@ -20,8 +21,8 @@
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 gemm_mma(const void* a, const void* b, const float* __restrict__ bias,
          const float* __restrict__ scales, const void* residual, void* __restrict__ y,
-         void* __restrict__ partial, const GemmParams p, const EpilogueParams epilogue) {
+         void* __restrict__ partial, const GemmParams p, const EpilogueParams epilogue, const Ahead ahead) {
     DYNAMIC_SHARED(uint4, shared);
     multiply_matrices<PRECISION, MmaWarp<PRECISION, B_BY_ROWS>, B_BY_ROWS>(
-        p, epilogue, a, b, {bias, scales, residual, y}, partial, shared);
+        p, epilogue, a, b, {bias, scales, residual, y}, partial, ahead, shared);
 }

@@ -65,6 +65,7 @@ pub(crate) fn launch(
         unit: unit(precision),
         grid: [threads.div_ceil(THREADS.into()) as u32, 1, 1],
         block: [THREADS, 1, 1],
+        cluster: Launch::ALONE,
         shared_bytes: 0,
         args,
         dependent: false,

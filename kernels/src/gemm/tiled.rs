@@ -3,7 +3,7 @@
 use super::split_k::{self, SplitKParams};
 use super::{check, epilogue};
 use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, epilogue_args, scales_len};
-use crate::launch::{Arg, Candidate, CompileUnit, Launch, Role};
+use crate::launch::{Arg, Candidate, CompileUnit, Role};
 use crate::site::{GemmOperand, GemmSite};
 use crate::target::{Arch, Target};
 use crate::tile::{Build, Math, Problem, Tile, TileGrid, Tiling};
@@ -52,7 +52,7 @@ impl Tiled {
             let ways = [(true, false), (true, true), (false, false), (false, true)];
             for (aligned, k_by_n) in ways.into_iter().filter(|(_, k_by_n)| math.takes_k_by_n() || !k_by_n) {
                 let build = Build { arch, math, aligned, k_by_n };
-                units.extend(self.menu(aligned).map(|tile| tile.unit(self.source, self.entry, build)));
+                units.extend(self.menu(aligned).flat_map(|tile| tile.units(self.source, self.entry, build)));
             }
         }
         units
@@ -109,14 +109,8 @@ impl Tiled {
             args.push(Arg::optional(Role::Workspace, split));
             args.push(Arg::params(&params(&tiling)));
             args.push(Arg::params(&epilogue));
-            let mut launches = vec![Launch {
-                unit: tiling.tile.unit(self.source, self.entry, build),
-                grid: tiling.grid(),
-                block: [tiling.tile.threads(), 1, 1],
-                shared_bytes: tiling.tile.shared_bytes(build),
-                args,
-                dependent: false,
-            }];
+            args.push(Arg::NOTHING_AHEAD);
+            let mut launches = vec![tiling.launch(self.source, self.entry, args)];
             if split {
                 let sums = SplitKParams::batches(tiling.splits, site.batch, site.m, site.n, site.stride_y);
                 launches.push(split_k::launch(&sums, &site.epilogue, site.precision, &epilogue));

@@ -281,6 +281,14 @@ __device__ __forceinline__ void prefetch_l2(const void* global) {
     asm volatile("prefetch.global.L2 [%0];" ::"l"(__cvta_generic_to_global(global)));
 }
 
+#if __CUDA_ARCH__ >= 900
+// The same for a whole stretch, asked for by one thread: address and `bytes` multiples of 16 (PTX ISA:
+// "cp.async.bulk.prefetch").
+__device__ __forceinline__ void cp_async_bulk_prefetch_l2(const void* global, uint32_t bytes) {
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(__cvta_generic_to_global(global)), "r"(bytes));
+}
+#endif
+
 // ---- griddepcontrol (PTX ISA: "Parallel Synchronization and Communication Instructions: griddepcontrol") ------
 //
 // Programmatic dependent launch: a grid may start while the one before it is still at work. `Launch::dependent` in

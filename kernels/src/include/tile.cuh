@@ -12,7 +12,8 @@
 //
 // Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
 // of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
-// are to fit on a multiprocessor together: it bounds the registers.
+// are to fit on a multiprocessor together: it bounds the registers; IN_CLUSTERS, 1 where the blocks of a cluster share K
+// (cluster.cuh).
 #pragma once
 #include "include/epilogue.cuh"
 #include "include/ptx.cuh"
@@ -119,9 +120,10 @@ struct Staged {
 
 // warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Waits for the grids
 // before (griddepcontrol), though not with the first tiles of B where B_IS_CONSTANT: no grid writes weights. Ends with a
-// barrier, after which `shared` may be used for something else, and with leave for the grid behind to start.
-template <bool B_IS_CONSTANT, class Warp, class A, class B>
-__device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared) {
+// barrier, after which `shared` may be used for something else, and with leave for the grid behind to start. `meanwhile()`
+// is called when the first copies are on their way.
+template <bool B_IS_CONSTANT, class Warp, class A, class B, class Meanwhile>
+__device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared, const Meanwhile& meanwhile) {
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
     static_assert(SIZE_A % 16 == 0 && STAGE % 16 == 0, "tiles start where the swizzle does");
 #if ASYNC_COPY
@@ -137,6 +139,7 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
         if (step < steps) start_copy(shared, step * STAGE, a);
         cp_async_commit_group();
     }
+    meanwhile();
     int reading = 0;
     for (int step = 0; step < steps; ++step) {
         cp_async_wait_group<STAGES - 2>();
@@ -164,6 +167,7 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     staged_b.fetch(b);
     if (B_IS_CONSTANT) griddepcontrol_wait();
     staged_a.fetch(a);
+    meanwhile();
     for (int step = 0; step < steps; ++step) {
         const int stage = step % 2 * STAGE;
         staged_a.put(shared, stage);
@@ -192,8 +196,8 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
 struct TileGrid {
     int tiles_m;
     int tiles_n;
-    int steps;            // of BLOCK_K along K
-    int steps_per_split;  // `steps` where K is not split
+    int share;   // steps of BLOCK_K along K that a block takes
+    int longer;  // the first so many shares have one more
 };
 
 struct BlockWork {
@@ -205,18 +209,22 @@ struct BlockWork {
         column = (blockIdx.x % grid.tiles_n) * BLOCK_N;
         row = (tile % grid.tiles_m) * BLOCK_M;
         batch = tile / grid.tiles_m;
-        first_step = blockIdx.y * grid.steps_per_split;
-        const int left = grid.steps - first_step;
-        steps = left < grid.steps_per_split ? left : grid.steps_per_split;
+        const int share = blockIdx.y;
+        first_step = share * grid.share + min(share, grid.longer);
+        steps = grid.share + (share < grid.longer);
     }
 };
 
-// Asks for the residual of a block's tile, so that it lies in L2 when the sums are there: on the way out there are few
-// loads at a time, and each would wait for memory. `columns` are the group's, from `first_column` on.
-__device__ __forceinline__ void prefetch_residual(const EpilogueParams& p, const EpilogueTensors& t,
+// Asks for the residual of a block's tile, the bias and the scales, so that they lie in L2 when the sums are there: on the
+// way out there are few loads at a time, and each would wait for memory. `columns` are the group's, from `first_column` on.
+__device__ __forceinline__ void prefetch_addends(const EpilogueParams& p, const EpilogueTensors& t,
                                                   const BlockWork& work, int rows, int columns, int first_column) {
     const int size = 4 >> p.residual_type;
     const int column = work.column + threadIdx.x % (BLOCK_N / 8) * 8;
+    if (threadIdx.x < BLOCK_N / 8 && column < columns) {
+        if (t.bias) prefetch_l2(t.bias + first_column + column);
+        if (t.scales) prefetch_l2(t.scales + first_column + column);
+    }
     if (!t.residual || column >= columns || column * size % 32) return;  // or another thread's 32 bytes
     const char* const first = static_cast<const char*>(t.residual) + static_cast<int64_t>(first_column + column) * size;
     const int end = min(work.row + BLOCK_M, rows);
@@ -284,22 +292,44 @@ struct Slab {
     }
 };
 
+// What eight sums meet in the epilogue. That of a lane's first ones is asked for while the main loop runs, where registers
+// are left (`FIRST_EARLY`), else behind it.
+template <typename Sum>
+struct Addends {
+    typename Real<Sum>::Terms terms;
+    RawRow8 residual;
+};
+constexpr bool FIRST_EARLY = WARP_M * WARP_N <= 16 * 32;
+
+// Where a lane's first sums of the way out belong.
+template <class Warp>
+struct FirstPlace {
+    static constexpr int EIGHTHS = WARP_N / 8;
+    int row, column;
+
+    __device__ __forceinline__ explicit FirstPlace(const BlockWork& work) {
+        const int lane = threadIdx.x % 32, index = threadIdx.x / 32;
+        row = work.row + (index / WARPS_N) * WARP_M + lane / EIGHTHS;
+        column = work.column + (index % WARPS_N) * WARP_N + lane % EIGHTHS * 8;
+    }
+};
+
 // Brings a warp's sums out: slab by slab through shared memory, where lanes exchange their scattered numbers for
 // eight neighbours in a row, so that memory is read and written in full 16-byte vectors. The loops are rolled,
 // with a selection where registers cannot be indexed: an epilogue is long, and this way exists once.
+// Each row's residual is on its way while the row before it is finished; `first` are the first row's addends.
 // `Out` is `Output`, or what puts rows elsewhere.
 template <class Warp, class Out>
-__device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& work, const Out& output, uint4* shared) {
+__device__ __forceinline__ void store_sums(const Warp& warp, const FirstPlace<Warp>& place, const Out& output,
+                                           const Addends<typename Warp::Sum>& first, uint4* shared) {
     typedef typename Warp::Sum Sum;
-    constexpr int EIGHTHS = WARP_N / 8, SIZE = Warp::SLAB_ROWS * Slab::ROW_VECTORS;
+    constexpr int SIZE = Warp::SLAB_ROWS * Slab::ROW_VECTORS;
     constexpr int ITEMS = SIZE > 64 ? SIZE / 64 : 1;  // for each lane, two vectors each
     constexpr int STEP = Warp::SLAB_ROWS / ITEMS;     // rows from one to the next
-    const int lane = threadIdx.x % 32, index = threadIdx.x / 32;
-    uint4* const slab = shared + index * SIZE;
-    const int row = work.row + (index / WARPS_N) * WARP_M + lane / EIGHTHS;
-    const int column = work.column + (index % WARPS_N) * WARP_N + lane % EIGHTHS * 8;
+    const int lane = threadIdx.x % 32;
+    uint4* const slab = shared + threadIdx.x / 32 * SIZE;
     const bool reads = 2 * lane < SIZE;
-    const auto terms = output.template terms<Sum>(column);
+    RawRow8 next = first.residual;
 #pragma unroll 1
     for (int s = 0; s < Warp::SLABS; ++s) {
 #pragma unroll
@@ -309,13 +339,14 @@ __device__ __forceinline__ void store_sums(const Warp& warp, const BlockWork& wo
         __syncwarp();
 #pragma unroll 1
         for (int i = 0; i < ITEMS; ++i) {
-            const int down = s * Warp::SLAB_ROWS + i * STEP;
-            const RawRow8 residual = output.residual(row + down, column);
+            const int row = place.row + s * Warp::SLAB_ROWS + i * STEP;
+            const RawRow8 residual = next;
+            if (s * ITEMS + i + 1 < Warp::SLABS * ITEMS) next = output.residual(row + STEP, place.column);
             if (reads) {
                 const int at = Slab::place(2 * lane) + 64 * i;
                 Sum x[8];
                 load_halves_8(reinterpret_cast<const Sum*>(slab + at), reinterpret_cast<const Sum*>(slab + (at ^ 1)), x);
-                output.store(terms, row + down, column, x, residual);
+                output.store(first.terms, row, place.column, x, residual);
             }
         }
         __syncwarp();

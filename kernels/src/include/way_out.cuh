@@ -8,20 +8,14 @@
 //
 // Each warp finishes its own rows and needs no other.
 #pragma once
+#include "include/plain.cuh"
 #include "include/vector.cuh"
 
-// An activation that clips or does nothing, for values of which the sign of a zero does not matter.
-struct Clip {
-    float low, high;
-    __device__ __forceinline__ explicit Clip(const ActivationParams& f) {
-        low = f.kind == ACTIVATION_CLIP ? f.a : __int_as_float(0xff800000);
-        high = f.kind == ACTIVATION_CLIP ? f.b : __int_as_float(0x7f800000);
-    }
-    __device__ __forceinline__ void operator()(float (&x)[8]) const {
+// The sign of a zero does not matter to what is rounded to f16 or s8, nor to TF32.
+__device__ __forceinline__ void clip_8(const Clip& clip, float (&x)[8]) {
 #pragma unroll
-        for (int i = 0; i < 8; ++i) x[i] = Fast::at_most(Fast::at_least(x[i], low), high);
-    }
-};
+    for (int i = 0; i < 8; ++i) x[i] = Fast::at_most(Fast::at_least(x[i], clip.low), clip.high);
+}
 
 // The byte of a chunk where the swizzle of its BYTES a row puts byte `byte` of row `row`; `Swizzle` in tensor_map.rs.
 template <int BYTES>
@@ -173,7 +167,7 @@ struct WayOut {
         sums.eight(m, h, group, sum);
         Real<Sum>::of(terms, sum, x);
         if (product.grid.tail != 0) {
-            if (p.pre.kind == ACTIVATION_CLIP) Clip(p.pre)(x);
+            if (p.pre.kind == ACTIVATION_CLIP) clip_8(Clip(p.pre), x);
             const int in_chunk = 32 * group % CHUNK;
             float addend[8];
             load_residual_chunk_8(residuals[in_chunk / RESIDUAL_COLUMNS], first_row + 64 * m + row,
@@ -181,7 +175,7 @@ struct WayOut {
 #pragma unroll
             for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addend[i], p.residual_scale, x[i]);
         }
-        Clip(p.post)(x);
+        clip_8(Clip(p.post), x);
         if (work.column + BLOCK_N > product.columns) clear_from(x, product.columns - work.column - column);
         store_chunk_8(chunk, row, column % CHUNK * ELEMENT_BYTES, p.inv_scale, x);
     }

@@ -124,6 +124,7 @@ impl Kernel for Transpose {
                 unit: unit(types, tile),
                 grid: [tiles[0], tiles[1], params.batches.min(MAX_GRID_Z)],
                 block: [THREADS, 1, 1],
+                cluster: Launch::ALONE,
                 shared_bytes: 0,
                 args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)],
                 dependent: false,

@@ -73,6 +73,7 @@ impl Kernel for Global {
                 unit: unit(x.dtype, y.dtype, average(site.kind), slab),
                 grid: [vectors.div_ceil(slab), x.n.min(MAX_GRID_Y), 1],
                 block: [THREADS, 1, 1],
+                cluster: Launch::ALONE,
                 shared_bytes: 0,
                 args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)],
                 dependent: false,

@@ -47,6 +47,7 @@ impl Kernel for Columns {
                 unit: unit(fold, site.x.dtype, site.y.dtype, vector, shape),
                 grid: [lines.padded_columns().div_ceil(shape.0 * vector), lines.groups().min(MAX_GRID_Y), 1],
                 block: [shape.0 * shape.1, 1, 1],
+                cluster: Launch::ALONE,
                 shared_bytes: 0,
                 args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)],
                 dependent: false,

@@ -120,7 +120,8 @@ impl Kernel for Picture {
             }
             let args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)];
             let (unit, block) = (unit(y.dtype, channels), [THREADS, 1, 1]);
-            let launch = Launch { unit, grid, block, shared_bytes: shared as u32, args, dependent: false };
+            let (cluster, shared_bytes) = (Launch::ALONE, shared as u32);
+            let launch = Launch { unit, grid, block, cluster, shared_bytes, args, dependent: false };
             let along = |axis: usize| params.taps[axis] as u64 * channels as u64;
             let flops = 2 * (u64::from(site.x.n * site.x.h * y.w) * along(0) + y.pixels() * along(1));
             let cost = Cost { flops, bytes: site.x.bytes() + y.bytes() };

@@ -42,6 +42,7 @@ impl Kernel for Columns {
                 unit: unit(site.x.dtype, site.y.dtype, shape),
                 grid: [lines.padded_columns().div_ceil(shape.0), lines.groups().min(MAX_GRID_Y), 1],
                 block: [shape.0 * shape.1, 1, 1],
+                cluster: Launch::ALONE,
                 shared_bytes: 0,
                 args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)],
                 dependent: false,

@@ -85,8 +85,27 @@ impl Tile {
         stages.max(self.warps_m * self.warps_n * slab * 4)
     }
 
-    /// The compile unit of a source that includes `tile.cuh`, which has the tile's numbers as definitions.
-    pub fn unit(&self, source: &str, entry: &str, build: Build) -> CompileUnit {
+    /// Dynamic shared memory where the blocks of a cluster leave their sums for each other, bytes.
+    pub(super) fn cluster_shared_bytes(&self, build: Build) -> u32 {
+        self.shared_bytes(build).max(self.block_m * self.block_n * 4)
+    }
+
+    /// Whether the blocks of a cluster may share K: products with weights, which is where few rows leave the chip empty, and
+    /// small tiles, of which there are few only then.
+    pub(super) fn takes_clusters(&self, build: Build) -> bool {
+        let weights = build == Build::vectors(build.arch, build.math);
+        build.arch.has_clusters() && weights && self.block_m * self.block_n <= 128 * 64
+    }
+
+    /// Every compile unit of a source that includes `cluster.cuh`: alone, and in clusters.
+    pub fn units(&self, source: &str, entry: &str, build: Build) -> impl Iterator<Item = CompileUnit> {
+        let ways: &[bool] = if self.takes_clusters(build) { &[false, true] } else { &[false] };
+        ways.iter().map(move |&clusters| self.unit(source, entry, build, clusters))
+    }
+
+    /// The compile unit of a source that includes `tile.cuh`, which has the tile's numbers as definitions; `clusters` is
+    /// whether the blocks of a cluster share K.
+    pub fn unit(&self, source: &str, entry: &str, build: Build, clusters: bool) -> CompileUnit {
         let defines = [
             ("BLOCK_M", self.block_m.to_string()),
             ("BLOCK_N", self.block_n.to_string()),
@@ -98,6 +117,7 @@ impl Tile {
             ("PRECISION", build.math.name().to_owned()),
             ("ALIGNED", u32::from(build.aligned).to_string()),
             ("B_BY_ROWS", u32::from(build.k_by_n).to_string()),
+            ("IN_CLUSTERS", u32::from(clusters).to_string()),
         ];
         CompileUnit::new(source, entry, defines)
     }

@@ -1,7 +1,7 @@
 //! A tile laid over a problem: its grid, its splits of K, its cost.
 
 use super::{Build, Math, Tile};
-use crate::launch::{CandidateCost, Tactic};
+use crate::launch::{Arg, CandidateCost, Launch, Tactic};
 use crate::target::Target;
 use bytemuck::{Pod, Zeroable};
 
@@ -26,8 +26,8 @@ pub struct Problem {
 pub struct TileGrid {
     tiles_m: i32,
     tiles_n: i32,
-    steps: i32,
-    steps_per_split: i32,
+    share: i32,
+    longer: i32,
 }
 
 /// A tile laid over a problem.
@@ -37,8 +37,10 @@ pub struct Tiling {
     pub tile: Tile,
     /// How it is compiled.
     pub build: Build,
-    /// Shares of K, none empty.
+    /// Shares of K whose sums a second launch adds up.
     pub splits: u32,
+    /// Shares of K whose sums the blocks of a cluster add up among themselves; where there are several, `splits` is 1.
+    pub cluster: u32,
     tiles_m: u64,
     tiles_n: u64,
     steps: u64,
@@ -53,6 +55,13 @@ impl Tiling {
     const STEP_US: f64 = 0.05;
     const SUM_US: f64 = 0.01;
 
+    /// What the blocks of a cluster wait for each other on the way out, µs: an estimate, two barriers and a way to another
+    /// multiprocessor and back.
+    const CLUSTER_US: f64 = 0.6;
+
+    /// Blocks of a cluster that every chip with clusters can hold.
+    const MAX_CLUSTER: u64 = 8;
+
     /// Beyond this, adding the partial sums up costs more than the split saves.
     const MAX_SPLITS: u64 = 32;
 
@@ -60,7 +69,8 @@ impl Tiling {
     ///
     /// A tile is left out if it computes more than three times as much, padding included, as the least that any
     /// tile of the menu does. K is split only where there are fewer blocks than fit on the chip, into powers of
-    /// two that come nearest to filling it once or twice, at least two steps each.
+    /// two that come nearest to filling it once or twice, at least two steps each: shares that a second launch adds up,
+    /// counting every block that fits, and shares of the blocks of a cluster, counting two to a multiprocessor.
     pub fn all(menu: &[Tile], build: Build, problem: Problem, target: &Target) -> Result<Vec<Self>, String> {
         if problem.rows * problem.columns * problem.depth_vectors * problem.batches == 0 {
             return Err("nothing to do: an extent is 0".to_owned());
@@ -79,6 +89,7 @@ impl Tiling {
                 tile: *tile,
                 build,
                 splits: 1,
+                cluster: 1,
                 tiles_m: problem.rows.div_ceil(tile.block_m.into()),
                 tiles_n: problem.columns.div_ceil(tile.block_n.into()),
                 steps: problem.depth_vectors.div_ceil(tile.vectors.into()),
@@ -89,6 +100,7 @@ impl Tiling {
             }
             all.push(whole);
             all.extend(whole.split(target));
+            all.extend(whole.clusters(target));
         }
         if all.is_empty() {
             Err(format!("no tile fits {} bytes of shared memory", target.shared_per_block))
@@ -102,11 +114,16 @@ impl Tiling {
         let room = u64::from(target.multiprocessors * resident) / self.tiles();
         let largest = (2 * room).min(self.steps / 2).min(Self::MAX_SPLITS).checked_ilog2().unwrap_or(0);
         let smallest = largest.saturating_sub(1).max(1);
-        (smallest..=largest).map(move |exponent| {
-            // Rounding the share up may leave fewer shares than asked for.
-            let share = self.steps.div_ceil(1 << exponent);
-            Self { splits: self.steps.div_ceil(share) as u32, ..self }
-        })
+        (smallest..=largest).map(move |exponent| Self { splits: 1 << exponent, ..self })
+    }
+
+    fn clusters(self, target: &Target) -> impl Iterator<Item = Self> {
+        let most = if self.tile.takes_clusters(self.build) { Self::MAX_CLUSTER } else { 1 };
+        let room = 2 * u64::from(target.multiprocessors) / self.tiles();
+        let shared = self.tile.cluster_shared_bytes(self.build) <= target.shared_per_block;
+        let largest = room.min(self.steps / 2).min(if shared { most } else { 1 }).checked_ilog2().unwrap_or(0);
+        let smallest = largest.saturating_sub(1).max(1);
+        (smallest..=largest).map(move |exponent| Self { cluster: 1 << exponent, ..self })
     }
 
     fn tiles(&self) -> u64 {
@@ -118,17 +135,31 @@ impl Tiling {
         TileGrid {
             tiles_m: self.tiles_m as i32,
             tiles_n: self.tiles_n as i32,
-            steps: self.steps as i32,
-            steps_per_split: self.steps.div_ceil(self.splits.into()) as i32,
+            share: (self.steps / self.shares()) as i32,
+            longer: (self.steps % self.shares()) as i32,
         }
     }
 
-    /// Blocks in x, y, z.
-    pub fn grid(&self) -> [u32; 3] {
-        [self.tiles() as u32, self.splits, 1]
+    /// Shares of K, none empty, one block each.
+    fn shares(&self) -> u64 {
+        u64::from(self.splits * self.cluster)
     }
 
-    /// Scratch for partial sums, bytes; 0 if K is not split.
+    /// The launch of the tiles, of a source that includes `tile.cuh`; sums of `splits` remain to be added up.
+    pub fn launch(&self, source: &str, entry: &str, args: Vec<Arg>) -> Launch {
+        let (tile, clusters) = (&self.tile, self.cluster > 1);
+        Launch {
+            unit: tile.unit(source, entry, self.build, clusters),
+            grid: [self.tiles() as u32, self.shares() as u32, 1],
+            block: [tile.threads(), 1, 1],
+            cluster: [1, self.cluster, 1],
+            shared_bytes: if clusters { tile.cluster_shared_bytes(self.build) } else { tile.shared_bytes(self.build) },
+            args,
+            dependent: false,
+        }
+    }
+
+    /// Scratch for partial sums, bytes; 0 if no second launch adds them up.
     pub fn workspace(&self) -> u64 {
         let sums = self.problem.batches * self.problem.rows * self.problem.columns.next_multiple_of(8);
         if self.splits > 1 { u64::from(self.splits) * sums * 4 } else { 0 }
@@ -147,6 +178,7 @@ impl Tiling {
                 ("warps_n", tile.warps_n),
                 ("stages", tile.built_stages(self.build)),
                 ("split_k", self.splits),
+                ("cluster_k", self.cluster),
             ],
         )
     }
@@ -156,7 +188,7 @@ impl Tiling {
     pub fn cost(&self, target: &Target) -> CandidateCost {
         let tile = &self.tile;
         let resident = tile.blocks_per_multiprocessor(self.build, target);
-        let blocks = self.tiles() * u64::from(self.splits);
+        let blocks = self.tiles() * self.shares();
         let waves = blocks.div_ceil(u64::from(target.multiprocessors * resident));
         let [left, right, output] = self.problem.bytes;
         let rereads = if right > target.l2_bytes / 2 { waves.min(self.tiles_m) } else { 1 };
@@ -175,11 +207,13 @@ impl Tiling {
     /// on the same tensor cores. `step_flops` are those of one block in one step.
     fn efficiency(&self, step_flops: u64, resident: u32, target: &Target) -> f64 {
         let multiprocessors = u64::from(target.multiprocessors.max(1));
-        let blocks = self.tiles() * u64::from(self.splits);
+        let blocks = self.tiles() * self.shares();
         let together = u64::from(resident).min(blocks.div_ceil(multiprocessors)).max(1) as f64;
-        let steps = self.steps.div_ceil(self.splits.into()) as f64;
-        let sums = f64::from(self.tile.block_m * self.tile.block_n / self.tile.threads());
-        let waiting = Self::START_US + Self::STEP_US * steps + Self::SUM_US * sums;
+        let steps = self.steps.div_ceil(self.shares()) as f64;
+        // The blocks of a cluster share the way out.
+        let sums = f64::from(self.tile.block_m * self.tile.block_n / self.tile.threads() / self.cluster);
+        let meeting = if self.cluster > 1 { Self::CLUSTER_US } else { 0.0 };
+        let waiting = Self::START_US + Self::STEP_US * steps + Self::SUM_US * sums + meeting;
         let peak_per_us = target.peak(self.build.math.precision()) / multiprocessors as f64 / 1e6;
         let at_peak = step_flops as f64 * steps / peak_per_us;
         at_peak / (waiting / together + at_peak / f64::from(self.tile.efficiency(self.build)))
@@ -206,17 +240,37 @@ mod tests {
                     panic!("{tile:?} takes any product")
                 };
                 for tiling in &tilings {
-                    let params = tiling.grid_params();
-                    let (share, splits) = (params.steps_per_split as u32, tiling.splits);
-                    assert!((splits - 1) * share < params.steps as u32, "{tiling:?} has an empty share");
-                    assert!(splits * share >= params.steps as u32, "{tiling:?} leaves steps out");
-                    assert_eq!(tiling.workspace() == 0, splits == 1);
+                    let (params, shares) = (tiling.grid_params(), tiling.shares());
+                    assert!(params.share > 0 && (params.longer as u64) < shares, "{tiling:?} has an empty share");
+                    let steps = params.share as u64 * shares + params.longer as u64;
+                    assert_eq!(steps, depth.div_ceil(tile.vectors.into()), "{tiling:?} leaves steps out");
+                    assert_eq!(tiling.workspace() == 0, tiling.splits == 1);
+                    assert!(tiling.splits == 1 || tiling.cluster == 1, "{tiling:?} adds up twice");
                     let resident = u64::from(target.multiprocessors * tile.blocks_per_multiprocessor(build, &target));
-                    assert!(splits == 1 || tiling.tiles() * u64::from(splits) <= 2 * resident, "{tiling:?}");
+                    assert!(shares == 1 || tiling.tiles() * shares <= 2 * resident, "{tiling:?}");
                 }
             }
             let huge = Tiling::all(&[tile], build, problem(1 << 22, 64, 288), &target).expect("it takes any product");
             assert_eq!(huge.len(), 1, "a full chip needs no split");
+        }
+    }
+
+    #[test]
+    fn clusters_are_what_a_chip_can_hold_and_leave_room_for_the_sums() {
+        for (tile, build) in builds() {
+            let target = Target::typical(build.arch);
+            let tilings = Tiling::all(&[tile], build, problem(49, 64, 288), &target).expect("it takes any product");
+            let clusters: Vec<_> = tilings.iter().filter(|tiling| tiling.cluster > 1).collect();
+            let wanted =
+                build.arch.0 >= 90 && tile.block_m * tile.block_n <= 128 * 64 && build.aligned && !build.k_by_n;
+            assert_eq!(clusters.is_empty(), !wanted, "{tile:?} of {build:?}");
+            for tiling in clusters {
+                let launch = tiling.launch("conv/mma.cu", "conv_mma", Vec::new());
+                let [x, y, z] = launch.cluster;
+                assert!([2, 4, 8].contains(&y) && (x, z) == (1, 1) && launch.grid[1] == y, "{tiling:?}");
+                assert!(launch.shared_bytes >= tile.block_m * tile.block_n * 4, "{tiling:?}");
+                assert!(launch.shared_bytes <= target.shared_per_block, "{tiling:?}");
+            }
         }
     }
 

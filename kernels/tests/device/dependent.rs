@@ -42,6 +42,7 @@ fn turn(device: &Device, x: &DeviceBuffer, y: &DeviceBuffer, clocks: u32, depend
         unit,
         grid: [BLOCKS, 1, 1],
         block: [THREADS, 1, 1],
+        cluster: Launch::ALONE,
         shared_bytes: 0,
         args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&clocks)],
         dependent,

@@ -26,6 +26,7 @@ fn scale_launch(n: usize, alpha: f32, bias: bool) -> Launch {
         unit: unit("scale"),
         grid: [(n as u32).div_ceil(BLOCK), 1, 1],
         block: [BLOCK, 1, 1],
+        cluster: Launch::ALONE,
         shared_bytes: 0,
         args: vec![
             Arg::Pointer(Role::Input(0)),
@@ -142,6 +143,7 @@ fn large_shared_memory_is_asked_for_and_bounded() {
         unit: unit("through_shared"),
         grid: [1; 3],
         block: [BLOCK, 1, 1],
+        cluster: Launch::ALONE,
         shared_bytes,
         args: vec![
             Arg::Pointer(Role::Input(0)),

@@ -25,7 +25,7 @@ struct Plant {
     words: &'static [&'static str],
 }
 
-const PLANTS: [Plant; 11] = [
+const PLANTS: [Plant; 14] = [
     Plant {
         what: "index off by one in the K loop",
         file: "include/tile.cuh",
@@ -83,6 +83,27 @@ const PLANTS: [Plant; 11] = [
         words: &["got "],
     },
     Plant {
+        what: "lost part of a cluster",
+        file: "include/cluster.cuh",
+        from: "for (int rank = 1; rank < BLOCKS; ++rank)",
+        to: "for (int rank = 2; rank < BLOCKS; ++rank)",
+        words: &["got "],
+    },
+    Plant {
+        what: "sums of a cluster taken before they are there",
+        file: "include/cluster.cuh",
+        from: "barrier_cluster_wait();\n#pragma unroll 1",
+        to: "#pragma unroll 1",
+        words: &["with nothing between that orders them", "nobody wrote", "arrive twice", "which may have ended"],
+    },
+    Plant {
+        what: "block that ends while its cluster reads",
+        file: "include/cluster.cuh",
+        from: "__syncwarp();\n        barrier_cluster_arrive();\n        barrier_cluster_wait();",
+        to: "",
+        words: &["which may have ended"],
+    },
+    Plant {
         what: "misaligned 16-byte load",
         file: "include/fragment.cuh",
         from: "ldmatrix_x4(f.a[m], TileA::shifted(shared, at, 16 * m, 2 * step));",
@@ -137,18 +158,21 @@ impl Kernel for Teams {
     }
 }
 
-/// Of the convolution's candidates one that splits K and one that does not.
-struct Two;
+/// Of the convolution's candidates one that does not split K, one that adds up by a second launch, one in clusters.
+struct Ways;
 
-impl Kernel for Two {
+impl Kernel for Ways {
     fn name(&self) -> &'static str {
         "planted"
     }
 
     fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
         let all = conv::Mma.candidates(site, target)?;
-        let with = |launches| all.iter().find(|candidate| candidate.launches.len() == launches).cloned();
-        Ok([with(1), with(2)].into_iter().flatten().collect())
+        let with = |way: &dyn Fn(&Candidate) -> bool| all.iter().find(|candidate| way(candidate)).cloned();
+        let clusters = |candidate: &Candidate| candidate.launches[0].cluster != Launch::ALONE;
+        let ways: [&dyn Fn(&Candidate) -> bool; 3] =
+            [&|c| c.launches.len() == 1 && !clusters(c), &|c| c.launches.len() == 2, &clusters];
+        Ok(ways.into_iter().filter_map(with).collect())
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -228,7 +252,7 @@ pub fn are_found(emulator: &Emulator) -> bool {
     // All works on one multiprocessor: every team has several.
     let one = Target { multiprocessors: 1, ..target.clone() };
     let mut right = true;
-    let cases = PLANTS.iter().map(|plant| (plant, &Two as &dyn Kernel, &target)).chain([(&TEAMS, &Teams as _, &one)]);
+    let cases = PLANTS.iter().map(|plant| (plant, &Ways as &dyn Kernel, &target)).chain([(&TEAMS, &Teams as _, &one)]);
     for (plant, kernel, target) in cases {
         let executor = Changed(emulator, plant);
         let verdict = check_site(&executor, kernel, &site(), &problem, target);

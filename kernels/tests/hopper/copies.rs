@@ -14,7 +14,8 @@ const Z: Role = Role::Output(1);
 
 fn launch(entry: &str, defines: &[(&str, u32)], grid: u32, block: u32, shared_bytes: u32, args: Vec<Arg>) -> Launch {
     let unit = CompileUnit::new("tests/copies.cu", entry, defines.iter().copied());
-    Launch { unit, grid: [grid, 1, 1], block: [block, 1, 1], shared_bytes, args, dependent: entry == "dependent" }
+    let (grid, block, dependent) = ([grid, 1, 1], [block, 1, 1], entry == "dependent");
+    Launch { unit, grid, block, cluster: Launch::ALONE, shared_bytes, args, dependent }
 }
 
 /// A box that is copied from `at`, and for im2col the filter tap.

@@ -17,6 +17,7 @@ fn run(machine: &dyn Machine, entry: &str, defines: &[(&str, u32)], steps: u32) 
         unit,
         grid: [1; 3],
         block: [256, 1, 1],
+        cluster: Launch::ALONE,
         shared_bytes: if entry == "wgmma_peak" { SHARED } else { 0 },
         args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&steps)],
         dependent: false,

@@ -97,6 +97,7 @@ impl Case {
             unit: CompileUnit::new("tests/product.cu", "product", defines),
             grid: [1, 1, 1],
             block: [256, 1, 1],
+            cluster: Launch::ALONE,
             shared_bytes: (2 * stage + 64) as u32,
             args: vec![
                 Arg::TensorMap(map_a),

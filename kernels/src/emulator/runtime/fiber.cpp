@@ -121,7 +121,7 @@ void create_fibers(unsigned each_block, unsigned blocks) {
 
 void run_cluster(Index first) {
     for (Fiber& fiber : fibers) {
-        const unsigned x = cluster_extent.x, y = cluster_extent.y;
+        const unsigned x = launch.cluster.x, y = launch.cluster.y;
         fiber.block = {first.x + fiber.cta % x, first.y + fiber.cta / x % y, first.z + fiber.cta / x / y};
         fiber.done = false;
         fiber.watched = false;

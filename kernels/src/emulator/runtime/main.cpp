@@ -107,16 +107,22 @@ static void run(unsigned threads, unsigned blocks) {
     create_fibers(threads, blocks);
     set_up_races();
     Index block{};
-    for (block.z = 0; block.z < launch.grid.z; block.z += cluster_extent.z) {
-        for (block.y = 0; block.y < launch.grid.y; block.y += cluster_extent.y) {
-            for (block.x = 0; block.x < launch.grid.x; block.x += cluster_extent.x) run_cluster(block);
+    for (block.z = 0; block.z < launch.grid.z; block.z += launch.cluster.z) {
+        for (block.y = 0; block.y < launch.grid.y; block.y += launch.cluster.y) {
+            for (block.x = 0; block.x < launch.grid.x; block.x += launch.cluster.x) run_cluster(block);
         }
     }
 }
 
-// The blocks of a cluster: 8 at most, whole ones only (CUDA C++ programming guide, "Thread Block Clusters").
+// The blocks of a cluster: 8 at most, whole ones only (CUDA C++ programming guide, "Thread Block Clusters"). Either the kernel
+// says how many or the launch does.
 static unsigned check_cluster(uint64_t threads) {
-    const Index& c = cluster_extent;
+    const Index own = cluster_extent;
+    Index& c = launch.cluster;
+    if (own.x * own.y * own.z > 1) {
+        if (c.x * c.y * c.z > 1) fault("wrong launch", 0, "clusters by the launch, of a kernel that has its own");
+        c = own;
+    }
     const unsigned blocks = c.x * c.y * c.z;
     if (blocks == 0 || blocks > 8 || launch.grid.x % c.x || launch.grid.y % c.y || launch.grid.z % c.z) {
         fault("wrong launch", 0, "clusters of (%u,%u,%u) blocks in a grid of (%u,%u,%u)", c.x, c.y, c.z, launch.grid.x,
@@ -176,6 +182,7 @@ int main() {
     install_signal_handlers(input.number<uint32_t>());
     launch.grid = input.index();
     launch.block = input.index();
+    launch.cluster = input.index();
     launch.shared_bytes = input.number<uint32_t>();
     launch.dependent = input.number<uint32_t>() != 0;
     tracing.on = input.number<uint32_t>() != 0;

@@ -105,7 +105,7 @@ struct Warp {
 };
 
 struct Launch {
-    Index grid, block;
+    Index grid, block, cluster;
     unsigned shared_bytes;
     bool dependent;  // may start before the grid before it has ended
     std::vector<Argument> arguments;

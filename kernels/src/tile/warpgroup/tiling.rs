@@ -152,6 +152,7 @@ impl Tiling {
             unit: self.build.unit(tile, kernel.source, kernel.entry),
             grid: [kernel.target.multiprocessors.min(params.works as u32), 1, 1],
             block: [tile.threads(), 1, 1],
+            cluster: Launch::ALONE,
             shared_bytes: self.build.shared_bytes(tile),
             args,
             dependent: false,
