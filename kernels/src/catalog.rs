@@ -47,6 +47,7 @@ pub const KERNELS: &[&dyn Kernel] = &[
     &crate::elementwise::Function,
     &crate::gather::Rows,
     &crate::layout::Copy,
+    &crate::layout::Interleave,
     &crate::layout::Transpose,
     &crate::layout::Cast,
     &crate::layout::Fill,

@@ -57,6 +57,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("layout/convert.cuh", include_str!("layout/convert.cuh")),
     ("layout/copy.cu", include_str!("layout/copy.cu")),
     ("layout/fill.cu", include_str!("layout/fill.cu")),
+    ("layout/interleave.cu", include_str!("layout/interleave.cu")),
     ("layout/strided.cuh", include_str!("layout/strided.cuh")),
     ("layout/transpose.cu", include_str!("layout/transpose.cu")),
     ("norm/rows.cu", include_str!("norm/rows.cu")),

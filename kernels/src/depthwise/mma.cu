@@ -2,8 +2,8 @@
 // y[n,p,q,c] = epilogue( Σ_r,s x[n, p·S+r-pad, q·S+s-pad, c] · w[r,s,c] ).
 //
 // Shapes     see `window.cuh`, x of f16 or s8; y NHWC of f16, f32 or s8. Sums in f32, those of s8 exact in s32.
-// Grid       4 units a block of 4 warps, a unit being 8 channels of 8 columns by 4·TILE_H rows of y. The lanes t =
-//            lane%4 take a unit each, lane/4 is the column, and every warp has TILE_H of the rows.
+// Grid       one warp per 4 units, a unit being 8 channels of 8 columns by `rows` rows of y. The lanes t = lane%4 take
+//            a unit each, lane/4 is the column.
 // Method     Channels do not mix, so what two taps' pixels are multiplied with are diagonals:
 //
 //                   tap 0       tap 1           w0 .. .. ..
@@ -14,22 +14,39 @@
 //
 //            Most of the product is with zeros, and yet one instruction takes the place of 8 multiply-adds and of the
 //            conversions before them, so that the kernel waits for memory instead of for its own instructions. A lane
-//            loads its unit's 8 channels of every pixel and multiplies the words as they are: word i goes with a
+//            reads its unit's 8 channels of every pixel and multiplies the words as they are: word i goes with a
 //            diagonal of channels 2i and 2i+1 (of s8, each word goes with two), and the sums of those come back to the
 //            same lane. The four lanes t may have any units, since between them there are zeros.
+//            A warp goes down its columns in steps of TILE_H rows. The rows of x under them come into a ring in shared
+//            memory that is the warp's own, STAGES - 2 steps ahead and behind its back.
 // Not finite 0·Inf is NaN, in all channels of a pixel. A lane with such sums makes them once more, one by one.
-// Traffic    x, y and the residual once; 2·R·S operations an output: memory speed decides. Blocks share the columns and
-//            rows at their edges, which come from L2 again: (8 + 2)/8 and (4·TILE_H + 2)/(4·TILE_H) times at stride 1.
+// Shared     STAGES stages a warp, each with the rows of x that a step adds
+// Traffic    x, y and the residual once; 2·R·S operations an output: memory speed decides. Units share the columns and
+//            rows at their edges, which come from L2 again: (8 + 2)/8 and (rows + 2)/rows times at stride 1.
 
 #include "depthwise/window.cuh"
 #include "include/product.cuh"
 
-constexpr int WARPS = 4, COLUMNS_Y = 8;                     // of a block
+constexpr int WARPS = 4;                                    // of a block
 constexpr int PAIRS = TILE_H / 2;                           // of rows of y, PAIRS apart
-constexpr int ROWS_X = (TILE_H - 1) * STRIDE + KERNEL_H;    // under a thread's rows of y
+constexpr int ROWS_X = (TILE_H - 1) * STRIDE + KERNEL_H;    // under a step's rows of y
 constexpr int PARTS = CHANNELS / 2;                         // pairs of channels
 constexpr int PARTS_OF_WORD = sizeof(X_TYPE) == 1 ? 2 : 1;  // a word of s8 has two
 static_assert(KERNEL_H == 3 && KERNEL_W == 3, "taps of a row are multiplied as two and one");
+
+constexpr int COLUMNS_Y = 8;
+constexpr int COLUMNS_X = (COLUMNS_Y - 1) * STRIDE + KERNEL_W;
+constexpr int STAGE_ROWS = TILE_H * STRIDE;
+static_assert(STAGES > 2 && ROWS_X <= 2 * STAGE_ROWS, "a step reads from two stages while others are filled");
+
+// 8 channels of a pixel, and a row of them in shared memory: those of the lanes t side by side, behind them the next
+// column's. At stride 2 the even columns come first, so that what a warp reads at once is one piece of memory.
+typedef Vector<uint32_t, CHANNELS * sizeof(X_TYPE) / 4> Piece;
+typedef Piece RowX[COLUMNS_X][4];
+typedef RowX Stage[STAGE_ROWS];
+constexpr int place_of_column(int column) {
+    return STRIDE == 1 ? column : column % 2 * ((COLUMNS_X + 1) / 2) + column / 2;
+}
 
 template <typename T>
 struct ProductOf {
@@ -41,6 +58,77 @@ struct ProductOf<int8_t> {
 };
 typedef ProductOf<X_TYPE>::Type Product;
 typedef Product::Sum Sum;
+
+__device__ __forceinline__ void copy_piece(Piece& to, const X_TYPE* from, bool there) {
+#if __CUDA_ARCH__ >= 800
+    if (sizeof(Piece) == 16) {
+        cp_async_16(&to, from, there);
+    } else {
+        cp_async_8(&to, from, there);
+    }
+#else
+    Piece piece = {};
+    if (there) piece = *reinterpret_cast<const Piece*>(from);
+    to = piece;
+#endif
+}
+
+// The rows of x on their way through a warp's ring.
+struct Ring {
+    Stage* stages;
+    const X_TYPE* x;  // the lane's first column in the next row, its unit's channels
+    int h, bottom;    // that row, and the first that is not wanted any more
+    int column, t;
+    int64_t line, far;  // to the next row, and to the lane's next column
+
+    // Fills a stage with what the steps after those that have been fetched will want; the lane takes columns 8 apart.
+    __device__ __forceinline__ void fetch(int number, int left, int x_w) {
+        Stage& stage = stages[number];
+#pragma unroll
+        for (int r = 0; r < STAGE_ROWS; ++r, ++h, x += line) {
+            const bool there = h >= 0 && h < bottom;
+#pragma unroll
+            for (int i = 0; i < (COLUMNS_X + 7) / 8; ++i) {
+                const int j = column + 8 * i;
+                if (j >= COLUMNS_X) continue;
+                const bool inside = there && static_cast<uint32_t>(left + j) < static_cast<uint32_t>(x_w);
+                copy_piece(stage[r][place_of_column(j)][t], x + i * far, inside);
+            }
+        }
+#if __CUDA_ARCH__ >= 800
+        cp_async_commit_group();
+#endif
+    }
+
+    // Waits until all but the `AHEAD` youngest stages are there, for every lane.
+    template <int AHEAD>
+    static __device__ __forceinline__ void wait() {
+#if __CUDA_ARCH__ >= 800
+        cp_async_wait_group<AHEAD>();
+#endif
+        __syncwarp();
+    }
+
+    // The pixels of a step, the rows of which begin in stage `first`.
+    __device__ __forceinline__ void read(PixelRow (&rows)[ROWS_X], int first) const {
+        const Stage* const both[2] = {&stages[first], &stages[first + 1 < STAGES ? first + 1 : 0]};
+#pragma unroll
+        for (int r = 0; r < ROWS_X; ++r) {
+            const RowX& row = (*both[r / STAGE_ROWS])[r % STAGE_ROWS];
+#pragma unroll
+            for (int s = 0; s < KERNEL_W; ++s) {
+                // Columns column·S + s; at stride 2 those of one s are neighbours.
+                const Piece piece = row[column + place_of_column(s)][t];
+                rows[r].pixels[s] = {zero_vector(), zero_vector()};
+                rows[r].pixels[s].low.x = piece.lane[0], rows[r].pixels[s].low.y = piece.lane[1];
+                if (sizeof(Piece) == 16) {
+                    rows[r].pixels[s].low.z = piece.lane[2 % (sizeof(Piece) / 4)];
+                    rows[r].pixels[s].low.w = piece.lane[3 % (sizeof(Piece) / 4)];
+                }
+            }
+        }
+    }
+};
 
 // The word with channels 2·part and 2·part + 1.
 __device__ __forceinline__ uint32_t word_of(const RawRow8& vector, int part) {
@@ -138,46 +226,63 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, MIN_BLOCKS)
     depthwise_mma(const X_TYPE* x, const X_TYPE* __restrict__ weights, const float* __restrict__ bias,
                   const float* __restrict__ scales, const void* residual, void* __restrict__ y,
                   const DepthwiseParams p) {
-    const int column = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
+    DYNAMIC_SHARED(Stage, shared);
+    const int warp = static_cast<int>(threadIdx.x) / 32, column = threadIdx.x % 32 / 4, t = threadIdx.x % 4;
     // All lanes take part in the products, those without a unit too.
-    const uint32_t unit = blockIdx.x * 4 + t;
+    const uint32_t unit = (blockIdx.x * WARPS + warp) * 4 + t;
     const bool here = unit < p.units;
-    WindowWork work(p, here ? unit : 0, WARPS * TILE_H, COLUMNS_Y);
-    work.p += static_cast<int>(threadIdx.x / 32) * TILE_H;
-    work.q += column;
+    const WindowWork work(p, here ? unit : 0, p.rows, COLUMNS_Y);
+    const int q = work.q + column;
+    int rows = here ? min(p.rows, p.y_h - work.p) : 0;  // still to be made
     const int top = work.p * STRIDE - p.pad_h, left = work.q * STRIDE - p.pad_w;
 
     // Constants come while the kernel before is still making x.
-    const X_TYPE* const filters = weights + work.channel;
-    const Diagonals diagonals(filters, p.weight_pitch, column, t);
+    const Diagonals diagonals(weights + work.channel, p.weight_pitch, column, t);
     const EpilogueTensors tensors = {bias, scales, residual, y};
     const auto terms = load_terms_8<Sum>(p.epilogue, tensors, work.channel);
 
+    const int64_t line = p.x_w * p.x_pitch;
+    const X_TYPE* const first =
+        x + (static_cast<int64_t>(work.picture) * p.x_h + top) * line + (left + column) * p.x_pitch + work.channel;
+    const int bottom = rows > 0 ? min(p.x_h, top + (rows - 1) * STRIDE + KERNEL_H) : 0;
+    Ring ring = {shared + warp * STAGES, first, top, bottom, column, t, line, 8 * p.x_pitch};
+
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();
-    const int64_t line = p.x_w * p.x_pitch;
-    const X_TYPE* const picture = x + work.picture * p.x_h * line + work.channel;
-    const X_TYPE* row = picture + top * line + left * p.x_pitch;
-    PixelRow rows[ROWS_X];
-#pragma unroll
-    for (int r = 0; r < ROWS_X; ++r, row += line) {
-        const bool there = here && static_cast<uint32_t>(top + r) < static_cast<uint32_t>(p.x_h);
-#pragma unroll
-        for (int j = 0; j < COLUMNS; ++j) rows[r].load(j, row, there, left, p.x_lanes - work.channel, p);
-    }
+#pragma unroll 1
+    for (int i = 0; i < STAGES - 1; ++i) ring.fetch(i, left, p.x_w);
 
-    Sum sums[TILE_H][CHANNELS];
-    multiply(sums, rows, diagonals);
-    if (!finite(sums)) add_up(sums, picture, filters, top, left, p);
+    int64_t pixel = (static_cast<int64_t>(work.picture) * p.y_h + work.p) * p.y_w + q;
+    int stage = 0;
+#pragma unroll 1
+    for (int step = 0; step < p.rows / TILE_H; ++step) {
+        // This step's two stages are there, and nobody reads the last step's first any more.
+        Ring::wait<STAGES - 3>();
+        ring.fetch(stage > 0 ? stage - 1 : STAGES - 1, left, p.x_w);
+        PixelRow pixels[ROWS_X];
+        ring.read(pixels, stage);
+        stage = stage + 1 < STAGES ? stage + 1 : 0;
 
-    const int count = here && work.q < p.y_w ? min(TILE_H, p.y_h - work.p) : 0;
-    const int64_t pixel = (static_cast<int64_t>(work.picture) * p.y_h + work.p) * p.y_w + work.q;
-    RawRow8 addends[TILE_H] = {};
-    if (residual) {
-#pragma unroll
-        for (int i = 0; i < TILE_H; ++i) {
-            if (i < count) addends[i] = load_residual_8(p.epilogue, tensors, pixel + i * p.y_w, work.channel);
+        Sum sums[TILE_H][CHANNELS];
+        multiply(sums, pixels, diagonals);
+        if (!finite(sums)) {
+            // Places are worked out anew, so that none is kept for what hardly ever comes.
+            const int channel = static_cast<int>(made_here(work.channel));
+            const int64_t lines = static_cast<int64_t>(work.picture) * p.x_h;
+            const int first_row = ring.h - STAGES * STAGE_ROWS;
+            add_up(sums, x + lines * line + channel, weights + channel, first_row, left + column * STRIDE, p);
         }
+
+        const int count = q < p.y_w ? min(TILE_H, rows) : 0;
+        RawRow8 addends[TILE_H] = {};
+        if (residual) {
+#pragma unroll
+            for (int i = 0; i < TILE_H; ++i) {
+                if (i < count) addends[i] = load_residual_8(p.epilogue, tensors, pixel + i * p.y_w, work.channel);
+            }
+        }
+        epilogue_rows_8(p.epilogue, tensors, terms, pixel, p.y_w, count, work.channel, sums, addends);
+        rows -= TILE_H, pixel += TILE_H * p.y_w;
     }
-    epilogue_rows_8(p.epilogue, tensors, terms, pixel, p.y_w, count, work.channel, sums, addends);
+    Ring::wait<0>();
 }

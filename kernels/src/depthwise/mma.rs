@@ -1,10 +1,10 @@
 //! When and how `mma.cu` runs: one filter a channel, f16 or i8, a window of 3x3 without dilation.
 
 use super::window::{self, Division};
-use super::{Edge, site_of};
+use super::{CHANNELS, Edge, site_of};
 use crate::catalog::Kernel;
 use crate::launch::{Candidate, CandidateCost, CompileUnit, Tactic};
-use crate::site::Site;
+use crate::site::{ConvSite, Image, Site};
 use crate::target::{Arch, Target};
 use limpid_graph::tensor::DType;
 
@@ -14,22 +14,79 @@ pub struct Mma;
 /// Width of the window.
 const KERNEL: u32 = 3;
 
-/// Rows of y of a warp: many read fewer rows of x twice, few make more warps. At stride 2 the rows under four of them
-/// would take too many registers.
-const TILES: [(u32, u32); 3] = [(1, 4), (1, 2), (2, 2)];
-
-/// Columns of y of a unit, and warps of a block; see mma.cu.
-const COLUMNS: u32 = 8;
-const WARPS: u32 = 4;
-
-/// Blocks of a multiprocessor that registers are limited for.
-const fn min_blocks(stride: u32, tile_h: u32) -> u32 {
-    if stride * tile_h > 2 { 3 } else { 4 }
+/// Steps in which a warp goes down its columns.
+#[derive(Clone, Copy)]
+struct Steps {
+    stride: u32,
+    /// Rows of y of a step: four move fewer words about for each of them, two leave room for more warps.
+    tile_h: u32,
+    /// Steps whose rows of x are in shared memory or on their way there: about 10 KiB a warp.
+    stages: u32,
+    /// Blocks of a multiprocessor that registers are limited for.
+    blocks: u32,
 }
 
-fn unit(dtype: DType, stride: u32, tile_h: u32) -> CompileUnit {
-    let defines = window::defines(dtype, KERNEL, stride, min_blocks(stride, tile_h));
-    CompileUnit::new("depthwise/mma.cu", "depthwise_mma", defines.into_iter().chain([("TILE_H", tile_h.to_string())]))
+/// All of them. At stride 2 the rows under four of y would take too many registers.
+const STEPS: [Steps; 3] = [
+    Steps { stride: 1, tile_h: 4, stages: 4, blocks: 3 },
+    Steps { stride: 1, tile_h: 2, stages: 8, blocks: 4 },
+    Steps { stride: 2, tile_h: 2, stages: 3, blocks: 3 },
+];
+
+/// Columns of y of a unit, units of a warp and warps of a block; see mma.cu.
+const COLUMNS: u32 = 8;
+const UNITS: u32 = 4;
+const WARPS: u32 = 4;
+
+/// Warps of a multiprocessor below which more of them are worth rows of x that are read again.
+const FEW_WARPS: u64 = 4;
+
+impl Steps {
+    fn unit(self, dtype: DType) -> CompileUnit {
+        let defines = window::defines(dtype, KERNEL, self.stride, self.blocks);
+        let own = [("TILE_H", self.tile_h.to_string()), ("STAGES", self.stages.to_string())];
+        CompileUnit::new("depthwise/mma.cu", "depthwise_mma", defines.into_iter().chain(own))
+    }
+
+    /// Shared memory of a block.
+    fn shared_bytes(self, dtype: DType) -> u32 {
+        let columns = (COLUMNS - 1) * self.stride + KERNEL;
+        let row = columns * UNITS * CHANNELS * dtype.size() as u32;
+        WARPS * self.stages * self.tile_h * self.stride * row
+    }
+
+    /// Rows of y of a unit that are worth trying, the most first: three heights that leave no multiprocessor with
+    /// few warps, or the least and a few of them.
+    fn heights(self, y: &Image, target: &Target) -> Vec<u32> {
+        let units = u64::from(y.c.div_ceil(CHANNELS)) * u64::from(y.w.div_ceil(COLUMNS)) * u64::from(y.n);
+        let enough = |rows: u32| {
+            let warps = units * u64::from(y.h.div_ceil(rows)) / u64::from(UNITS);
+            warps >= FEW_WARPS * u64::from(target.multiprocessors)
+        };
+        let mut heights: Vec<u32> =
+            (0..).map(|halvings| (y.h >> halvings).max(1).next_multiple_of(self.tile_h)).take(12).collect();
+        heights.dedup();
+        let least = heights.last().copied().unwrap_or(self.tile_h);
+        let some: Vec<u32> = heights.into_iter().filter(|&rows| enough(rows)).take(3).collect();
+        match some.is_empty() {
+            // A few steps may still be worth their filters.
+            true if least < y.h => vec![4 * least, least],
+            true => vec![least],
+            false => some,
+        }
+    }
+
+    fn candidate(self, site: &ConvSite, rows: u32) -> Result<Candidate, String> {
+        let tactic = Tactic::new("depthwise/mma", &[("tile_h", self.tile_h), ("rows", rows)]);
+        let division = Division { unit: [rows, COLUMNS], threads: 32 / UNITS, blocks: self.blocks };
+        let mut candidate = window::candidate(site, &division, tactic, self.unit(site.x.dtype))?;
+        for launch in &mut candidate.launches {
+            launch.shared_bytes = self.shared_bytes(site.x.dtype);
+        }
+        // Eight channels are multiplied with each one's diagonal.
+        let cost = CandidateCost { flops: 8 * candidate.cost.flops, tensor_cores: true, ..candidate.cost };
+        Ok(Candidate { cost, ..candidate })
+    }
 }
 
 impl Kernel for Mma {
@@ -37,7 +94,7 @@ impl Kernel for Mma {
         "depthwise/mma"
     }
 
-    fn candidates(&self, site: &Site, _target: &Target) -> Result<Vec<Candidate>, String> {
+    fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
         const TAKES: &str = "3x3 at stride 1 or 2";
         let site = site_of(site)?;
         let dtype = site.x.dtype;
@@ -45,19 +102,13 @@ impl Kernel for Mma {
             return Err("multiplies f16 or i8, got an input of f32".to_owned());
         }
         let (kernel, stride) = window::square(site, TAKES)?;
-        if kernel != KERNEL || !TILES.iter().any(|&(s, _)| s == stride) {
+        let steps: Vec<Steps> = STEPS.into_iter().filter(|steps| steps.stride == stride).collect();
+        if kernel != KERNEL || steps.is_empty() {
             return Err(format!("has {TAKES}, got {kernel}x{kernel} at stride {stride}"));
         }
-        let candidate = |&(_, tile_h): &(u32, u32)| {
-            let tactic = Tactic::new(self.name(), &[("tile_h", tile_h)]);
-            let blocks = min_blocks(stride, tile_h);
-            let division = Division { unit: [WARPS * tile_h, COLUMNS], threads: 32, blocks };
-            let candidate = window::candidate(site, &division, tactic, unit(dtype, stride, tile_h))?;
-            // Eight channels are multiplied with each one's diagonal.
-            let cost = CandidateCost { flops: 8 * candidate.cost.flops, tensor_cores: true, ..candidate.cost };
-            Ok(Candidate { cost, ..candidate })
-        };
-        TILES.iter().filter(|&&(s, _)| s == stride).map(candidate).collect()
+        let ways =
+            steps.iter().flat_map(|steps| steps.heights(&site.y, target).into_iter().map(move |rows| (steps, rows)));
+        ways.map(|(steps, rows)| steps.candidate(site, rows)).collect()
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -77,7 +128,6 @@ impl Kernel for Mma {
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        let dtypes = [DType::F16, DType::I8];
-        dtypes.into_iter().flat_map(|dtype| TILES.map(|(stride, tile_h)| unit(dtype, stride, tile_h))).collect()
+        [DType::F16, DType::I8].into_iter().flat_map(|dtype| STEPS.map(|steps| steps.unit(dtype))).collect()
     }
 }

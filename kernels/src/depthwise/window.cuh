@@ -29,7 +29,7 @@ struct DepthwiseParams {
     Divisor tiles_w;
     Divisor tiles_h;
     EpilogueParams epilogue;
-    uint32_t reserved;
+    int32_t rows;  // of y in a unit
 };
 
 // The channels and the first pixel of unit n, which is 8 channels of `rows` x `columns` pixels of y.

@@ -24,7 +24,7 @@ struct Params {
     tiles_w: Divisor,
     tiles_h: Divisor,
     epilogue: EpilogueParams,
-    reserved: u32,
+    rows: i32,
 }
 
 /// Threads of a block.
@@ -90,7 +90,7 @@ pub(super) fn candidate(
         tiles_w: Divisor::new(tiles_w),
         tiles_h: Divisor::new(tiles_h),
         epilogue: EpilogueParams::image(&site.epilogue, y),
-        reserved: 0,
+        rows: rows as i32,
     };
     let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
     args.extend(epilogue_args(&site.epilogue, site.precision));

@@ -4,10 +4,12 @@ mod cast;
 mod conversion;
 mod copy;
 mod fill;
+mod interleave;
 mod strided;
 mod transpose;
 
 pub use cast::Cast;
 pub use copy::Copy;
 pub use fill::Fill;
+pub use interleave::Interleave;
 pub use transpose::Transpose;

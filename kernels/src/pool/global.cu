@@ -24,11 +24,36 @@ struct GlobalPoolParams {
     PoolScales scales;
 };
 
-// This thread's slice: every SLICES-th pixel from `slice` on. Four reads are under way at a time.
-__device__ __forceinline__ void reduce_slice(Fold& fold, const X_TYPE* x, int slice, const GlobalPoolParams& p) {
-#pragma unroll 4
-    for (int pixel = slice; pixel < p.pixels; pixel += SLICES) {
-        join(fold, load_vector<VECTOR>(x + pixel * p.x_pitch));
+// Folds in shared memory, in pieces of up to 16 bytes: neighbouring threads' pieces lie side by side in its banks.
+constexpr int PIECES = sizeof(Fold) > 16 ? sizeof(Fold) / 16 : 1;
+typedef Vector<uint32_t, sizeof(Fold) / 4 / PIECES> Piece;
+typedef Piece Partial[PIECES][SLAB];
+
+__device__ __forceinline__ void put(Partial& partial, int column, const Fold& fold) {
+#pragma unroll
+    for (int i = 0; i < PIECES; ++i) partial[i][column] = reinterpret_cast<const Piece(&)[PIECES]>(fold)[i];
+}
+
+__device__ __forceinline__ Fold get(const Partial& partial, int column) {
+    Fold fold;
+#pragma unroll
+    for (int i = 0; i < PIECES; ++i) reinterpret_cast<Piece(&)[PIECES]>(fold)[i] = partial[i][column];
+    return fold;
+}
+
+// This thread's slice: every SLICES-th pixel from `slice` on. AHEAD reads are under way at a time.
+__device__ __forceinline__ void fold_slice(Fold& fold, const X_TYPE* x, int slice, const GlobalPoolParams& p) {
+    constexpr int AHEAD = SLICES > 8 ? 4 : 8;
+#pragma unroll 1
+    for (int first = slice; first < p.pixels; first += AHEAD * SLICES) {
+        Words words[AHEAD];
+#pragma unroll
+        for (int i = 0; i < AHEAD; ++i) {
+            words[i] = absent();
+            if (first + i * SLICES < p.pixels) words[i] = load_words(x + (first + i * SLICES) * p.x_pitch);
+        }
+#pragma unroll
+        for (int i = 0; i < AHEAD; ++i) Folding::join(fold, Folding::of(words[i]));
     }
 }
 
@@ -36,30 +61,28 @@ extern "C" __global__ void __launch_bounds__(THREADS, 1)
     global_pool(const X_TYPE* x, Y_TYPE* __restrict__ y, const GlobalPoolParams p) {
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();
-    __shared__ Fold partial[SLICES][SLAB];
+    __align__(16) __shared__ Partial partial[SLICES];
     const int column = threadIdx.x % SLAB;
     const int slice = threadIdx.x / SLAB;
     const int vector = static_cast<int>(blockIdx.x) * SLAB + column;
     for (int picture = blockIdx.y; picture < p.pictures; picture += gridDim.y) {
-        Fold fold = nothing();
+        Fold fold = Folding::of(absent());
         if (vector < p.channel_vectors) {
-            reduce_slice(fold, x + static_cast<int64_t>(picture) * p.pixels * p.x_pitch + vector * VECTOR, slice, p);
+            fold_slice(fold, x + static_cast<int64_t>(picture) * p.pixels * p.x_pitch + vector * VECTOR, slice, p);
         }
-        partial[slice][column] = fold;
+        put(partial[slice], column, fold);
         __syncthreads();
         // Halves the number of slices each round, always in the same order.
         for (int half = SLICES / 2; half > 0; half /= 2) {
             if (slice < half) {
-                join(fold, partial[slice + half][column]);
-                partial[slice][column] = fold;
+                Folding::join(fold, get(partial[slice + half], column));
+                put(partial[slice], column, fold);
             }
             __syncthreads();
         }
         if (slice == 0 && vector < p.channel_vectors) {
-            float result[VECTOR];
-            finish(result, fold, static_cast<float>(p.pixels), p.scales);
-            clear_from(result, p.channels - vector * VECTOR);
-            store(y + picture * p.y_pitch + vector * VECTOR, result);
+            Y_TYPE* const to = y + picture * p.y_pitch + vector * VECTOR;
+            store_fold(to, fold, static_cast<float>(p.pixels), p.channels - vector * VECTOR, p.scales);
         }
         __syncthreads();
     }

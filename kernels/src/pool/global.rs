@@ -27,8 +27,9 @@ struct Params {
 
 /// Threads of a block.
 const THREADS: u32 = 256;
-/// Vectors of channels of a block: 8 read whole lines of 128 bytes, 2 make four times as many blocks.
-const SLABS: [u32; 2] = [8, 2];
+/// Vectors of channels of a block: 32 leave eight slices of the pixels to be joined, fewer make more blocks; 8 read
+/// whole lines of 128 bytes.
+const SLABS: [u32; 3] = [32, 8, 2];
 /// Blocks the second dim of a grid may have.
 const MAX_GRID_Y: u32 = 65_535;
 
@@ -79,7 +80,7 @@ impl Kernel for Global {
             };
             let cost = CandidateCost {
                 blocks_per_multiprocessor: 4,
-                ..cost(site, launch.blocks(), if slab == 8 { 0.85 } else { 0.6 })
+                ..cost(site, launch.blocks(), if slab > 2 { 0.85 } else { 0.6 })
             };
             let tactic = Tactic::new("pool/global", &[("slab", slab)]);
             Candidate::plain(tactic, launch, cost)
@@ -89,7 +90,9 @@ impl Kernel for Global {
 
     fn edge_sites(&self) -> Vec<Site> {
         let mut sites = Vec::new();
-        for (n, h, w, c, pitch) in [(1, 1, 1, 1, 8), (2, 7, 7, 64, 64), (3, 3, 43, 13, 24), (1, 16, 17, 72, 72)] {
+        for (n, h, w, c, pitch) in
+            [(1, 1, 1, 1, 8), (2, 7, 7, 64, 64), (3, 3, 43, 13, 24), (1, 16, 17, 72, 72), (1, 9, 9, 520, 528)]
+        {
             for kind in [PoolKind::Max, PoolKind::Average, PoolKind::AverageIncludePad] {
                 for (from, to) in TYPES {
                     sites.push(Site::Pool(PoolSite {

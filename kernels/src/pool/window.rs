@@ -1,4 +1,4 @@
-//! When and how `window.cu` runs: any pool of f16, f32 or i8 images.
+//! When and how `window.cu` runs: any pool of f16, f32 or i8 images, fastest with the windows of [`KNOWN`].
 
 use super::{Scales, average, check, cost, defines};
 use crate::catalog::Kernel;
@@ -10,7 +10,7 @@ use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::tensor::DType;
 
-/// One thread per vector of channels of an output pixel.
+/// One thread per vector of channels of a few output pixels.
 pub struct Window;
 
 /// `PoolParams` of window.cu.
@@ -20,6 +20,7 @@ struct Params {
     x_pitch: i64,
     y_pitch: i64,
     x_extent: [i32; 2],
+    y_h: i32,
     kernel: [i32; 2],
     stride: [i32; 2],
     dilation: [i32; 2],
@@ -30,15 +31,47 @@ struct Params {
     threads: u32,
     channel_vectors: Divisor,
     columns: Divisor,
-    rows: Divisor,
+    tiles_h: Divisor,
     scales: Scales,
+    reserved: u32,
 }
 
-/// Blocks offered.
-const THREADS: [u32; 2] = [128, 256];
+/// Threads of a block.
+const THREADS: u32 = 128;
 
-fn unit(x: DType, y: DType, average: u32) -> CompileUnit {
-    CompileUnit::new("pool/window.cu", "pool", defines(x, y, average))
+/// A window as the kernel is compiled for: the width and stride of a square one without dilation, and the rows of y of
+/// a thread.
+#[derive(Clone, Copy)]
+struct Shape {
+    kernel: u32,
+    stride: u32,
+    tile_h: u32,
+}
+
+/// Any window.
+const ANY: Shape = Shape { kernel: 0, stride: 0, tile_h: 1 };
+
+/// Width and stride of windows that are compiled each.
+const KNOWN: [(u32, u32); 3] = [(2, 2), (3, 1), (3, 2)];
+
+/// Rows of y of a thread: two read rows that their windows share once, one makes twice the threads.
+const TILES: [u32; 2] = [2, 1];
+
+/// The shapes for a site.
+fn shapes(site: &PoolSite) -> Vec<Shape> {
+    let ([kernel, width], [stride, step]) = (site.kernel, site.stride);
+    let square = kernel == width && stride == step && site.dilation == [1, 1];
+    if !square || !KNOWN.contains(&(kernel, stride)) {
+        return vec![ANY];
+    }
+    TILES.map(|tile_h| Shape { kernel, stride, tile_h }).to_vec()
+}
+
+fn unit(x: DType, y: DType, average: u32, shape: Shape) -> CompileUnit {
+    let Shape { kernel, stride, tile_h } = shape;
+    let shape = [("KERNEL", kernel), ("STRIDE", stride), ("TILE_H", tile_h)];
+    let shape = shape.map(|(name, value)| (name, value.to_string()));
+    CompileUnit::new("pool/window.cu", "pool", defines(x, y, average).chain(shape))
 }
 
 impl Kernel for Window {
@@ -51,37 +84,39 @@ impl Kernel for Window {
         check(site)?;
         let (x, y) = (&site.x, &site.y);
         let vectors = y.padded_channels() / pair_width(x, y);
-        let count = y.pixels() * u64::from(vectors);
         let signed = |pair: [u32; 2]| pair.map(|v| v as i32);
-        let params = Params {
-            x_pitch: i64::from(x.pitch),
-            y_pitch: i64::from(y.pitch),
-            x_extent: signed([x.h, x.w]),
-            kernel: signed(site.kernel),
-            stride: signed(site.stride),
-            dilation: signed(site.dilation),
-            pad: signed(site.pad),
-            pad_end: signed(site.pad_end),
-            channels: y.c as i32,
-            count_padding: i32::from(site.kind == PoolKind::AverageIncludePad),
-            threads: count as u32,
-            channel_vectors: Divisor::new(vectors),
-            columns: Divisor::new(y.w),
-            rows: Divisor::new(y.h),
-            scales: Scales::of(site),
-        };
-        let candidate = |threads: u32| {
+        let candidate = |shape: Shape| {
+            let tiles_h = y.h.div_ceil(shape.tile_h);
+            let count = u64::from(y.n) * u64::from(tiles_h) * u64::from(y.w) * u64::from(vectors);
+            let params = Params {
+                x_pitch: i64::from(x.pitch),
+                y_pitch: i64::from(y.pitch),
+                x_extent: signed([x.h, x.w]),
+                y_h: y.h as i32,
+                kernel: signed(site.kernel),
+                stride: signed(site.stride),
+                dilation: signed(site.dilation),
+                pad: signed(site.pad),
+                pad_end: signed(site.pad_end),
+                channels: y.c as i32,
+                count_padding: i32::from(site.kind == PoolKind::AverageIncludePad),
+                threads: count as u32,
+                channel_vectors: Divisor::new(vectors),
+                columns: Divisor::new(y.w),
+                tiles_h: Divisor::new(tiles_h),
+                scales: Scales::of(site),
+                reserved: 0,
+            };
             let args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)];
-            let launch = Launch::linear(unit(x.dtype, y.dtype, average(site.kind)), count, threads, args)?;
-            // A thread walks its window alone: a large one leaves the chip waiting for the last.
+            let launch = Launch::linear(unit(x.dtype, y.dtype, average(site.kind), shape), count, THREADS, args)?;
+            // A thread walks a window it does not know pixel by pixel: a large one leaves the chip waiting for the last.
             let window = f64::from(site.kernel[0]) * f64::from(site.kernel[1]);
-            let efficiency = (0.85 / (1.0 + window / 200.0)) as f32;
-            let cost =
-                CandidateCost { blocks_per_multiprocessor: 1280 / threads, ..cost(site, launch.blocks(), efficiency) };
-            let tactic = Tactic::new("pool/window", &[("threads", threads)]);
+            let efficiency = if shape.kernel > 0 { 0.85 } else { 0.85 / (1.0 + window / 20.0) };
+            let cost = CandidateCost { blocks_per_multiprocessor: 5, ..cost(site, launch.blocks(), efficiency as f32) };
+            let tactic = Tactic::new("pool/window", &[("tile_h", shape.tile_h)]);
             Ok(Candidate::plain(tactic, launch, cost))
         };
-        THREADS.map(candidate).into_iter().collect()
+        shapes(site).into_iter().map(candidate).collect()
     }
 
     fn edge_sites(&self) -> Vec<Site> {
@@ -96,6 +131,9 @@ impl Kernel for Window {
             ([1, 1], 8, 8, [2, 2], [1, 1], [2, 2], [1, 1], [1, 1]),
             // As ceil_mode makes it: the last window reaches beyond the padding.
             ([6, 6], 8, 8, [3, 3], [2, 2], [1, 1], [0, 0], [0, 0]),
+            // Windows that meet nothing but padding, and that share rows.
+            ([3, 4], 20, 32, [3, 3], [1, 1], [1, 1], [3, 2], [3, 2]),
+            ([9, 5], 24, 24, [2, 2], [2, 2], [1, 1], [1, 0], [0, 1]),
         ];
         for (i, (extent, c, pitch, kernel, stride, dilation, pad, pad_end)) in geometries.into_iter().enumerate() {
             let out = |axis: usize| {
@@ -116,6 +154,10 @@ impl Kernel for Window {
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        TYPES.iter().flat_map(|&(x, y)| [0, 1].map(|average| unit(x, y, average))).collect()
+        let known = KNOWN.into_iter().flat_map(|(kernel, stride)| TILES.map(|tile_h| Shape { kernel, stride, tile_h }));
+        let shapes: Vec<Shape> = known.chain([ANY]).collect();
+        let both = |(x, y)| [0, 1].map(|average| (x, y, average));
+        let types = TYPES.into_iter().flat_map(both);
+        types.flat_map(|(x, y, average)| shapes.iter().map(move |&shape| unit(x, y, average, shape))).collect()
     }
 }
