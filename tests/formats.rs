@@ -197,11 +197,61 @@ fn what_kernels_work_in_costs_nothing() {
     assert_eq!(count((16, 16), Precision::Int8, "int8:chw16", "int8:hwc"), 0, "one block is all");
     assert_eq!(count((16, 8), Precision::Fp32, "fp32:hwc", "fp32:hwc"), 0);
     // Nobody vouches for zeros in an input's padding.
-    assert_eq!(count((3, 3), Precision::Fp16, "fp16:hwc8", "fp16:hwc8"), 1);
+    assert_eq!(count((5, 3), Precision::Fp16, "fp16:hwc8", "fp16:hwc8"), 1);
     // Type and layout at once.
     assert_eq!(count((3, 8), Precision::Fp16, "uint8:hwc", "fp16:hwc8"), 1);
     assert_eq!(count((3, 16), Precision::Int8, "uint8:hwc", "int8:hwc16"), 1);
-    assert_eq!(count((3, 8), Precision::Fp16, "", ""), 2);
+    assert_eq!(count((5, 8), Precision::Fp16, "", ""), 2);
+}
+
+/// A convolution of few channels takes what it alone reads as it is given, converts it and passes padding by.
+#[test]
+fn few_channels_are_read_as_they_are_given() {
+    let plan = |precision, inputs: &str| planned(&build((3, 16), precision, inputs, "fp16:hwc8"));
+    let stems = |plan: &Plan| plan.steps.iter().filter(|step| matches!(step.site, Site::Stem(_))).count();
+    for format in ["", "fp32:hwc", "fp16:chw", "fp16:hwc", "fp16:hwc8", "fp32:hwc16", "fp32:chw4"] {
+        for precision in [Precision::Fp16, Precision::Int8, Precision::Tf32] {
+            let plan = plan(precision, format);
+            let kernels: Vec<&str> = plan.steps.iter().map(|step| step.tactic.kernel.as_str()).collect();
+            assert_eq!((stems(&plan), kernels[0]), (1, "conv/stem"), "{format} {precision}: {kernels:?}");
+        }
+    }
+    // FP32 has no tensor cores, and bytes become reals by other conversions.
+    assert_eq!(stems(&plan(Precision::Fp32, "")), 0);
+    for format in ["uint8:hwc", "uint8:chw", "int8@0.1:chw"] {
+        assert_eq!(stems(&plan(Precision::Fp16, format)), 0, "{format}");
+    }
+    // Without the kernel that can, the input is brought into an image.
+    let engine = build((3, 16), Precision::Fp16, "", "");
+    let bindings = engine.graph.bind(&[&[BATCH, 3, SIZE[0], SIZE[1]]]).expect("it fits");
+    let kernels = "-conv/stem".parse().expect("a selection");
+    let target = Target { kernels, ..Target::typical(Arch(80)) };
+    let without = limpid::plan::plan(&engine.graph, &bindings, &engine.metadata.layouts, &target, None);
+    let without = without.expect("other kernels do it");
+    assert_eq!((stems(&without), copies(&without)), (0, 2));
+}
+
+/// What a window does not cover does not come into its sums, however wide the words are that it is read in.
+#[test]
+fn numbers_beside_a_window_stay_outside() {
+    let Some(emulator) = emulator() else { return };
+    for (precision, format) in [(Precision::Fp16, ""), (Precision::Fp16, "fp16:hwc"), (Precision::Tf32, "")] {
+        let engine = build((3, 8), precision, format, "");
+        let layout = engine.metadata.layouts.input(0);
+        let dtype = engine.inputs()[0].dtype;
+        let mut reals = numbers(dtype, 3).0;
+        // One pixel in the middle of the first picture, in its first channel.
+        reals[2 * SIZE[1] + 3] = f32::NAN;
+        let input = layout.to_memory(&stored(&reals, &[BATCH, 3, SIZE[0], SIZE[1]], dtype)).expect("a picture");
+        let want = run(&engine, input.clone());
+        let plan = planned(&engine);
+        assert!(matches!(plan.steps[0].site, Site::Stem(_)));
+        let mut session = EmulatedSession::new(&engine.graph, &plan, &emulator).expect("constants fit");
+        let got = session.run(&[input]).expect("it runs").remove(0);
+        let nan = |tensor: &Tensor| tensor.to_f32().iter().map(|v| v.is_nan()).collect::<Vec<_>>();
+        assert!(nan(&want).contains(&true) && nan(&want).contains(&false), "{format}");
+        assert_eq!(nan(&got), nan(&want), "{format}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@
 mod tensor;
 
 pub use crate::scale::Scale;
-pub use tensor::{Image, VECTOR_BYTES, View, vector_width};
+pub use tensor::{Image, Strided, VECTOR_BYTES, View, vector_width};
 
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::picture::{Channels, Normalization};
@@ -45,6 +45,18 @@ pub struct ConvSite {
     /// What it multiplies in. In Int8, x and the weights are i8 and sums are exact; see `limpid_graph::ops::exact`.
     pub precision: Precision,
     pub epilogue: EpilogueSite,
+}
+
+/// A convolution that reads its input as a network's caller gives it, and converts it on the way: a network's first.
+///
+/// What it computes is a copy ([`CopySite`]) to `conv.x`, which says extents, type and scale, and then `conv`; the pitch
+/// of `conv.x` counts nothing, since it is never written down.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StemSite {
+    /// The convolution.
+    pub conv: ConvSite,
+    /// How its input lies.
+    pub source: Strided,
 }
 
 /// A transposed convolution: `y[s·i + r·d - pad] += x[i]·w[r]`. Fields as in [`ConvSite`]; `pad` is ONNX's.
@@ -336,6 +348,7 @@ pub enum Site {
     Axis(AxisSite),
     Norm(NormSite),
     Gather(GatherSite),
+    Stem(StemSite),
 }
 
 impl Site {
@@ -347,6 +360,9 @@ impl Site {
         let mut site = self.clone();
         match &mut site {
             Self::Conv(s) | Self::ConvTranspose(s) => {
+                [&mut s.x, &mut s.y].into_iter().chain(&mut s.epilogue.residual).for_each(image);
+            }
+            Self::Stem(StemSite { conv: s, .. }) => {
                 [&mut s.x, &mut s.y].into_iter().chain(&mut s.epilogue.residual).for_each(image);
             }
             Self::Gemm(s) => {

@@ -5,7 +5,7 @@
 //! takes no longer than it does there.
 
 use super::lower::lower;
-use super::select::select_like;
+use super::select::{select_like, takes};
 use super::types::Plan;
 use super::{PlanError, memory, ports};
 use crate::port::Layouts;
@@ -54,7 +54,8 @@ pub fn derive(
     let is_carried =
         |candidate: &Candidate| candidate.launches.iter().all(|launch| carried.units.contains(&launch.unit));
     let is_allowed = |candidate: &Candidate| carried.may_compile || is_carried(candidate);
-    let selected = select_like(lower(graph, extents, layouts)?, target, &near, &is_allowed, &is_carried)?;
+    let lowered = lower(graph, extents, layouts, &|site| takes(site, target))?;
+    let selected = select_like(lowered, target, &near, &is_allowed, &is_carried)?;
     let inputs = ports(graph, &graph.inputs, extents, |index| layouts.input(index))?;
     let outputs = ports(graph, &graph.outputs, extents, |index| layouts.output(index))?;
     let mut plan = memory::lay_out(selected, target, extents, inputs, outputs);

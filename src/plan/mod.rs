@@ -44,7 +44,7 @@ pub fn plan(
     target: &Target,
     tuner: Option<Tuner<'_>>,
 ) -> Result<Plan, PlanError> {
-    let lowered = lower::lower(graph, bindings, layouts)?;
+    let lowered = lower::lower(graph, bindings, layouts, &|site| select::takes(site, target))?;
     let selected = select::select(lowered, target, tuner)?;
     let inputs = ports(graph, &graph.inputs, bindings, |index| layouts.input(index))?;
     let outputs = ports(graph, &graph.outputs, bindings, |index| layouts.output(index))?;

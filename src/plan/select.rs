@@ -164,6 +164,13 @@ pub(super) fn select_like(
     Ok(Selected { choices: work.into_iter().map(choose).collect::<Result<_, _>>()?, buffers })
 }
 
+/// True if some kernel takes a site within the target's limits.
+pub(super) fn takes(site: &Site, target: &Target) -> bool {
+    let mut offers = catalog::offers(site, target);
+    decline_hungry(&mut offers, target.workspace_limit);
+    !offers.candidates.is_empty()
+}
+
 /// Compiles what will be timed, of all sites together: one site alone does not keep all cores busy.
 fn compile(fields: &[Field], tuner: &mut Tuner<'_>) {
     let identity = tuner.measure.identity();
@@ -289,6 +296,7 @@ fn key(identity: &str, site: &Site, candidate: &Candidate) -> String {
 pub(crate) fn precision_of(site: &Site) -> Precision {
     match site {
         Site::Conv(s) | Site::ConvTranspose(s) => s.precision,
+        Site::Stem(s) => s.conv.precision,
         Site::Gemm(s) => s.precision,
         _ => Precision::Fp32,
     }

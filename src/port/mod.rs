@@ -23,7 +23,9 @@
 //!
 //! A conversion costs nothing where the port's format is what kernels work in: NHWC with vectors of 16 bytes, which
 //! is `hwc8` of fp16 and `hwc16` of int8 (an input's channels must be a multiple of it, since kernels rely on zeros
-//! in padding lanes and callers need not provide them). Otherwise it is one kernel, whatever it combines.
+//! in padding lanes and callers need not provide them), and where a convolution of up to four channels that multiplies on
+//! tensor cores is an input's only reader: it takes fp32 and fp16 in any of these orders of one block and converts them
+//! itself. Otherwise it is one kernel, whatever it combines.
 
 mod format;
 mod layout;

@@ -1,6 +1,6 @@
 //! Convolutions at the edges of what the kernels do, each small enough to be run on the CPU.
 
-use crate::site::{ConvSite, EpilogueSite, Image, Scale, Site, vector_width};
+use crate::site::{ConvSite, EpilogueSite, Image, Scale, Site, StemSite, Strided, vector_width};
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Epilogue};
 use limpid_graph::tensor::DType;
@@ -169,6 +169,32 @@ pub(super) fn stem(kind: EdgeKind) -> Vec<Site> {
     }
     edges.push(Edge::new(kind, [3, 17, 31, 3], 40, [3, 3]).padded(1));
     edges.into_iter().map(Edge::site).collect()
+}
+
+/// For the same, where x is a network's input: planes, pixels without padding, rows with gaps; of f32 and f16.
+pub(super) fn given(kind: EdgeKind) -> Vec<Site> {
+    let stem = Edge { post: Activation::Relu, ..Edge::new(kind, [2, 19, 21, 3], 64, [7, 7]).padded(3) };
+    let edges = [
+        Edge { stride: [2, 2], ..stem },
+        Edge { x: [1, 33, 34, 3], filters: 32, kernel: [3, 3], stride: [2, 2], ..stem },
+        Edge { x: [1, 7, 9, 1], filters: 5, kernel: [3, 3], ..stem },
+        Edge { x: [3, 1, 17, 2], kernel: [1, 5], pad: [0, 2], pad_end: [0, 2], ..stem },
+        Edge { x: [1, 6, 5, 4], y: others(kind.x)[0], residual: Some(kind.x), kernel: [2, 2], ..stem },
+    ];
+    let mut sites = Vec::new();
+    for (index, edge) in edges.into_iter().enumerate() {
+        let Site::Conv(conv) = edge.site() else { continue };
+        let [h, w, c] = [conv.x.h, conv.x.w, conv.x.c].map(i64::from);
+        let planes = [c * h * w, h * w, w, 1];
+        let pixels = [h * w * c, 1, w * c, c];
+        let gaps = [2 * c * h * w, 2 * h * w, 2 * w, 2];
+        let layouts = if index == 0 { vec![planes, pixels, gaps] } else { vec![planes] };
+        for strides in layouts {
+            let types = [DType::F32, DType::F16];
+            sites.extend(types.map(|dtype| Site::Stem(StemSite { conv, source: Strided { dtype, strides } })));
+        }
+    }
+    sites
 }
 
 fn with_channels(edge: Edge, channels: u32) -> Edge {

@@ -16,4 +16,4 @@ pub use stem::Stem;
 pub use wgmma::Wgmma;
 
 /// What a kernel of this room says of any other site.
-const NOT_A_CONVOLUTION: &str = "computes convolutions only";
+const NOT_A_CONVOLUTION: &str = "computes convolutions of images only";

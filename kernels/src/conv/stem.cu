@@ -10,8 +10,9 @@
 //
 // What a line's last word takes from the pixel behind the window is cut off, lest a NaN get into a neighbour's sum.
 //
-// Shapes     x (N,H,W,C), C <= 4, in 16-byte aligned pixels of s8 for PRECISION=Int8, f16 for Fp16, f32 for Tf32; w
-//            [k_pad][row] of the same type as `Packing::Lines` has it; y (N,P,Q,K) and residual f32, f16 or s8.
+// Shapes     x (N,H,W,C), C <= 4, in 16-byte aligned pixels of s8 for PRECISION=Int8, f16 for Fp16, f32 for Tf32; or as a
+//            network's caller gives it, f32 or f16 in any order, converted (to s8: quantized) as `layout/copy` does.
+//            w [k_pad][row] of the precision's type as `Packing::Lines` has it; y (N,P,Q,K) and residual f32, f16 or s8.
 // Requires   sm_75 for Int8 and Fp16, sm_80 for Tf32; words of neighbouring pixels aligned: the host chooses `channels`,
 //            numbers of a pixel in the patch, so that the stride takes whole words.
 // Grid       x: blocks that walk over the tiles of all pictures, each with its filters in shared memory; y: BLOCK_N
@@ -29,10 +30,22 @@ constexpr int BLOCK_M = WARPS * WARP_M;
 constexpr int TILES_M = WARP_M / 16, TILES_N = BLOCK_N / 8, GROUPS = BLOCK_N / 32;
 static_assert(WARP_M % 16 == 0 && BLOCK_N % 32 == 0, "a lane's sums are eight neighbours of every 32 filters");
 
+// How x lies; the numbers are those of stem.rs.
+enum Given : int {
+    GIVEN_PIXELS = 0,  // of the patch's type, in vectors
+    GIVEN_F32 = 1,     // number by number
+    GIVEN_F16 = 2,
+};
+
 // Mirrored in stem.rs. "Numbers" are of the patch's type.
 struct StemParams {
+    int64_t picture;    // numbers of x from one picture to the next
     int height, width;  // of x
-    int pixel;          // numbers from one pixel of x to the next
+    int down, along;    // numbers of x from one row and one pixel to the next
+    int plane;          // and from one channel to the next, where x is not given in pixels
+    int planes;         // channels of x
+    int given;
+    float factor;       // that numbers are multiplied by before they become s8
     int out_height, out_width;
     int stride_h, stride_w;
     int dilation_h, dilation_w;
@@ -70,6 +83,39 @@ struct alignas(16) Place {
     uint32_t first_mask;
     int second;
     uint32_t second_mask;
+};
+
+// A picture of vectors, with zeros behind its channels.
+template <typename Element>
+struct Pixels {
+    typedef Vector<Element, 4> Pixel;
+    const StemParams& p;
+    const Element* first;
+
+    __device__ __forceinline__ Pixel load(int at) const { return load_vector<4>(first + at); }
+    static __device__ __forceinline__ Element number(const Pixel& pixel, int c) { return pixel.lane[c]; }
+};
+
+// A picture whose channels lie anywhere, of X that become the patch's type.
+template <class Math, typename X>
+struct Planes {
+    typedef typename Math::Element Element;
+    typedef Vector<X, 4> Pixel;
+    const StemParams& p;
+    const X* first;
+
+    __device__ __forceinline__ Pixel load(int at) const {
+        Pixel pixel = {};
+#pragma unroll
+        for (int c = 0; c < 4; ++c) {
+            if (c < p.planes) pixel.lane[c] = first[at + c * p.plane];
+        }
+        return pixel;
+    }
+    __device__ __forceinline__ Element number(const Pixel& pixel, int c) const {
+        const float x = to_f32(pixel.lane[c]);
+        return from_f32<Element>(sizeof(Element) == 1 ? __fmul_rn(x, p.factor) : x);
+    }
 };
 
 template <class Math>
@@ -112,14 +158,27 @@ struct Stage {
         }
     }
 
-    // The pixels under a tile; zeros outside of the picture.
-    __device__ __forceinline__ void load_patch(const Element* x, const Tile& tile) const {
+    // The pixels under a tile.
+    __device__ __forceinline__ void load_patch(const void* x, const Tile& tile) const {
+        const int64_t first = tile.image * p.picture;
+        if (p.given == GIVEN_PIXELS) {
+            load_pixels(Pixels<Element>{p, static_cast<const Element*>(x) + first}, tile);
+        } else if (p.given == GIVEN_F32) {
+            load_pixels(Planes<Math, float>{p, static_cast<const float*>(x) + first}, tile);
+        } else {
+            load_pixels(Planes<Math, f16>{p, static_cast<const f16*>(x) + first}, tile);
+        }
+    }
+
+  private:
+    // Those of a picture; zeros outside.
+    template <class Picture>
+    __device__ __forceinline__ void load_pixels(const Picture& picture, const Tile& tile) const {
         const int top = tile.row * p.stride_h - p.pad_h, left = tile.column * p.stride_w - p.pad_w;
-        const Element* const picture = x + static_cast<int64_t>(tile.image) * p.height * p.width * p.pixel;
         const int pixels = p.patch_height * static_cast<int>(p.patch_width.value);
         Element* const numbers = reinterpret_cast<Element*>(patch);
         for (int first = threadIdx.x; first < pixels; first += BATCH * THREADS) {
-            Vector<Element, 4> in[BATCH];
+            typename Picture::Pixel in[BATCH];
             int at[BATCH];
 #pragma unroll
             for (int i = 0; i < BATCH; ++i) {
@@ -132,23 +191,20 @@ struct Stage {
                 // An index below 0 becomes a large unsigned one.
                 if (pixel < pixels && static_cast<uint32_t>(down) < static_cast<uint32_t>(p.height) &&
                     static_cast<uint32_t>(along) < static_cast<uint32_t>(p.width)) {
-                    in[i] = load_vector<4>(picture + (down * p.width + along) * p.pixel);
+                    in[i] = picture.load(down * p.down + along * p.along);
                 }
             }
 #pragma unroll
             for (int i = 0; i < BATCH; ++i) {
-                if (first + i * THREADS < pixels) put(numbers + at[i], in[i]);
+                if (first + i * THREADS >= pixels) continue;
+#pragma unroll
+                for (int c = 0; c < 4; ++c) {
+                    if (c < p.channels) numbers[at[i] + c] = operand(picture.number(in[i], c));
+                }
             }
         }
     }
 
-  private:
-    __device__ __forceinline__ void put(Element* to, const Vector<Element, 4>& pixel) const {
-#pragma unroll
-        for (int c = 0; c < 4; ++c) {
-            if (c < p.channels) to[c] = operand(pixel.lane[c]);
-        }
-    }
     // As products take it, so that it is rounded once and not by every tap.
     static __device__ __forceinline__ float operand(float x) {
         return __uint_as_float(Math::operand(__float_as_uint(x)));
@@ -311,7 +367,7 @@ conv_stem(const void* x, const uint4* __restrict__ w, const float* __restrict__ 
 #pragma unroll 1
     for (int index = blockIdx.x; index < p.tiles; index += gridDim.x) {
         const Tile tile(p, index);
-        stage.load_patch(static_cast<const PRECISION::Element*>(x), tile);
+        stage.load_patch(x, tile);
         __syncthreads();
         Sums<PRECISION> sums;
         sums.multiply(stage, corners, lane);

@@ -2,17 +2,17 @@
 
 mod patch;
 
-use super::NOT_A_CONVOLUTION;
 use super::edges::{self, EdgeKind};
 use crate::catalog::Kernel;
 use crate::epilogue::{EpilogueParams, bias_len, check_terms, epilogue_args, scales_len};
 use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
-use crate::site::{ConvSite, Site};
+use crate::site::{ConvSite, Image, Site, StemSite, Strided, vector_width};
 use crate::target::{Arch, Target};
 use crate::tile::Math;
 use crate::weights::Packing;
 use bytemuck::{Pod, Zeroable};
+use limpid_graph::tensor::DType;
 use patch::{Depth, Patch};
 
 /// See `conv/stem.cu`.
@@ -31,8 +31,14 @@ const MAX_REACH: u64 = 1 << 15;
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 struct StemParams {
+    picture: i64,
     x: [i32; 2],
-    pixel: i32,
+    down: i32,
+    along: i32,
+    plane: i32,
+    planes: i32,
+    given: i32,
+    factor: f32,
     out: [i32; 2],
     stride: [i32; 2],
     dilation: [i32; 2],
@@ -104,20 +110,26 @@ impl Kernel for Stem {
     }
 
     fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
-        let Site::Conv(site) = site else { return Err(NOT_A_CONVOLUTION.to_owned()) };
+        let (site, given) = match site {
+            Site::Conv(site) => (site, Given::pixels(&site.x)),
+            Site::Stem(StemSite { conv, source }) => (conv, Given::strided(source, &conv.x)?),
+            _ => return Err("computes convolutions only".to_owned()),
+        };
         let math = Math::tensor_cores(site.precision, target.arch)?;
         check(site, math)?;
+        given.check(&site.x)?;
         let depth = Depth::new(site, math);
         let laid: Vec<_> = BLOCKS.iter().filter_map(|block| Tiling::new(site, depth, *block, target)).collect();
         let least = laid.iter().map(Tiling::sums).min();
         let least =
             least.ok_or_else(|| format!("needs filters and patches that fit in shared memory, got {depth:?}"))?;
         let suits = |tiling: &&Tiling| tiling.sums() <= 3 * least;
-        Ok(laid.iter().filter(suits).map(|tiling| tiling.candidate(site, target)).collect())
+        Ok(laid.iter().filter(suits).map(|tiling| tiling.candidate(site, given, target)).collect())
     }
 
     fn edge_sites(&self) -> Vec<Site> {
-        [EdgeKind::FP16, EdgeKind::TF32, EdgeKind::INT8].into_iter().flat_map(edges::stem).collect()
+        let kinds = [EdgeKind::FP16, EdgeKind::TF32, EdgeKind::INT8].into_iter();
+        kinds.flat_map(|kind| [edges::stem(kind), edges::given(kind)].concat()).collect()
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
@@ -127,16 +139,13 @@ impl Kernel for Stem {
 }
 
 fn check(site: &ConvSite, math: Math) -> Result<(), String> {
-    let (dtype, width) = (math.dtype(), math.width());
+    let dtype = math.dtype();
     if site.x.dtype != dtype {
         return Err(format!("needs {dtype} input for {}, got {}", site.precision, site.x.dtype));
     }
     EpilogueParams::check(&site.epilogue, site.y.dtype, site.y.scale)?;
     if site.groups != 1 || !(1..=CHANNELS).contains(&site.x.c) {
         return Err(format!("takes up to {CHANNELS} channels in one group, got {} in {}", site.x.c, site.groups));
-    }
-    if !site.x.pitch.is_multiple_of(width) || site.x.pitch < site.x.padded_channels() {
-        return Err(format!("needs pixels of whole 16-byte vectors, got a pitch of {} elements", site.x.pitch));
     }
     let reach = [0, 1].map(|axis: usize| {
         u64::from(site.dilation[axis]) * u64::from(site.kernel[axis].max(1) - 1) + u64::from(site.kernel[axis])
@@ -149,13 +158,61 @@ fn check(site: &ConvSite, math: Math) -> Result<(), String> {
     if site.y.pixels() * u64::from(site.y.c) * taps == 0 || site.stride.contains(&0) {
         return Err("nothing to do: an extent is 0".to_owned());
     }
-    if u64::from(site.x.h) * u64::from(site.x.w) * u64::from(site.x.pitch) >= 1 << 31 {
-        return Err(format!("takes pictures below 2^31 numbers, got {}x{}x{}", site.x.h, site.x.w, site.x.pitch));
-    }
     if site.y.pixels() >= 1 << 30 || site.pad.iter().any(|&pad| pad >= 1 << 28) {
         return Err(format!("takes fewer than 2^30 output pixels, got {}", site.y.pixels()));
     }
     Ok(())
+}
+
+/// How x lies, in numbers of it.
+#[derive(Clone, Copy, Debug)]
+struct Given {
+    /// `Given` of stem.cu.
+    kind: i32,
+    picture: i64,
+    down: i64,
+    along: i64,
+    plane: i64,
+    bytes: u64,
+}
+
+impl Given {
+    /// As images do.
+    fn pixels(x: &Image) -> Self {
+        let [down, along] = [i64::from(x.w) * i64::from(x.pitch), i64::from(x.pitch)];
+        Self { kind: 0, picture: i64::from(x.h) * down, down, along, plane: 0, bytes: x.bytes() }
+    }
+
+    /// As a network's caller has it.
+    fn strided(source: &Strided, x: &Image) -> Result<Self, String> {
+        let kind = match source.dtype {
+            DType::F32 => 1,
+            DType::F16 => 2,
+            other => return Err(format!("converts f32 and f16, got {other}")),
+        };
+        if (x.dtype == DType::I8) != x.scale.is_quantized() {
+            return Err(format!("needs a scale for i8 and none for others, got {} with {:?}", x.dtype, x.scale));
+        }
+        let [picture, plane, down, along] = source.strides;
+        let bytes = x.pixels() * u64::from(x.c) * source.dtype.size() as u64;
+        Ok(Self { kind, picture, down, along, plane, bytes })
+    }
+
+    fn check(&self, x: &Image) -> Result<(), String> {
+        if self.kind == 0 && (!x.pitch.is_multiple_of(vector_width(x.dtype)) || x.pitch < x.padded_channels()) {
+            return Err(format!("needs pixels of whole 16-byte vectors, got a pitch of {} elements", x.pitch));
+        }
+        let extents = [(x.h, self.down), (x.w, self.along), (x.c, self.plane)];
+        if extents.iter().any(|(_, stride)| *stride < 0) {
+            return Err(format!("walks forwards, got strides {extents:?}"));
+        }
+        // An element's place in its picture is counted in 31 bits.
+        let last = extents.map(|(extent, stride)| u128::from(extent) * stride.unsigned_abs() as u128);
+        if last.iter().sum::<u128>() >= 1 << 31 {
+            return Err(format!("takes pictures below 2^31 elements, got {}x{}x{}", x.h, x.w, x.c));
+        }
+        Ok(())
+    }
 }
 
 /// Tiles of a block laid over a site.
@@ -198,11 +255,17 @@ impl Tiling {
         u64::from(self.tiles) * u64::from(self.columns) * u64::from(self.block.pixels() * self.block.block_n)
     }
 
-    fn candidate(&self, site: &ConvSite, target: &Target) -> Candidate {
+    fn candidate(&self, site: &ConvSite, given: Given, target: &Target) -> Candidate {
         let Self { block, depth, patch, .. } = self;
         let params = StemParams {
+            picture: given.picture,
             x: [site.x.h, site.x.w].map(|n| n as i32),
-            pixel: site.x.pitch as i32,
+            down: given.down as i32,
+            along: given.along as i32,
+            plane: given.plane as i32,
+            planes: site.x.c as i32,
+            given: given.kind,
+            factor: site.x.scale.inverse(),
             out: [site.y.h, site.y.w].map(|n| n as i32),
             stride: site.stride.map(|n| n as i32),
             dilation: site.dilation.map(|n| n as i32),
@@ -259,12 +322,12 @@ impl Tiling {
             }),
             bias_len: bias_len(&site.epilogue, site.y.c),
             scales_len: scales_len(site.precision, site.y.c),
-            cost: self.cost(site, target),
+            cost: self.cost(site, given.bytes, target),
         }
     }
 
     /// Whole tiles; x once, since what patches share lies in L2. An estimate: nobody fitted it to measured times.
-    fn cost(&self, site: &ConvSite, target: &Target) -> CandidateCost {
+    fn cost(&self, site: &ConvSite, input: u64, target: &Target) -> CandidateCost {
         let (m, n) = (self.block.warp_m as f32, self.block.block_n as f32);
         // As of other tiles of mma.sync, fewer products a number read; see `Tile::efficiency`. The patch comes in between.
         let reuse = m * n / (m + n);
@@ -273,7 +336,7 @@ impl Tiling {
         let residual = site.epilogue.residual.map_or(0, |r| r.bytes());
         CandidateCost {
             flops: 2 * self.sums() * u64::from(8 * self.depth.steps * self.depth.word),
-            bytes: site.x.bytes() + site.y.bytes() + residual,
+            bytes: input + site.y.bytes() + residual,
             blocks: u64::from(self.tiles) * u64::from(self.columns),
             blocks_per_multiprocessor: self.resident,
             efficiency: ceiling * reuse / (reuse + 10.0) * steps / (steps + 2.0),

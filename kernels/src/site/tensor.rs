@@ -50,6 +50,15 @@ impl Image {
     }
 }
 
+/// Where the elements of pictures lie that are no image: anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Strided {
+    /// What they are stored as.
+    pub dtype: DType,
+    /// Elements from one picture, channel, row and pixel to the next.
+    pub strides: [i64; 4],
+}
+
 /// A strided tensor of at most [`View::MAX_RANK`] dims, in physical order (the last varies fastest).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct View {

@@ -8,8 +8,8 @@ use limpid_graph::tensor::{DType, Tensor, Tolerance};
 use limpid_kernels::emulator::Memory;
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{
-    AxisOp, AxisSite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand, GemmSite, Image, Interpolation,
-    NormSite, PictureSite, Scale, Site, View, vector_width,
+    AxisOp, AxisSite, ConvSite, CopySite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand, GemmSite,
+    Image, Interpolation, NormSite, PictureSite, Scale, Site, StemSite, View, vector_width,
 };
 
 /// What a candidate is given and what it must make of it.
@@ -126,14 +126,18 @@ impl Problem {
         match site {
             Site::Conv(site) => {
                 let values = inputs.fill(x, &Layout::image(&site.x));
-                let per_group = site.x.c / site.groups;
-                let dtype = operand_dtype(site.precision);
-                let weights = inputs.tensor(&[site.y.c, per_group, site.kernel[0], site.kernel[1]], dtype);
-                let y = (site.y.dtype, site.y.scale);
-                let finish = inputs.finish(&site.epilogue, site.precision, (site.y.c, 1), site.x.scale, y);
-                let want = windows::conv(site, &values, &weights.to_f32(), &finish);
-                let tolerance = finish.tolerance(site.precision, per_group * site.kernel[0] * site.kernel[1]);
-                Self::product(inputs, Some(weights), finish, Layout::image(&site.y), want, tolerance)
+                Self::conv(site, inputs, &values)
+            }
+            Site::Stem(StemSite { conv, source }) => {
+                // Given as a view, in the order of an image's pixels.
+                let [n, c, h, w] = source.strides;
+                let (dims, strides) = (vec![conv.x.n, conv.x.h, conv.x.w, conv.x.c], vec![n, h, w, c]);
+                let view = View { dims, strides, dtype: source.dtype, zero_lanes: 0, scale: Scale::ONE };
+                let y = View { dtype: conv.x.dtype, scale: conv.x.scale, ..view.clone() };
+                let copy = CopySite { x: view, x_offset: 0, y, y_offset: 0 };
+                let values = inputs.fill(x, &Layout::new(&copy.x));
+                let values: Vec<f64> = values.iter().map(|&v| quantized::copied(&copy, v)).collect();
+                Self::conv(conv, inputs, &values)
             }
             Site::ConvTranspose(site) => {
                 let values = inputs.fill(x, &Layout::image(&site.x));
@@ -210,6 +214,17 @@ impl Problem {
     ) -> Self {
         let scales = finish.scales();
         Self { memory: inputs.memory, weights, bias: finish.bias, scales, output, want, tolerance }
+    }
+
+    fn conv(site: &ConvSite, mut inputs: Inputs, values: &[f64]) -> Self {
+        let per_group = site.x.c / site.groups;
+        let dtype = operand_dtype(site.precision);
+        let weights = inputs.tensor(&[site.y.c, per_group, site.kernel[0], site.kernel[1]], dtype);
+        let y = (site.y.dtype, site.y.scale);
+        let finish = inputs.finish(&site.epilogue, site.precision, (site.y.c, 1), site.x.scale, y);
+        let want = windows::conv(site, values, &weights.to_f32(), &finish);
+        let tolerance = finish.tolerance(site.precision, per_group * site.kernel[0] * site.kernel[1]);
+        Self::product(inputs, Some(weights), finish, Layout::image(&site.y), want, tolerance)
     }
 
     fn gemm(site: &GemmSite, mut inputs: Inputs) -> Self {

@@ -1,7 +1,7 @@
 use crate::runtime::isolated::IsolatedNode;
 use limpid_graph::ir::Precision;
 use limpid_graph::tensor::{DType, Tensor, Tolerance, relative_l2};
-use limpid_kernels::site::Site;
+use limpid_kernels::site::{Site, StemSite};
 use serde::Serialize;
 
 /// An output beside the reference's.
@@ -44,7 +44,9 @@ fn tolerance(isolated: &IsolatedNode, dtype: DType, scale: f32) -> Tolerance {
     let mut tolerance = Tolerance::elementwise(dtype);
     for (_, step) in isolated.steps() {
         let (k, precision) = match &step.site {
-            Site::Conv(site) => (site.x.c / site.groups.max(1) * site.kernel[0] * site.kernel[1], site.precision),
+            Site::Conv(site) | Site::Stem(StemSite { conv: site, .. }) => {
+                (site.x.c / site.groups.max(1) * site.kernel[0] * site.kernel[1], site.precision)
+            }
             Site::ConvTranspose(site) => {
                 (site.x.c / site.groups.max(1) * site.kernel[0] * site.kernel[1], site.precision)
             }

@@ -1,15 +1,36 @@
 //! Convolutions, plain and transposed.
 
+use super::ports::Given;
 use super::{LowerError, Lowering};
 use crate::plan::types::{Operand, Work};
 use limpid_graph::ir::{Node, Precision, ValueId};
 use limpid_graph::ops::{Conv, ConvTranspose, Epilogue, Window};
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::{ConvSite, EpilogueSite, Site};
+use limpid_kernels::site::{ConvSite, EpilogueSite, Image, Site, StemSite};
 
 impl Lowering<'_> {
     pub fn conv(&mut self, node: &Node, op: &Conv) -> Result<(), LowerError> {
-        self.windowed(node, &op.window, op.groups, &op.epilogue, Site::Conv)
+        match self.given(node.inputs[0])? {
+            Some(given) => self.stem(node, op, given),
+            None => self.windowed(node, &op.window, op.groups, &op.epilogue, Site::Conv),
+        }
+    }
+
+    /// A convolution of a network's input: it takes it as it is given where a kernel does, else as an image.
+    fn stem(&mut self, node: &Node, op: &Conv, (x, source, x_at): Given) -> Result<(), LowerError> {
+        let output = node.outputs[0];
+        let weights = self.constant_operand(node, 1, "weights")?;
+        let (epilogue, bias, residual) = self.epilogue(node, &op.epilogue, 2)?;
+        let asked = self.conv_site(node, &op.window, op.groups, epilogue, x, self.image_of(output)?)?;
+        if !(self.takes)(&Site::Stem(StemSite { conv: asked, source })) {
+            return self.windowed(node, &op.window, op.groups, &op.epilogue, Site::Conv);
+        }
+        let (y, y_at) = self.write_image(output)?;
+        let site = Site::Stem(StemSite { conv: ConvSite { y, ..asked }, source });
+        let mut operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
+        operands.extend(residual.map(|at| (Role::Residual, at)));
+        self.emit_product(node, site, operands, Some(weights), bias);
+        Ok(())
     }
 
     pub fn conv_transpose(&mut self, node: &Node, op: &ConvTranspose) -> Result<(), LowerError> {
@@ -29,9 +50,25 @@ impl Lowering<'_> {
         let (x, x_at) = self.read_image(node.inputs[0])?;
         let (epilogue_site, bias, residual) = self.epilogue(node, epilogue, 2)?;
         let (y, y_at) = self.write_image(output)?;
+        let conv = self.conv_site(node, window, groups, epilogue_site, x, y)?;
+        let mut operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
+        operands.extend(residual.map(|at| (Role::Residual, at)));
+        self.emit_product(node, site(conv), operands, Some(weights), bias);
+        Ok(())
+    }
+
+    fn conv_site(
+        &self,
+        node: &Node,
+        window: &Window,
+        groups: usize,
+        epilogue: EpilogueSite,
+        x: Image,
+        y: Image,
+    ) -> Result<ConvSite, LowerError> {
         // A transposed convolution's padding is explicit: it is cut off the output, wherever the input ends.
-        let pad = self.window_pad(node, window, node.inputs[0], output)?;
-        let conv = ConvSite {
+        let pad = self.window_pad(node, window, node.inputs[0], node.outputs[0])?;
+        Ok(ConvSite {
             x,
             y,
             kernel: self.pair(node, &window.kernel, 1)?,
@@ -40,12 +77,8 @@ impl Lowering<'_> {
             pad,
             groups: super::narrow(groups)?,
             precision: node.precision,
-            epilogue: epilogue_site,
-        };
-        let mut operands = vec![(Role::Input(0), x_at), (Role::Output(0), y_at)];
-        operands.extend(residual.map(|at| (Role::Residual, at)));
-        self.emit_product(node, site(conv), operands, Some(weights), bias);
-        Ok(())
+            epilogue,
+        })
     }
 
     /// Padding before the first element along h and w.

@@ -63,6 +63,12 @@ impl Lowering<'_> {
         })
     }
 
+    /// The image a value becomes where nothing else is said of its pitch.
+    pub fn image_of(&self, value: ValueId) -> Result<Image, LowerError> {
+        let spec = self.spec(value);
+        self.image(value, Image::dense(1, 1, 1, narrow(pictorial(spec)[1])?, spec.dtype).pitch)
+    }
+
     /// What a value's integers stand for.
     pub fn scale(&self, value: ValueId) -> Scale {
         match &self.spec(value).quant {

@@ -44,9 +44,15 @@ pub struct Lowered {
     pub buffers: Vec<Buffer>,
 }
 
-/// Lowers `graph`, whose inputs and outputs lie as `layouts` says, for the extents in `bindings`.
-pub fn lower(graph: &Graph, bindings: &Bindings, layouts: &Layouts) -> Result<Lowered, LowerError> {
-    let mut lowering = Lowering::new(graph, bindings, layouts)?;
+/// Lowers `graph`, whose inputs and outputs lie as `layouts` says, for the extents in `bindings`. `takes` says of a site
+/// that there are several ways around whether a kernel takes it.
+pub fn lower(
+    graph: &Graph,
+    bindings: &Bindings,
+    layouts: &Layouts,
+    takes: &dyn Fn(&Site) -> bool,
+) -> Result<Lowered, LowerError> {
+    let mut lowering = Lowering::new(graph, bindings, layouts, takes)?;
     lowering.place_inputs()?;
     lowering.plan_concats()?;
     for id in graph.topological_order()? {
@@ -59,6 +65,7 @@ pub fn lower(graph: &Graph, bindings: &Bindings, layouts: &Layouts) -> Result<Lo
 struct Lowering<'g> {
     graph: &'g Graph,
     layouts: &'g Layouts,
+    takes: &'g dyn Fn(&Site) -> bool,
     specs: BTreeMap<ValueId, Spec>,
     buffers: Vec<Buffer>,
     work: Vec<Work>,
@@ -76,7 +83,12 @@ struct Lowering<'g> {
 }
 
 impl<'g> Lowering<'g> {
-    fn new(graph: &'g Graph, bindings: &Bindings, layouts: &'g Layouts) -> Result<Self, LowerError> {
+    fn new(
+        graph: &'g Graph,
+        bindings: &Bindings,
+        layouts: &'g Layouts,
+        takes: &'g dyn Fn(&Site) -> bool,
+    ) -> Result<Self, LowerError> {
         let mut specs = BTreeMap::new();
         for (id, _) in graph.values() {
             for spec in specs_of(graph, &[id], bindings)? {
@@ -90,6 +102,7 @@ impl<'g> Lowering<'g> {
         Ok(Self {
             graph,
             layouts,
+            takes,
             specs,
             buffers: Vec::new(),
             work: Vec::new(),

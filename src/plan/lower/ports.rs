@@ -10,7 +10,7 @@ use crate::plan::types::{BufferKind, Operand};
 use crate::port::{Blocks, Layout};
 use limpid_graph::ir::ValueId;
 use limpid_graph::ops::Spec;
-use limpid_kernels::site::Image;
+use limpid_kernels::site::{Image, Strided};
 
 /// An input as the caller gives it.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,9 @@ pub(super) struct Foreign {
     operand: Operand,
     blocks: Blocks,
 }
+
+/// An input as it is given: what image it would become, how it lies, and where.
+pub(super) type Given = (Image, Strided, Operand);
 
 /// Blocks that are moved together: all but the last, which may be narrower and is what padding follows.
 struct Part {
@@ -105,6 +108,29 @@ impl Lowering<'_> {
                 None => return self.foreign.contains_key(&source).then_some(source),
             }
         }
+    }
+
+    /// The input of reals that `value` is, or is converted from, as the caller gives it: where a single node reads the value,
+    /// so that nobody else wants it as an image, and it lies in one block of pixels or row-major.
+    pub fn given(&self, value: ValueId) -> Result<Option<Given>, LowerError> {
+        let input = self.casts.get(&value).copied().unwrap_or(value);
+        let read_once = [value, input].iter().all(|&value| self.graph.only_reader(value).is_some());
+        let reals = self.spec(input).dtype.is_float() && !self.scale(input).is_quantized();
+        if !read_once || !reals || !self.is_pictorial(value) || !self.graph.inputs.contains(&input) {
+            return Ok(None);
+        }
+        let made = [(value, Form::Image), (input, Form::Image)].iter().any(|form| self.forms.contains_key(form));
+        let [_, c, h, w] = pictorial(self.spec(input)).map(|extent| extent as i64);
+        let (operand, strides) = match (self.forms.get(&(input, Form::Dense)), self.foreign.get(&input)) {
+            (Some(placed), _) if !made => (placed.operand, [c * h * w, h * w, w, 1]),
+            (None, Some(Foreign { operand, blocks })) if !made && blocks.count == 1 => {
+                let pitch = blocks.pitch as i64;
+                (*operand, [h * w * pitch, 1, w * pitch, pitch])
+            }
+            _ => return Ok(None),
+        };
+        let source = Strided { dtype: self.spec(input).dtype, strides };
+        Ok(Some((self.image_of(value)?, source, operand)))
     }
 
     /// Makes `value` in `form` of the input it is, or is converted from.
