@@ -86,7 +86,7 @@ fn timed(row: Row) -> Row {
 fn first_holders<'a>(count: usize, lists: impl Iterator<Item = &'a Vec<usize>>) -> Vec<Option<usize>> {
     let mut holders = vec![None; count];
     for (list, nodes) in lists.enumerate() {
-        nodes.iter().for_each(|&node| drop(holders[node].get_or_insert(list)));
+        nodes.iter().for_each(|&node| holders[node] = holders[node].or(Some(list)));
     }
     holders
 }

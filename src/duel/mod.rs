@@ -15,7 +15,9 @@
 
 mod align;
 mod alignment;
+mod bench_profile;
 mod claims;
+mod error;
 pub mod export;
 mod group;
 mod layer;
@@ -28,6 +30,8 @@ mod timing;
 
 pub use align::align;
 pub use alignment::{Alignment, Evidence, LooseNode, PlacedLayer, Row, Stranger};
+pub use bench_profile::BenchProfile;
+pub use error::DuelError;
 pub use group::{Group, TimedStep, UnknownGroup, groups, time};
 pub use layer::Layer;
 pub use network::{Network, OnnxNode};

@@ -1,5 +1,5 @@
 //! What TensorRT's tools write: `trtexec --exportLayerInfo`, `--exportProfile` and `--exportTimes`, of 8.6 to 11, and the
-//! engine inspector's text, which trtexec's `--dumpLayerInfo` prints.
+//! exports inspector's text, which trtexec's `--dumpLayerInfo` prints.
 //!
 //! Schemas are in `tests/schemas/trtexec`; the writers are NVIDIA's `samples/common/sampleReporting.cpp` and the inspector
 //! of the library.
@@ -75,9 +75,9 @@ fn describe(value: &Value) -> &'static str {
     }
 }
 
-/// All that some files tell of one engine.
+/// All that some files tell of one exports.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Engine {
+pub struct Exports {
     /// Its layers, with times if there was a profile.
     pub layers: Vec<Layer>,
     /// Inputs and outputs.
@@ -94,9 +94,9 @@ pub struct Engine {
 ///
 /// # Errors
 /// A file cannot be read, is none of the three, or there are two of what there can be one of.
-pub fn read(paths: &[PathBuf]) -> Result<Engine, FileError> {
+pub fn read(paths: &[PathBuf]) -> Result<Exports, FileError> {
     let (mut info, mut profile): (Option<(&Path, LayerInfo)>, Option<(&Path, Profile)>) = (None, None);
-    let mut engine = Engine::default();
+    let mut exports = Exports::default();
     for path in paths {
         let bytes = std::fs::read(path).map_err(|source| FileError::Read { path: path.clone(), source })?;
         // Names of nodes may hold anything; what is no UTF-8 cannot be a limpid name either.
@@ -113,15 +113,15 @@ pub fn read(paths: &[PathBuf]) -> Result<Engine, FileError> {
                 Some((first, _)) => return Err(twice(first)),
                 None => profile = Some((path, read)),
             },
-            Export::Times(read) => engine.times.extend(read),
+            Export::Times(read) => exports.times.extend(read),
         }
     }
-    (engine.described, engine.profiled) = (info.is_some(), profile.is_some());
+    (exports.described, exports.profiled) = (info.is_some(), profile.is_some());
     if let Some((_, info)) = info {
-        (engine.layers, engine.bindings) = (info.layers, info.bindings);
+        (exports.layers, exports.bindings) = (info.layers, info.bindings);
     }
     if let Some((_, profile)) = profile {
-        engine.layers = profile.times(engine.layers);
+        exports.layers = profile.times(exports.layers);
     }
-    Ok(engine)
+    Ok(exports)
 }
