@@ -86,10 +86,10 @@ pub(super) fn run(args: &ReportArgs, console: &mut Console) -> Result<(), Comman
     if !is_engine(file) {
         network = network.with_tensors(&limpid_graph::onnx::load(file).map_err(BuildError::from)?);
     }
+    let own = args.own(&engine, told)?;
     if args.exported {
         network = network.exported(&engine);
     }
-    let own = args.own(&engine, told)?;
     let alignment = duel::align(&network, own.groups, exports.layers.clone());
     let notes = notes(args, &exports, &alignment, &own.contender);
     let duel = Duel {
