@@ -75,7 +75,7 @@ pub(super) fn meaning(name: &str, network: &Network) -> Meaning {
 fn undecorated(name: &str) -> &str {
     let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
     let suffix = |word: &&str| name.rfind(word).filter(|at| number(&name[at + word.len()..]));
-    SUFFIXES.iter().filter_map(|word| suffix(&word)).min().map_or(name, |at| &name[..at])
+    SUFFIXES.iter().filter_map(suffix).min().map_or(name, |at| &name[..at])
 }
 
 /// Of a Q/DQ node's name, the tensor, node or module that it is at.

@@ -203,7 +203,12 @@ fn notes(args: &ReportArgs, exports: &Exports, alignment: &Alignment, limpid: &C
     );
     note(
         limpid.compute.is_some() && exports.profiled,
-        "layers are timed one by one: both sums are more than the whole takes",
+        "layers are timed one by one: a sum may be more than the whole takes",
+    );
+    let on_cpu = limpid.device.as_ref().is_some_and(|device| device.starts_with("CPU"));
+    note(
+        limpid.compute.is_some() && on_cpu,
+        "limpid's times are of its CPU reference, which is there to be right, not fast",
     );
     let times = units::count(exports.times.compute_us.len(), "query");
     note(
