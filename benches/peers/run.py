@@ -114,6 +114,8 @@ class Session:
             if earlier["machine"] != self.results["machine"]:
                 sys.exit(f"{options.resume} is of another machine: {earlier['machine']}")
             self.results["rows"] = earlier["rows"]
+            # Peers that are programs of their own tell their version only when they are measured.
+            self.results["versions"] = earlier["versions"] | self.results["versions"]
 
     def spent(self):
         """Seconds since the beginning."""
