@@ -49,6 +49,7 @@ pub mod builder;
 pub mod chrome_trace;
 pub mod cli;
 pub mod compare;
+pub mod duel;
 pub mod engine;
 pub mod input;
 pub mod measure;

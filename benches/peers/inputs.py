@@ -66,6 +66,20 @@ class References:
         return answer
 
 
+class OnnxReferences:
+    """ONNX Runtime's answers in FP32 on the CPU, to the file as it is: for machines without PyTorch."""
+
+    def __init__(self, ort):
+        self.ort, self.known = ort, {}
+
+    def answer(self, network, batch):
+        """What the network answers to `sample(network, batch)`."""
+        if (network.name, batch) not in self.known:
+            session = self.ort.InferenceSession(str(network.path), providers=["CPUExecutionProvider"])
+            self.known = {(network.name, batch): session.run(None, {network.input: sample(network, batch)})[0]}
+        return self.known[network.name, batch]
+
+
 @contextlib.contextmanager
 def precise(torch):
     """FP32 without TF32, and no search for algorithms, while it lasts."""

@@ -1,8 +1,9 @@
 """limpid beside what else there is, on the same networks: python3 benches/peers/run.py --limpid BINARY -o RESULTS.json
 
 Networks are limpid's zoo, read by everybody from the ONNX files that `limpid zoo` writes. Every peer takes FP32, channels
-first, from the same random numbers and gives FP32; its answer is held to PyTorch's in FP32 before it is timed, and the
-time of a wrong answer does not count. Peers that are not installed are listed as such.
+first, from the same random numbers and gives FP32; its answer is held to PyTorch's in FP32 (ONNX Runtime's, where there is
+no PyTorch) before it is timed, and the time of a wrong answer does not count. Peers that are not installed are listed as
+such. At the end the tables are printed (table.py).
 
     cudnn             PyTorch: BatchNormalization folded, channels last, cudnn.benchmark, one CUDA graph
     cudnn_fused       the same with cuDNN's fused convolution + bias (+ addition) + ReLU where PyTorch has it
@@ -10,13 +11,14 @@ time of a wrong answer does not count. Peers that are not installed are listed a
     compile           torch.compile max-autotune, captured as one CUDA graph
     xla               JAX, jitted
     onnxruntime_cuda, onnxruntime_cpu
+    tract_cuda, tract_cpu   tract, through a program of its own (tract_peer.py says how to build it)
 
 `device_us` is what the network takes on the GPU, `host_us` from an array of the host to an answer on the host; see
 timing.py and inputs.py for how. Rows are measured in the order of their worth, and the file is written after each of
 them. Those that no time was left for (--seconds) say so; --resume takes the rows of an earlier file and measures what it
 lacks, so that short leases add up to one table.
 
-Needs NumPy and onnx, and PyTorch for the reference. Without a GPU it runs on the CPU, slowly, to show that it runs.
+Needs NumPy and onnx, and PyTorch or ONNX Runtime for the reference. Without a GPU it runs on the CPU, slowly, to show that it runs.
 """
 
 import argparse
@@ -35,9 +37,11 @@ import traceback
 import jax_peer
 import network as networks
 import onnxruntime_peer
+import table
 import timing
 import torch_peers
-from inputs import BOUNDS, References, relative_l2, sample
+import tract_peer
+from inputs import BOUNDS, OnnxReferences, References, relative_l2, sample
 from limpid_peer import LimpidPeer
 
 # Batches of each network, and networks in the order of a build's length.
@@ -46,29 +50,30 @@ BATCHES = {
     "vgg16": (1, 32), "unet": (1, 8), "deeplabv3plus": (1, 8),
 }
 PRECISIONS = ("fp16", "tf32", "fp32", "int8")
-PEERS = ("limpid", "cudnn", "xla", "cudnn_fused", "onnxruntime_cuda", "onnxruntime_cpu", "eager", "compile")
+PEERS = (
+    "limpid", "cudnn", "xla", "cudnn_fused", "onnxruntime_cuda", "onnxruntime_cpu", "eager", "compile", "tract_cuda", "tract_cpu",
+)
 KEY = ("network", "batch", "precision", "peer")
 
 
 def main():
     options = arguments()
-    try:
-        import torch
-    except ImportError:
-        sys.exit("PyTorch is needed: it says what the networks should answer")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch, ort, jax = torch_peers.load(), onnxruntime_peer.load(), jax_peer.load()
+    if torch is None and ort is None:
+        sys.exit("PyTorch or ONNX Runtime is needed: one of them says what the networks should answer")
+    device = "cuda" if (torch.cuda.is_available() if torch else "gpu" in machine()) else "cpu"
+    references = References(torch, device) if torch else OnnxReferences(ort)
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(options.work or folder)
         work.mkdir(parents=True, exist_ok=True)
-        ort, jax = onnxruntime_peer.load(), jax_peer.load()
         known = [LimpidPeer(options.limpid, work, device), jax_peer.XlaPeer(jax)]
-        known += torch_peers.peers(torch) + onnxruntime_peer.peers(ort)
+        known += torch_peers.peers(torch) + onnxruntime_peer.peers(ort) + tract_peer.peers(options.tract, work)
         by_name = {peer.name: peer for peer in known}
         titles = [{"name": name, "title": by_name[name].title} for name in PEERS]
-        session = Session(options, work, References(torch, device), titles)
+        session = Session(options, work, references, titles)
         for name in options.peers:
             session.measure_peer(by_name[name])
-    print(f"{session.done} measured, {session.spent():.0f} s; {options.output}")
+    print(f"{session.done} measured, {session.spent():.0f} s; {options.output}\n\n{table.text(session.results)}")
 
 
 def arguments():
@@ -77,6 +82,7 @@ def arguments():
     listed = lambda known: lambda text: [pick(name, known) for name in text.split(",")]
     parser.add_argument("-o", "--output", type=pathlib.Path, required=True, help="the results, JSON")
     parser.add_argument("--limpid", help="limpid's binary: writes the networks, and is measured")
+    parser.add_argument("--tract", help="the program of benches/peers/tract")
     parser.add_argument("--resume", type=pathlib.Path, help="an earlier file, whose rows are kept")
     parser.add_argument("--again", action="store_true", help="measure also what the earlier file has")
     parser.add_argument("--seconds", type=float, default=540, help="after so long nothing new is begun [540]")
@@ -202,13 +208,13 @@ def cpu_name():
 
 def versions():
     """Of everything that may matter and is installed."""
-    import torch
-
-    found = {"python": platform.python_version(), "torch": torch.__version__}
-    if torch.version.cuda:
-        found["cuda"] = torch.version.cuda
-    if torch.backends.cudnn.is_available():
-        found["cudnn"] = torch.backends.cudnn.version()
+    torch, found = torch_peers.load(), {"python": platform.python_version()}
+    if torch is not None:
+        found["torch"] = torch.__version__
+        if torch.version.cuda:
+            found["cuda"] = torch.version.cuda
+        if torch.backends.cudnn.is_available():
+            found["cudnn"] = torch.backends.cudnn.version()
     for package in ("jax", "jaxlib", "onnxruntime", "onnxruntime-gpu", "triton", "numpy", "onnx"):
         try:
             found[package] = importlib.metadata.version(package)

@@ -10,6 +10,7 @@ import time
 
 SECONDS = 0.4  # for the samples of one measurement, after warming up
 FEWEST, MOST = 10, 1000
+LONGEST = 20  # s; where the fewest take longer, three must do
 # Runs enqueued while the GPU is held busy. Python takes some 20 µs to enqueue one, a small network less to run: without
 # this the GPU would wait for Python, and its waiting would be measured.
 AHEAD = 64
@@ -36,7 +37,9 @@ def summary(microseconds):
 
 def count(estimate_us, seconds=SECONDS):
     """Samples that fit into the time, within reason."""
-    return max(FEWEST, min(MOST, int(seconds * 1e6 / max(estimate_us, 1.0))))
+    each = max(estimate_us, 1.0) / 1e6
+    fewest = max(3, min(FEWEST, int(LONGEST / each)))
+    return max(fewest, min(MOST, int(seconds / each)))
 
 
 def wall_times(call, seconds=SECONDS):
@@ -75,6 +78,17 @@ def event_times(torch, replay, refresh, ahead=True):
     while len(times) < samples:
         times += batch(min(AHEAD, samples - len(times)))
     return times
+
+
+def second_level_cache():
+    """Bytes of the first GPU's second-level cache, asked of the driver; no framework is needed for it."""
+    driver, device, size = ctypes.CDLL("libcuda.so.1"), ctypes.c_int(), ctypes.c_int()
+    l2_cache_size = 38  # CU_DEVICE_ATTRIBUTE_L2_CACHE_SIZE
+    asked = (driver.cuInit(0), driver.cuDeviceGet(ctypes.byref(device), 0),
+             driver.cuDeviceGetAttribute(ctypes.byref(size), l2_cache_size, device))
+    if any(asked):
+        raise RuntimeError(f"the driver does not tell its cache: {asked}")
+    return size.value
 
 
 class Clocks:

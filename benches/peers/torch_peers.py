@@ -4,7 +4,15 @@ import numpy as np
 
 import timing
 from inputs import slots
-from torch_network import AnyInput, module
+
+
+def load():
+    """The package, or None."""
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch
 
 
 class TorchPeer:
@@ -28,6 +36,8 @@ class TorchPeer:
 
     def prepare(self, network, precision, batch):
         """The network, ready to be run with this batch."""
+        from torch_network import AnyInput, module  # which needs PyTorch to be there
+
         torch = self.torch
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.benchmark = True

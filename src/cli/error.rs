@@ -1,6 +1,7 @@
 use crate::budget::BudgetError;
 use crate::builder::BuildError;
 use crate::compare::CompareError;
+use crate::duel::DuelError;
 use crate::engine::EngineError;
 use crate::input::InputError;
 use crate::runtime::RunError;
@@ -36,6 +37,9 @@ pub enum CommandError {
     /// Two engines cannot be compared.
     #[error(transparent)]
     Compare(Box<CompareError>),
+    /// Two engines cannot be put side by side.
+    #[error(transparent)]
+    Duel(Box<DuelError>),
     /// No mix of precisions is good enough.
     #[error(transparent)]
     Budget(Box<BudgetError>),
@@ -104,6 +108,12 @@ impl From<CompareError> for CommandError {
     }
 }
 
+impl From<DuelError> for CommandError {
+    fn from(error: DuelError) -> Self {
+        Self::Duel(Box::new(error))
+    }
+}
+
 impl From<BudgetError> for CommandError {
     fn from(error: BudgetError) -> Self {
         match error {
@@ -150,6 +160,7 @@ impl CommandError {
             Self::Engine(error) => error.help().map(str::to_owned),
             Self::Run(error) => error.help().map(str::to_owned),
             Self::Compare(error) => error.help().map(str::to_owned),
+            Self::Duel(error) => error.help().map(str::to_owned),
             Self::Usage { help, .. } => help.clone(),
             Self::Absent { help, .. } => Some(help.clone()),
             Self::NotFound { similar, .. } if !similar.is_empty() => Some(format!(

@@ -25,6 +25,7 @@ mod run;
 mod sensitivity;
 mod shapes;
 mod source;
+mod trt;
 mod trtexec;
 mod units;
 mod zoo;
@@ -76,6 +77,7 @@ enum Command {
     Labels(labels::LabelsArgs),
     Sensitivity(sensitivity::SensitivityArgs),
     Emulate(emulate::EmulateArgs),
+    Trt(trt::TrtArgs),
     Trtexec(trtexec::TrtexecArgs),
     Zoo(zoo::ZooArgs),
     Completions(completions::CompletionsArgs),
@@ -135,6 +137,7 @@ fn run(cli: &Cli, console: &mut Console) -> Result<ExitCode, CommandError> {
         Command::Labels(args) => labels::run(args, console),
         Command::Sensitivity(args) => sensitivity::run(args, console),
         Command::Emulate(args) => emulate::run(args, console),
+        Command::Trt(args) => trt::run(args, console),
         // It has words of its own for how it went.
         Command::Trtexec(args) => return Ok(trtexec::run(args, cli.verbose > 0)),
         Command::Zoo(args) => zoo::run(args, console),

@@ -137,19 +137,22 @@ impl<'a> Speed<'a> {
         out.push_str(&body);
     }
 
-    /// From host to host, where the network is so small that this is what counts.
+    /// From host to host: all that counts for a network as small as the MLP, and all that there is of peers on the CPU.
     fn host(&self, out: &mut String) {
         let columns = self.columns("fp32", "host_us");
-        let places = self.order.iter().filter(|(network, _)| *network == "mlp");
         if columns.len() < 2 {
             return;
         }
         out.push_str(
-            "\nThe MLP in fp32 from an array on the host to an answer on the host, transfers included, µs:\n\n",
+            "\nIn fp32 from an array on the host to an answer on the host, transfers included, µs; ONNX Runtime and tract on \
+             the CPU have all its cores:\n\n",
         );
         writeln!(out, "| network | batch | {} |", self.heads(&columns)).expect("text");
         writeln!(out, "|---|---:|{}", "---:|".repeat(columns.len())).expect("text");
-        for &place in places {
+        for &place in &self.order {
+            if columns.iter().all(|peer| self.median(place, "fp32", peer, "host_us").is_none()) {
+                continue;
+            }
             let cells: Vec<String> = columns.iter().map(|peer| self.cell(place, "fp32", peer, "host_us")).collect();
             writeln!(out, "| {} | {} | {} |", place.0, place.1, cells.join(" | ")).expect("text");
         }
@@ -189,4 +192,23 @@ fn rows_that_are_lost_say_so() {
     assert!(text.contains("**fp16**: 2.83 times as fast as cuDNN + CUDA graph and 1.41 times"), "{text}");
     assert!(text.contains("1 lost."), "{text}");
     assert!(!text.contains("**tf32**"), "{text}");
+}
+
+/// Peers without a clock of the GPU's are in the table of times from host to host, for every network that was measured.
+#[test]
+fn every_network_is_told_from_host_to_host() {
+    let row = |network: &str, batch: u64, precision: &str, peer: &str, us: f64| {
+        let median = serde_json::json!({ "median": us });
+        serde_json::json!({ "network": network, "batch": batch, "precision": precision, "peer": peer, "host_us": median })
+    };
+    let file = serde_json::json!({
+        "date": "2026-01-01", "machine": { "gpu": "a GPU", "driver": "1" },
+        "peers": [{ "name": "limpid", "title": "limpid" }, { "name": "tract_cpu", "title": "tract, CPU" }],
+        "rows": [row("mlp", 8192, "fp32", "limpid", 500.0), row("mlp", 1, "fp32", "limpid", 30.0),
+                 row("mlp", 1, "fp32", "tract_cpu", 90.0), row("unet", 1, "fp32", "tract_cpu", 7e6),
+                 row("vgg16", 1, "fp16", "limpid", 1.0)],
+    });
+    let text = Speed::new(&file).tables();
+    let rows = "| mlp | 1 | 30.0 | 90.0 |\n| mlp | 8192 | 500.0 | not measured |\n| unet | 1 | not measured | 7000000.0 |\n";
+    assert!(text.ends_with(rows), "{text}");
 }

@@ -6,7 +6,11 @@ use limpid_graph::reference::specs_of;
 use limpid_graph::tensor::{Bindings, Tensor};
 
 /// Random inputs of the extents that were asked for, or that the engine was built for; others for each seed.
-pub(super) fn random_inputs(engine: &Engine, batch: Option<u32>, seed: u64) -> Result<Vec<Tensor>, CommandError> {
+pub(in crate::cli) fn random_inputs(
+    engine: &Engine,
+    batch: Option<u32>,
+    seed: u64,
+) -> Result<Vec<Tensor>, CommandError> {
     let graph = &engine.graph;
     let mut bindings = engine.metadata.opt();
     if let Some(batch) = batch {

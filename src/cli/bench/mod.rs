@@ -7,6 +7,8 @@ mod precisions;
 mod profile;
 mod streams;
 
+pub(super) use inputs::random_inputs;
+
 use super::console::Console;
 use super::source::{self, ModelOptions, precision_parser};
 use super::{CommandError, chrome};
