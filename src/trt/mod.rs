@@ -1,6 +1,7 @@
 //! NVIDIA's TensorRT, to hold limpid against: loaded at run time, given the same network, and run on the same GPU.
 //!
 //! ```text
+//! Stated          the network as TensorRT gets it: the same ONNX, scales, types, shapes and profiles
 //! Library::load   finds libtensorrt_rtx, or libnvinfer with the feature `tensorrt-enterprise`, and asks its version
 //! Library::build  ONNX + profiles -> plan, with the settings it was built with and all that the library said
 //! Library::open   plan -> Engine on a GPU: ports, layers (its own inspector's JSON), inferences on a stream
@@ -32,6 +33,7 @@ mod log;
 mod request;
 #[cfg(feature = "tensorrt")]
 mod search;
+mod stated;
 mod version;
 
 #[cfg(not(feature = "tensorrt"))]
@@ -44,4 +46,5 @@ pub use lane::TensorRtLane;
 #[cfg(feature = "tensorrt")]
 pub use library::Library;
 pub use request::{Built, InputRange, LayerTimes, Marks, Message, Model, Port, QueryTimes, Request};
+pub use stated::{StateError, Stated};
 pub use version::{Flavour, Version};
