@@ -53,9 +53,8 @@ impl Library {
         }
         let settings = settings(&mut config, request);
         let layers = network.nb_layers().max(0).unsigned_abs() as usize;
-        let (plan, said) = speaker.hear("builds no engine", || {
-            Ok(builder.build_serialized_network(network, &mut config)?.to_vec())
-        })?;
+        let (plan, said) = speaker
+            .hear("builds no engine", || Ok(builder.build_serialized_network(network, &mut config)?.to_vec()))?;
         keep(said);
         let build_seconds = start.elapsed().as_secs_f64();
         Ok(Built { plan, ports, layers, settings, parse_seconds, build_seconds, warnings })
@@ -189,7 +188,8 @@ pub(super) fn dims(shape: &[usize]) -> trtx_sys::Dims64 {
 /// Read back from the library, so that what is printed is what holds.
 fn settings(config: &mut BuilderConfig, request: &Request) -> Vec<(&'static str, String)> {
     let workspace = config.memory_pool_limit(MemoryPoolType::kWORKSPACE);
-    let workspace = if workspace >= usize::MAX / 2 { "all of the GPU's memory".to_owned() } else { format!("{workspace} bytes") };
+    let workspace =
+        if workspace >= usize::MAX / 2 { "all of the GPU's memory".to_owned() } else { format!("{workspace} bytes") };
     let target = request.target.map_or_else(|| "the GPU in this machine".to_owned(), |arch| arch.to_string());
     vec![
         ("built for", target),

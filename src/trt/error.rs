@@ -14,7 +14,8 @@ pub struct Said(pub Vec<Message>);
 impl fmt::Display for Said {
     /// Errors, and warnings where there is no error; a line each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let most = if self.0.iter().any(|m| m.severity <= Severity::Error) { Severity::Error } else { Severity::Warning };
+        let most =
+            if self.0.iter().any(|m| m.severity <= Severity::Error) { Severity::Error } else { Severity::Warning };
         let mut lines = self.0.iter().filter(|message| message.severity <= most).peekable();
         if lines.peek().is_none() {
             return f.write_str("it did not say why");
@@ -143,20 +144,29 @@ impl TrtError {
         let flavour = Flavour::compiled();
         let bring = format!("`{}`; LIMPID_TENSORRT_LIBS may name the folder of its libraries", flavour.install());
         Some(match self {
-            Self::WithoutFeature => "build limpid with `cargo install --path . --features tensorrt` (for TensorRT-RTX; with \
+            Self::WithoutFeature => {
+                "build limpid with `cargo install --path . --features tensorrt` (for TensorRT-RTX; with \
                  `tensorrt-enterprise` for TensorRT 11); it needs libclang before version 22, such as Debian's \
                  libclang-14-dev with LIBCLANG_PATH=/usr/lib/llvm-14/lib. `limpid trt report` needs neither"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::NotFound { .. } | Self::NotInFolder { .. } => format!("bring it with {bring}"),
             Self::Load { .. } => format!("install it anew with {bring}"),
             Self::Version { found, needed, .. } if found < needed => {
-                format!("bring the newer one with {bring}; for older ones, `limpid trt build --files DIR` writes what their trtexec takes")
+                format!(
+                    "bring the newer one with {bring}; for older ones, `limpid trt build --files DIR` writes what their trtexec takes"
+                )
             }
             Self::Version { .. } => format!("bring one that fits with {bring}"),
-            Self::Target { supported, .. } if supported.is_empty() => "leave --target out on the machine that has the GPU".to_owned(),
-            Self::Target { .. } => "choose another --target, or leave it out where the GPU is in the machine".to_owned(),
+            Self::Target { supported, .. } if supported.is_empty() => {
+                "leave --target out on the machine that has the GPU".to_owned()
+            }
+            Self::Target { .. } => {
+                "choose another --target, or leave it out where the GPU is in the machine".to_owned()
+            }
             Self::Device(DeviceError::NoDriver { .. } | DeviceError::NoDevice { .. }) if flavour == Flavour::Rtx => {
-                "without a GPU only `limpid trt build --target sm_89` works, which builds for one that is elsewhere".to_owned()
+                "without a GPU only `limpid trt build --target sm_89` works, which builds for one that is elsewhere"
+                    .to_owned()
             }
             _ => return None,
         })

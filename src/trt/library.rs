@@ -26,21 +26,28 @@ impl Library {
             return Ok(library.clone());
         }
         let flavour = Flavour::compiled();
+        let mut unfit = None;
         for files in search::candidates(flavour)? {
             // A bare name is the dynamic loader's to find, and it need not.
-            let (by_loader, present) = (files.library.parent() == Some(Path::new("")), files.library.is_file());
-            match version_of(&files.library) {
-                Err(reason) if by_loader => tracing::debug!("{}: {reason}", files.library.display()),
-                Err(reason) if present => return Err(TrtError::Load { path: files.library, reason }),
-                Err(reason) => tracing::debug!("{}: {reason}", files.library.display()),
-                Ok(found) => {
-                    let library = load(files, found)?;
+            let present = files.library.is_file();
+            let library = match version_of(&files.library) {
+                Ok((found, handle)) => load(files, found, handle),
+                Err(reason) if present => Err(TrtError::Load { path: files.library, reason }),
+                Err(reason) => {
+                    tracing::debug!("{}: {reason}", files.library.display());
+                    continue;
+                }
+            };
+            match library {
+                Ok(library) => {
                     *loaded = Some(library.clone());
                     return Ok(library);
                 }
+                // One that fits may be elsewhere.
+                Err(error) => unfit = unfit.or(Some(error)),
             }
         }
-        Err(search::not_found(flavour))
+        Err(unfit.unwrap_or_else(|| search::not_found(flavour)))
     }
 
     /// Its version.
@@ -85,7 +92,7 @@ fn headers() -> Version {
 }
 
 /// Gives the files to the bindings, once their version is known to be one that fits.
-fn load(files: Files, found: Version) -> Result<Library, TrtError> {
+fn load(files: Files, found: Version, handle: libloading::Library) -> Result<Library, TrtError> {
     let (flavour, needed, path) = (Flavour::compiled(), headers(), files.library);
     if !found.serves(needed) {
         return Err(TrtError::Version { path, flavour, found, needed });
@@ -94,11 +101,13 @@ fn load(files: Files, found: Version) -> Result<Library, TrtError> {
     trtx::dynamically_load_tensorrt(Some(&path)).map_err(|error| failed(&path, error))?;
     // It asks for the library by name, which is loaded by now.
     trtx::dynamically_load_tensorrt_onnxparser(Some(&files.parser)).map_err(|error| failed(&files.parser, error))?;
+    // The bindings have a handle of their own, for good.
+    drop(handle);
     Ok(Library { path, version: found })
 }
 
-/// The version that a library says it is of, or why it cannot be loaded.
-fn version_of(path: &Path) -> Result<Version, String> {
+/// The version that a library says it is of, and its handle; or why it cannot be loaded.
+fn version_of(path: &Path) -> Result<(Version, libloading::Library), String> {
     // SAFETY: loading runs the library's initialisers. Those of NVIDIA's libraries have no preconditions; a file of this
     // name in a folder that the user or the system points at is taken to be NVIDIA's.
     let library = unsafe { libloading::Library::new(path) }.map_err(|error| error.to_string())?;
@@ -114,9 +123,8 @@ fn version_of(path: &Path) -> Result<Version, String> {
         }
         _ => number("getInferLibVersion").map(decode),
     };
-    // Its handles are the bindings' from here on, and unloading it would run its destructors for nothing.
-    std::mem::forget(library);
-    version.ok_or_else(|| "it has no function getInferLibVersion, so it is no TensorRT".to_owned())
+    let version = version.ok_or_else(|| "it has no function getInferLibVersion, so it is no TensorRT".to_owned())?;
+    Ok((version, library))
 }
 
 /// One number for the version: thousands up to TensorRT 9, ten thousands since.

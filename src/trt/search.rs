@@ -123,13 +123,15 @@ mod tests {
         let here = folder(&["libtensorrt_rtx.so.1", "libtensorrt_onnxparser_rtx.so.1", "libtensorrt_rtx.so.1.7.1"]);
         let found = in_places(Flavour::Rtx, Some(here.path().into()), &[]).expect("both");
         let path = |name: &str| here.path().join(name);
-        let files =
-            Files { library: path("libtensorrt_rtx.so.1"), parser: path("libtensorrt_onnxparser_rtx.so.1") };
+        let files = Files { library: path("libtensorrt_rtx.so.1"), parser: path("libtensorrt_onnxparser_rtx.so.1") };
         assert_eq!(found, [files]);
 
         let bare = folder(&["libtensorrt_rtx.so.1"]);
         let error = in_places(Flavour::Rtx, Some(bare.path().into()), &[here.path().into()]).expect_err("no parser");
-        assert!(matches!(&error, TrtError::NotInFolder { names, .. } if *names == ["libtensorrt_onnxparser_rtx.so.1"]), "{error}");
+        assert!(
+            matches!(&error, TrtError::NotInFolder { names, .. } if *names == ["libtensorrt_onnxparser_rtx.so.1"]),
+            "{error}"
+        );
         assert!(in_places(Flavour::Rtx, Some(path("nowhere").into()), &[]).is_err());
     }
 
@@ -152,7 +154,10 @@ mod tests {
         for nothing in [None, Some(OsString::new())] {
             let found = in_places(Flavour::Rtx, nothing, &folders).expect("places");
             let libraries: Vec<PathBuf> = found.into_iter().map(|files| files.library).collect();
-            assert_eq!(libraries, ["libtensorrt_rtx.so.1".into(), folders[0].join("tensorrt_rtx_libs/libtensorrt_rtx.so.1")]);
+            assert_eq!(
+                libraries,
+                ["libtensorrt_rtx.so.1".into(), folders[0].join("tensorrt_rtx_libs/libtensorrt_rtx.so.1")]
+            );
         }
     }
 }

@@ -265,7 +265,8 @@ mod tests {
             "PATH" => Some(environment.join("bin").into()),
             _ => None,
         };
-        let expected = [environment.join("lib/python3.11/site-packages"), root.path().join("usr/lib/python3/dist-packages")];
+        let expected =
+            [environment.join("lib/python3.11/site-packages"), root.path().join("usr/lib/python3/dist-packages")];
         assert_eq!(packages(&found, root.path()), expected);
     }
 

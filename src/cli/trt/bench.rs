@@ -37,8 +37,12 @@ pub(super) struct BenchArgs {
 }
 
 /// The parts of a query.
-const PARTS: [(&str, fn(&QueryTimes) -> f64); 4] =
-    [("host", |times| times.host), ("h2d", |times| times.h2d), ("compute", |times| times.compute), ("d2h", |times| times.d2h)];
+const PARTS: [(&str, fn(&QueryTimes) -> f64); 4] = [
+    ("host", |times| times.host),
+    ("h2d", |times| times.h2d),
+    ("compute", |times| times.compute),
+    ("d2h", |times| times.d2h),
+];
 
 /// Builds, runs, and says how long it took.
 pub(super) fn run(args: &BenchArgs, console: &mut Console) -> Result<(), CommandError> {

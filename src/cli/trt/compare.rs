@@ -59,7 +59,8 @@ pub(super) fn run(args: &CompareArgs, console: &mut Console) -> Result<(), Comma
     let expected = observed(&truth, &inputs, "the reference")?;
 
     let engine = network.build_for(Destination::Gpu { ordinal: 0 }, &args.network.model, console)?;
-    let names: Vec<String> = engine.graph.outputs.iter().map(|&output| engine.graph.value(output).name.clone()).collect();
+    let names: Vec<String> =
+        engine.graph.outputs.iter().map(|&output| engine.graph.value(output).name.clone()).collect();
     let mut session = Session::new(Arc::new(engine), Backend::Cuda { ordinal: 0 })?;
     let ours = session.run_logical(&inputs)?;
     let ours: Values = names.iter().cloned().zip(ours.iter().map(Tensor::to_f32)).collect();
@@ -185,9 +186,11 @@ fn distances(what: &str, rows: &[Row]) -> String {
     let header = [what, "limpid: cosine", "relative L2", "largest", "TensorRT: cosine", "relative L2", "largest"];
     let mut lines = table(header, &[1, 2, 3, 4, 5, 6]);
     let side = |distance: Option<Distance>| match distance {
-        Some(d) => {
-            [format!("{:.6}", d.cosine()), format!("{:.2e}", d.relative_l2()), format!("{:.2e}", d.largest_difference())]
-        }
+        Some(d) => [
+            format!("{:.6}", d.cosine()),
+            format!("{:.2e}", d.relative_l2()),
+            format!("{:.2e}", d.largest_difference()),
+        ],
         None => ["–", "–", "–"].map(str::to_owned),
     };
     for row in rows {

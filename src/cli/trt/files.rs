@@ -34,7 +34,9 @@ pub(super) fn write(
     let cache = match network.scales() {
         Some(calibration) => {
             let path = folder.join(format!("{stem}.cache"));
-            Cache::new(calibration, TensorRtVersion::default()).write(&path).map_err(crate::builder::BuildError::from)?;
+            Cache::new(calibration, TensorRtVersion::default())
+                .write(&path)
+                .map_err(crate::builder::BuildError::from)?;
             Some(path)
         }
         None => None,
