@@ -83,6 +83,7 @@ fn a_graph_without_halves_is_stated_as_ever() {
     let x = graph.add_input("x", Fact::of(DType::F32, &[1, 3]));
     let y = add(&mut graph, "clip", ActivationOp { function: Activation::Clip { min: 0.0, max: 6.0 } }, &[x]);
     graph.outputs = vec![y];
-    let [plain, typed] = [export(&graph), export_typed(&graph)].map(|model| model.expect("f32").to_bytes().expect("a model"));
+    let [plain, typed] =
+        [export(&graph), export_typed(&graph)].map(|model| model.expect("f32").to_bytes().expect("a model"));
     assert!(plain == typed);
 }

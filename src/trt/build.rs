@@ -188,8 +188,11 @@ pub(super) fn dims(shape: &[usize]) -> trtx_sys::Dims64 {
 /// Read back from the library, so that what is printed is what holds.
 fn settings(config: &mut BuilderConfig, request: &Request) -> Vec<(&'static str, String)> {
     let workspace = config.memory_pool_limit(MemoryPoolType::kWORKSPACE);
-    let workspace =
-        if workspace >= usize::MAX / 2 { "all of the GPU's memory".to_owned() } else { format!("{workspace} bytes") };
+    // Bytes, or a number beyond any GPU's for all there are.
+    let workspace = match workspace as u64 {
+        bytes if bytes < 1 << 50 => format!("{:.1} GB at most", bytes as f64 / 1e9),
+        _ => "all of the GPU's memory".to_owned(),
+    };
     let target = request.target.map_or_else(|| "the GPU in this machine".to_owned(), |arch| arch.to_string());
     vec![
         ("built for", target),
@@ -198,10 +201,10 @@ fn settings(config: &mut BuilderConfig, request: &Request) -> Vec<(&'static str,
         ("optimization level", config.builder_optimization_level().to_string()),
         ("workspace", workspace),
         ("profiles", config.nb_optimization_profiles().to_string()),
-        ("layer information", type_word(config.profiling_verbosity())),
+        ("layer information", word(config.profiling_verbosity())),
     ]
 }
 
-fn type_word(verbosity: ProfilingVerbosity) -> String {
+fn word(verbosity: ProfilingVerbosity) -> String {
     format!("{verbosity:?}").trim_start_matches('k').to_lowercase()
 }

@@ -18,14 +18,15 @@ use clap::{Args, Subcommand};
 #[derive(Args, Debug)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 #[command(after_help = "\
-All but `report` need a limpid that was built with --features tensorrt (TensorRT-RTX 1.7) or tensorrt-enterprise
-(TensorRT 11), and NVIDIA's library, which is loaded at run time: from the folder LIMPID_TENSORRT_LIBS names, where the
-dynamic loader looks, or from a Python wheel (`pip install tensorrt_rtx_cu13_libs==1.7.1.116`).
+All but `report` need a limpid that was built with --features tensorrt (TensorRT-RTX 1.7) or
+tensorrt-enterprise (TensorRT 11), and NVIDIA's library, which is loaded at run time: from the
+folder LIMPID_TENSORRT_LIBS names, where the dynamic loader looks, or from a Python wheel
+(`pip install tensorrt_rtx_cu13_libs==1.7.1.116`).
 
 Examples:
-  limpid trt build resnet50.onnx --precision fp16 --batch 1..32 --target sm_89       with no GPU in the machine
+  limpid trt build resnet50.onnx --precision fp16 --target sm_89      with no GPU in the machine
   limpid trt duel resnet50.onnx --precision int8 --calib pictures/ --batch 8
-  limpid trt report layers.json profile.json --model resnet50.onnx                  made elsewhere by trtexec")]
+  limpid trt report layers.json profile.json --model resnet50.onnx    from trtexec elsewhere")]
 pub(super) struct TrtArgs {
     /// What to do
     #[command(subcommand)]
