@@ -18,7 +18,7 @@ pub struct TensorRtLane {
     stream: Stream,
     marks: Marks,
     transfers: bool,
-    layers: Option<Arc<Mutex<Vec<(String, f32)>>>>,
+    layers: Option<Told>,
 }
 
 /// An input or output on both sides of the bus.
@@ -239,7 +239,10 @@ impl fmt::Debug for TensorRtLane {
 }
 
 /// Writes down what the library's profiler tells.
-struct Listener(Arc<Mutex<Vec<(String, f32)>>>);
+struct Listener(Told);
+
+/// Layers and their times in ms, in the order they ran.
+type Told = Arc<Mutex<Vec<(String, f32)>>>;
 
 impl trtx::interfaces::ReportLayerTime for Listener {
     fn report_layer_time(&self, layer_name: &str, ms: f32) {

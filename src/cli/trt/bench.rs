@@ -36,8 +36,10 @@ pub(super) struct BenchArgs {
     queries: QueryArgs,
 }
 
-/// The parts of a query.
-const PARTS: [(&str, fn(&QueryTimes) -> f64); 4] = [
+/// A part of a query by name.
+type Part = (&'static str, fn(&QueryTimes) -> f64);
+
+const PARTS: [Part; 4] = [
     ("host", |times| times.host),
     ("h2d", |times| times.h2d),
     ("compute", |times| times.compute),
