@@ -51,6 +51,8 @@ fn what_tensorrt_gets_is_written_as_files_for_any_version() {
     let single = std::fs::metadata(work.path("mlp.onnx")).expect("the model").len();
     assert!(half < single * 6 / 10, "{half} bytes for {single}");
 
+    work.write("text.onnx", b"<no model>");
+    work.fails(1, &["text.onnx"], &["trt", "build", "text.onnx", "--files", "x"]);
     work.ok(&["build", "mlp.onnx", "-o", "mlp.engine", "--backend", "cpu"]);
     work.fails(1, &["cannot write"], &["trt", "build", "mlp.onnx", "--files", "mlp.engine/given"]);
     work.fails(2, &["is an engine of limpid's", "name the model"], &["trt", "build", "mlp.engine", "--files", "x"]);

@@ -210,7 +210,7 @@ mod tests {
         for error in &errors {
             assert!(error.help().is_some(), "{error}");
         }
-        let [.., old, target] = &errors else { panic!("six") };
+        let [.., old, target] = &errors;
         assert_eq!(old.to_string(), "lib.so is TensorRT-RTX 1.3.0; this limpid needs 1.7, from 1.7.0 on");
         assert!(old.help().is_some_and(|help| help.contains("--files")), "older ones take files");
         assert_eq!(target.to_string(), "TensorRT-RTX does not build for sm_90; it builds for sm_89");
