@@ -12,7 +12,7 @@
 //! Of INT8 groups and of what meets integers the reals are f32, as their scales are.
 
 use crate::ir::{Fact, Graph, GraphError, Node, NodeId, Precision, ValueId};
-use crate::ops::{Cast, Op};
+use crate::ops::{Cast, Op, Unary, UnaryFunction};
 use crate::tensor::DType;
 use std::collections::BTreeMap;
 
@@ -37,6 +37,8 @@ pub(super) fn reals(graph: &Graph, node: &Node) -> Option<DType> {
         (Op::ConstantOfShape(op), _) => Some(op.dtype),
         (Op::Range(op), _) => Some(op.dtype),
         (Op::Quantize(_) | Op::Dequantize(_), _) => Some(DType::F32),
+        // <https://onnx.ai/onnx/operators/onnx__Celu.html> knows no other type.
+        (Op::Unary(Unary { function: UnaryFunction::Celu { .. } }), _) => Some(DType::F32),
         (_, Precision::Fp16) if !quantized() => Some(DType::F16),
         _ => Some(DType::F32),
     }
