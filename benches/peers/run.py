@@ -73,6 +73,7 @@ def main():
         session = Session(options, work, references, titles)
         for name in options.peers:
             session.measure_peer(by_name[name])
+        session.write()  # also where the earlier file lacked nothing
     print(f"{session.done} measured, {session.spent():.0f} s; {options.output}\n\n{table.text(session.results)}")
 
 
@@ -114,6 +115,8 @@ class Session:
             if earlier["machine"] != self.results["machine"]:
                 sys.exit(f"{options.resume} is of another machine: {earlier['machine']}")
             self.results["rows"] = earlier["rows"]
+            # Peers that are programs of their own tell their version only when they are measured.
+            self.results["versions"] = earlier["versions"] | self.results["versions"]
 
     def spent(self):
         """Seconds since the beginning."""
@@ -170,11 +173,15 @@ class Session:
         same = lambda other: all(other[key] == row[key] for key in KEY)
         self.results["rows"] = [other for other in self.results["rows"] if not same(other)] + [row]
         self.results["versions"] |= row.pop("versions", {})
+        self.write()
+        self.done += "host_us" in row
+        print(*(f"{row[key]!s:<14}" for key in KEY), verdict(row), flush=True)
+
+    def write(self):
+        """Writes the file, whole or not at all."""
         whole = self.options.output.with_suffix(".part")
         whole.write_text(json.dumps(self.results, indent=1) + "\n")
         os.replace(whole, self.options.output)
-        self.done += "host_us" in row
-        print(*(f"{row[key]!s:<14}" for key in KEY), verdict(row), flush=True)
 
 
 def verdict(row):

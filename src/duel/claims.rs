@@ -59,18 +59,16 @@ fn words(network: &Network, layer: &Layer, strangers: &mut BTreeMap<String, Stri
         match part {
             Part::One(one) => name.push(meant(one, counts)),
             Part::Range(first, last) => {
-                let [first, last] = [first, last].map(|names| names.iter().map(|name| meant(name, counts)).collect());
-                ranges.push([end(&first, Iterator::min), end(&last, Iterator::max)]);
+                let [first, last] = [first, last].map(|names| {
+                    let meanings: Vec<Meaning> = names.iter().map(|name| meant(name, counts)).collect();
+                    meanings.iter().filter_map(nodes).flatten().copied().collect::<Vec<usize>>()
+                });
+                ranges.push([first.into_iter().min(), last.into_iter().max()]);
             }
         }
     }
     let outputs = layer.outputs.iter().filter_map(|tensor| network.maker(tensor)).collect();
     Words { moves: layer.moves(), serves: reading.beside, metadata, name, ranges, outputs }
-}
-
-/// The outermost node of one end of a stretch.
-fn end(names: &Vec<Meaning>, outermost: fn(std::vec::IntoIter<usize>) -> Option<usize>) -> Option<usize> {
-    outermost(names.iter().filter_map(nodes).flatten().copied().collect::<Vec<_>>().into_iter())
 }
 
 fn nodes(meaning: &Meaning) -> Option<&Vec<usize>> {

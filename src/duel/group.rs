@@ -107,6 +107,12 @@ pub fn time(groups: &mut Vec<Group>, steps: &[TimedStep]) -> Result<(), UnknownG
 /// How lowering names the conversion of an output.
 const OUTPUT: &str = "output ";
 
+/// An engine's groups in no order, without what a plan adds.
+pub(super) fn unplanned(engine: &Engine) -> impl Iterator<Item = Group> {
+    let accounts = engine.ledger.account(&engine.graph);
+    engine.graph.nodes().map(move |(_, node)| of_node(&engine.graph, node, &accounts))
+}
+
 fn of_node(graph: &Graph, node: &Node, accounts: &[Account]) -> Group {
     let nodes = origins(node, accounts);
     let beside = if nodes.is_empty() { around(graph, node, accounts) } else { Vec::new() };

@@ -34,6 +34,28 @@ impl Layer {
         let kinds = ["Reformat", "NoOp", "signal", "wait", "Copy"];
         self.kind.as_deref().is_some_and(|kind| kinds.contains(&kind))
             || self.name.starts_with("Reformatting CopyNode ")
-            || [" copy", " input reformatter", " output reformatter"].iter().any(|word| self.name.contains(word))
+            || self.name.ends_with(" copy")
+            || [" input reformatter ", " output reformatter "].iter().any(|word| self.name.contains(word))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_are_told_by_kind_or_by_name() {
+        let of = |name: &str, kind: Option<&str>| Layer { kind: kind.map(str::to_owned), ..Layer::named(name) }.moves();
+        assert!(
+            of("/Transpose", Some("Reformat")) && of("x", Some("signal")) && of("Conv_0 input reformatter 0", None)
+        );
+        assert!(
+            of("Reformatting CopyNode for Input Tensor 0 to /conv1/Conv", None) && of("/Concat_output_0 copy", None)
+        );
+        assert!(
+            !of("/conv1/Conv", None)
+                && !of("/conv1/Conv", Some("CaskConvolution"))
+                && !of("__myl_Move_myl1_0", Some("kgen"))
+        );
     }
 }

@@ -42,6 +42,9 @@ pub(super) fn meaning(name: &str, network: &Network) -> Meaning {
         return Meaning::Nodes(nodes);
     }
     let bare = undecorated(name);
+    if let Some(nodes) = network.served_by(bare) {
+        return Meaning::Beside(nodes.to_vec());
+    }
     if let Some(nodes) = node(bare).or_else(|| network.spelled_without_dots(bare)) {
         return Meaning::Nodes(nodes);
     }
@@ -72,7 +75,7 @@ pub(super) fn meaning(name: &str, network: &Network) -> Meaning {
 fn undecorated(name: &str) -> &str {
     let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
     let suffix = |word: &&str| name.rfind(word).filter(|at| number(&name[at + word.len()..]));
-    SUFFIXES.iter().filter_map(|word| suffix(&word)).min().map_or(name, |at| &name[..at])
+    SUFFIXES.iter().filter_map(suffix).min().map_or(name, |at| &name[..at])
 }
 
 /// Of a Q/DQ node's name, the tensor, node or module that it is at.
@@ -102,4 +105,71 @@ fn is_weight(name: &str) -> bool {
 
 fn is_made_by_tensorrt(name: &str) -> bool {
     ["(Unnamed Layer", "ONNXTRT_", "__my", "["].iter().any(|start| name.starts_with(start)) || name.contains("^bb^")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Meaning::{Beside, Nodes, Nothing, PartOf, Unknown};
+    use super::*;
+
+    fn network() -> Network {
+        Network::new([
+            ("/conv1/Conv", "Conv"),
+            ("/relu/Relu", "Relu"),
+            ("/layers.9/MatMul", "MatMul"),
+            ("Conv_12", "Conv"),
+        ])
+    }
+
+    #[test]
+    fn names_of_nodes_are_known_in_every_dress() {
+        let names = ["/conv1/Conv", "/conv1/Conv_myl0_7", "/conv1/Conv_clone_2", "node_of_/conv1/Conv_output_0"];
+        for name in names {
+            assert_eq!(meaning(name, &network()), Nodes(vec![0]), "{name}");
+        }
+        assert_eq!(meaning("/layers_9/MatMul_myl0_70", &network()), Nodes(vec![2]), "Myelin writes no dots");
+        assert_eq!(meaning("/conv1/Conv/Relu", &network()), PartOf(vec![0]), "what limpid's export unrolls");
+        assert_eq!(meaning("/relu/Relu_2", &network()), PartOf(vec![1]), "the second layer of one node");
+    }
+
+    #[test]
+    fn quantization_is_beside_what_it_quantizes() {
+        let names = [
+            "/conv1/Conv_output_0_QuantizeLinear",
+            "/conv1/Conv_output_0_DequantizeLinear_Output",
+            "/conv1/Conv_output_0_QuantizeLinear_1_myl0_3",
+            "/conv1/Conv/QuantizeLinear",
+            "/conv1/Conv/DequantizeLinear#2",
+            "/conv1/_weight_quantizer/QuantizeLinear",
+            "/conv1/_input_quantizer/DequantizeLinear_quantize_scale_node",
+            "/conv1/Conv_output_0",
+            "copied_squeeze_after_/conv1/Conv",
+            "reshape_before_/conv1/Conv",
+        ];
+        for name in names {
+            assert_eq!(meaning(name, &network()), Beside(vec![0]), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_tensorrt_makes_is_nothing_and_the_rest_is_unknown() {
+        let made = [
+            "(Unnamed Layer* 14) [Shuffle]",
+            "ONNXTRT_unsqueezeTensor_9",
+            "__myl_ConvAdd_myl0_7",
+            "entry^bb^signal^1_myl0_2",
+            "__mye31311_myl4_5",
+            "conv1.weight",
+            "onnx::Conv_1063",
+            "conv1.weight_QuantizeLinear",
+            "[HostToDeviceCopy 0]",
+            "reshape_after_/elsewhere/Conv",
+        ];
+        for name in made {
+            assert_eq!(meaning(name, &network()), Nothing, "{name}");
+        }
+        for name in ["/elsewhere/Conv", "QuantizeLinear_337", "image_QuantizeLinear", "", "_", "#", "/"] {
+            assert_eq!(meaning(name, &network()), Unknown, "{name}");
+        }
+    }
 }

@@ -28,6 +28,8 @@ pub struct Network {
     given: BTreeSet<String>,
     /// Names that stand for several nodes.
     aliases: BTreeMap<String, Vec<usize>>,
+    /// Names of conversions, with the nodes that they serve.
+    conversions: BTreeMap<String, Vec<usize>>,
 }
 
 impl Network {
@@ -80,14 +82,16 @@ impl Network {
         self
     }
 
-    /// For a TensorRT engine that was built from what `limpid export` writes of this engine: there, a group is a node of
-    /// the group's name and others named after it, so that name stands for all ONNX nodes of the group.
+    /// For a TensorRT engine that was built from what `limpid export` writes of this engine: there, a group is a node of the
+    /// group's name and others named after it, so that name stands for all ONNX nodes of the group, and a conversion's for
+    /// those that it serves.
     #[must_use]
     pub fn exported(mut self, engine: &Engine) -> Self {
-        for account in engine.ledger.account(&engine.graph) {
-            if let Some((group, &index)) = account.group.zip(self.index.get(&account.origin.name)) {
-                self.aliases.entry(group).or_default().push(index);
-            }
+        for group in super::group::unplanned(engine) {
+            let names = if group.nodes.is_empty() { &group.beside } else { &group.nodes };
+            let nodes = names.iter().filter_map(|name| self.find(name)).collect();
+            let list = if group.nodes.is_empty() { &mut self.conversions } else { &mut self.aliases };
+            list.insert(group.name.clone(), nodes);
         }
         self
     }
@@ -106,6 +110,11 @@ impl Network {
     pub(super) fn named(&self, name: &str) -> Option<&[usize]> {
         let alias = self.aliases.get(name).map(Vec::as_slice);
         alias.or_else(|| self.index.get(name).map(std::slice::from_ref))
+    }
+
+    /// The places of the nodes that a conversion of this name serves.
+    pub(super) fn served_by(&self, name: &str) -> Option<&[usize]> {
+        self.conversions.get(name).map(Vec::as_slice)
     }
 
     /// The node that makes a tensor. PyTorch's exporter calls the first output of `/conv1/Conv` `/conv1/Conv_output_0`,

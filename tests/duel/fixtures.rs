@@ -45,8 +45,11 @@ fn exports(version: &str) -> (Exports, Alignment) {
     (exports, alignment)
 }
 
+/// Names of groups, names of layers with what places them, and what the layers take, µs.
+type Told = (String, Vec<(String, Evidence)>, f64);
+
 /// Rows as text: leading nodes of the groups, then names of the layers, each shortened to what tells it.
-fn rows(alignment: &Alignment) -> Vec<(String, Vec<(String, Evidence)>, f64)> {
+fn rows(alignment: &Alignment) -> Vec<Told> {
     let row = |row: &limpid::duel::Row| {
         let groups: Vec<&str> = row.groups.iter().map(|group| group.name.as_str()).collect();
         let layers = row.layers.iter().map(|placed| (placed.layer.name.clone(), placed.by)).collect();
@@ -56,7 +59,7 @@ fn rows(alignment: &Alignment) -> Vec<(String, Vec<(String, Evidence)>, f64)> {
     alignment.rows.iter().map(row).collect()
 }
 
-fn row(groups: &str, layers: &[(&str, Evidence)], us: f64) -> (String, Vec<(String, Evidence)>, f64) {
+fn row(groups: &str, layers: &[(&str, Evidence)], us: f64) -> Told {
     (groups.to_owned(), layers.iter().map(|(name, by)| ((*name).to_owned(), *by)).collect(), us)
 }
 

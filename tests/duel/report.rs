@@ -131,10 +131,10 @@ fn what_is_no_export_is_refused_with_a_reason() {
         &["elsewhere", "same network"],
         report(&["profile.json"], &[&by_model[..], &["--limpid-profile", "other.json"]].concat()),
     );
-    let stranger = work.json(&["trt", "report", "layers.json", "--model", &{
-        work.json(&["zoo", "mlp", "-o", "mlp.onnx"]);
-        "mlp.onnx".to_owned()
-    }]);
+    work.write("elsewhere.json", br#"{"Layers": ["/elsewhere/Conv + /elsewhere/Relu"], "Bindings": []}"#);
+    let stranger = work.json(&["trt", "report", "elsewhere.json", "--model", &model, "--backend", "cpu"]);
     let notes = stranger["notes"].to_string();
     assert!(notes.contains("same model"), "{notes}");
+    let names: Vec<&str> = list(&stranger, "strangers").iter().filter_map(|one| one["name"].as_str()).collect();
+    assert_eq!((names, list(&stranger, "rows").len()), (vec!["/elsewhere/Conv", "/elsewhere/Relu"], 0));
 }

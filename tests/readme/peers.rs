@@ -209,6 +209,7 @@ fn every_network_is_told_from_host_to_host() {
                  row("vgg16", 1, "fp16", "limpid", 1.0)],
     });
     let text = Speed::new(&file).tables();
-    let rows = "| mlp | 1 | 30.0 | 90.0 |\n| mlp | 8192 | 500.0 | not measured |\n| unet | 1 | not measured | 7000000.0 |\n";
+    let rows =
+        "| mlp | 1 | 30.0 | 90.0 |\n| mlp | 8192 | 500.0 | not measured |\n| unet | 1 | not measured | 7000000.0 |\n";
     assert!(text.ends_with(rows), "{text}");
 }

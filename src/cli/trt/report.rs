@@ -86,10 +86,10 @@ pub(super) fn run(args: &ReportArgs, console: &mut Console) -> Result<(), Comman
     if !is_engine(file) {
         network = network.with_tensors(&limpid_graph::onnx::load(file).map_err(BuildError::from)?);
     }
+    let own = args.own(&engine, told)?;
     if args.exported {
         network = network.exported(&engine);
     }
-    let own = args.own(&engine, told)?;
     let alignment = duel::align(&network, own.groups, exports.layers.clone());
     let notes = notes(args, &exports, &alignment, &own.contender);
     let duel = Duel {
@@ -203,7 +203,12 @@ fn notes(args: &ReportArgs, exports: &Exports, alignment: &Alignment, limpid: &C
     );
     note(
         limpid.compute.is_some() && exports.profiled,
-        "layers are timed one by one: both sums are more than the whole takes",
+        "layers are timed one by one: a sum may be more than the whole takes",
+    );
+    let on_cpu = limpid.device.as_ref().is_some_and(|device| device.starts_with("CPU"));
+    note(
+        limpid.compute.is_some() && on_cpu,
+        "limpid's times are of its CPU reference, which is there to be right, not fast",
     );
     let times = units::count(exports.times.compute_us.len(), "query");
     note(

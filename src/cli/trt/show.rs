@@ -2,7 +2,7 @@
 
 use crate::cli::console::{Console, pairs, table};
 use crate::cli::{CommandError, units};
-use crate::duel::{Alignment, Contender, Duel, LooseNode, PlacedLayer, Row, Timing};
+use crate::duel::{Alignment, Contender, Duel, Evidence, LooseNode, PlacedLayer, Row, Timing};
 
 /// Signs of a name that a column shows; the JSON has all of it.
 const WIDTH: usize = 56;
@@ -69,15 +69,14 @@ fn rows(duel: &Duel) -> String {
             row.nodes.len().to_string(),
             time(row.limpid),
             time(row.tensorrt),
-            row.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}")),
-            joined(row.layers.iter().map(|placed| placed.layer.name.as_str())),
+            row.ratio().map_or(String::new(), times),
+            joined(layer_names(row)),
             by(row),
         ]);
     }
     let (limpid, tensorrt) = (duel.alignment.limpid(), duel.alignment.tensorrt());
     let whole = limpid.zip(tensorrt).filter(|(limpid, _)| limpid.median_us > 0.0);
-    let whole =
-        whole.map_or(String::new(), |(limpid, tensorrt)| format!("{:.2}", tensorrt.median_us / limpid.median_us));
+    let whole = whole.map_or(String::new(), |(limpid, tensorrt)| times(tensorrt.median_us / limpid.median_us));
     let nodes = duel.alignment.aligned_nodes().to_string();
     rows.add_row([
         "sum, what is alone included".to_owned(),
@@ -93,6 +92,17 @@ fn rows(duel: &Duel) -> String {
 
 fn time(timing: Option<Timing>) -> String {
     timing.map_or("–".to_owned(), |timing| units::duration(timing.median_us))
+}
+
+/// A ratio with two digits that count, at least.
+fn times(ratio: f64) -> String {
+    if ratio < 0.1 { format!("{ratio:.4}") } else { format!("{ratio:.2}") }
+}
+
+/// The names of a row's layers, those that compute nodes before those that only serve.
+fn layer_names(row: &Row) -> impl Iterator<Item = &str> {
+    let (beside, own): (Vec<_>, Vec<_>) = row.layers.iter().partition(|placed| placed.by == Evidence::Beside);
+    own.into_iter().chain(beside).map(|placed| placed.layer.name.as_str())
 }
 
 /// What places the row's layers, each word once, the best first.

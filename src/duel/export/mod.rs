@@ -95,7 +95,8 @@ pub struct Exports {
 /// # Errors
 /// A file cannot be read, is none of the three, or there are two of what there can be one of.
 pub fn read(paths: &[PathBuf]) -> Result<Exports, FileError> {
-    let (mut info, mut profile): (Option<(&Path, LayerInfo)>, Option<(&Path, Profile)>) = (None, None);
+    let mut info: Option<(&Path, LayerInfo)> = None;
+    let mut profile: Option<(&Path, Profile)> = None;
     let mut exports = Exports::default();
     for path in paths {
         let bytes = std::fs::read(path).map_err(|source| FileError::Read { path: path.clone(), source })?;
