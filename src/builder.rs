@@ -104,6 +104,12 @@ impl Builder {
         }
     }
 
+    /// Where the engine is to run, if not where [`Builder::new`] says.
+    pub fn destination(mut self, destination: Destination) -> Self {
+        self.destination = destination;
+        self
+    }
+
     /// What is multiplied in.
     pub fn precision(mut self, precision: Precision) -> Self {
         self.precision = precision;

@@ -61,6 +61,7 @@ pub mod runtime;
 pub mod sensitivity;
 pub mod severity;
 pub mod shapes;
+pub mod trt;
 pub mod zoo;
 
 pub use builder::{Builder, Destination};

@@ -7,6 +7,7 @@ use crate::input::InputError;
 use crate::runtime::RunError;
 use crate::runtime::emulated::EmulatedError;
 use crate::sensitivity::SensitivityError;
+use crate::trt::{StateError, TrtError};
 use crate::zoo::ZooError;
 use limpid_graph::onnx::{ExportError, WriteError};
 use limpid_graph::rewrite::RewriteError;
@@ -40,6 +41,9 @@ pub enum CommandError {
     /// Two engines cannot be put side by side.
     #[error(transparent)]
     Duel(Box<DuelError>),
+    /// TensorRT cannot be used, or does not do what it is asked.
+    #[error(transparent)]
+    Trt(Box<TrtError>),
     /// No mix of precisions is good enough.
     #[error(transparent)]
     Budget(Box<BudgetError>),
@@ -114,6 +118,21 @@ impl From<DuelError> for CommandError {
     }
 }
 
+impl From<TrtError> for CommandError {
+    fn from(error: TrtError) -> Self {
+        Self::Trt(Box::new(error))
+    }
+}
+
+impl From<StateError> for CommandError {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Export(error) => error.into(),
+            StateError::Write(error) => error.into(),
+        }
+    }
+}
+
 impl From<BudgetError> for CommandError {
     fn from(error: BudgetError) -> Self {
         match error {
@@ -161,6 +180,7 @@ impl CommandError {
             Self::Run(error) => error.help().map(str::to_owned),
             Self::Compare(error) => error.help().map(str::to_owned),
             Self::Duel(error) => error.help().map(str::to_owned),
+            Self::Trt(error) => error.help(),
             Self::Usage { help, .. } => help.clone(),
             Self::Absent { help, .. } => Some(help.clone()),
             Self::NotFound { similar, .. } if !similar.is_empty() => Some(format!(

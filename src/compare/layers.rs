@@ -117,7 +117,7 @@ fn fixed_batch(graph: &Graph) -> Option<usize> {
 }
 
 /// What a tensor's numbers stand for: `scale · (q - zero_point)` for quantized ones.
-fn reals(fact: &Fact, tensor: &Tensor) -> Vec<f32> {
+pub(crate) fn reals(fact: &Fact, tensor: &Tensor) -> Vec<f32> {
     let mut values = tensor.to_f32();
     let Some(QuantParams { scales, zero_points, axis, .. }) = &fact.quant else { return values };
     // Numbers that share a scale lie side by side: all of them, or what is below the axis.

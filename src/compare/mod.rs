@@ -16,6 +16,7 @@ mod stream;
 pub use accuracy::{Accuracy, Classification};
 pub use distance::Distance;
 pub use error::CompareError;
+pub(crate) use layers::reals;
 pub use layers::{Layer, layers};
 pub use outputs::Output;
 pub use ranking::top;

@@ -1,5 +1,6 @@
 //! What limpid exports, checked by ONNX and run by ONNX Runtime.
 
+mod half;
 mod int8;
 #[path = "../../graph/tests/support/operators/mod.rs"]
 mod operators;

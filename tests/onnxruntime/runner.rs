@@ -2,7 +2,7 @@
 
 use limpid::input::npy;
 use limpid_graph::ir::Graph;
-use limpid_graph::onnx::export;
+use limpid_graph::onnx::{ExportError, ModelWriter, export, export_typed};
 use limpid_graph::tensor::Tensor;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,16 @@ impl Models {
 
     /// Exports a graph, to be run on these inputs.
     pub fn add(&mut self, name: &str, graph: &Graph, inputs: &[Tensor]) {
-        let model = export(graph).unwrap_or_else(|e| panic!("{name}: {e}"));
+        self.write(name, export(graph), graph, inputs);
+    }
+
+    /// As [`Models::add`], with FP16 where the graph has it.
+    pub fn add_typed(&mut self, name: &str, graph: &Graph, inputs: &[Tensor]) {
+        self.write(name, export_typed(graph), graph, inputs);
+    }
+
+    fn write(&mut self, name: &str, model: Result<ModelWriter, ExportError>, graph: &Graph, inputs: &[Tensor]) {
+        let model = model.unwrap_or_else(|e| panic!("{name}: {e}"));
         let bytes = model.to_bytes().unwrap_or_else(|e| panic!("{name}: {e}"));
         std::fs::write(self.path(name, "onnx"), bytes).expect("it can be written");
         let named = graph.inputs.iter().zip(inputs).map(|(&v, tensor)| (graph.value(v).name.as_str(), tensor));

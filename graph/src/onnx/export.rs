@@ -27,6 +27,7 @@ mod quantization;
 mod resize;
 mod shapes;
 mod step;
+mod typed;
 
 pub use error::ExportError;
 
@@ -49,6 +50,21 @@ pub const OPSET: i64 = 20;
 /// settings that operator set [`OPSET`] no longer has, and what makes a graph ill-formed.
 pub fn export(graph: &Graph) -> Result<ModelWriter, ExportError> {
     check_types(graph)?;
+    state(graph)
+}
+
+/// As [`export()`], with FP16 where the graph has it: for runtimes that multiply in the types they are given.
+///
+/// What such a runtime answers is not to the bit what limpid does: it rounds to FP16 after each of the operators that
+/// limpid fuses, and its biases are FP16.
+///
+/// # Errors
+/// As [`export()`]'s, but for [`ExportError::Half`].
+pub fn export_typed(graph: &Graph) -> Result<ModelWriter, ExportError> {
+    state(&typed::uniform(graph)?)
+}
+
+fn state(graph: &Graph) -> Result<ModelWriter, ExportError> {
     let mut exporter = Exporter::new(graph);
     for id in graph.topological_order()? {
         exporter.node(graph.node(id))?;
@@ -85,6 +101,8 @@ struct Exporter<'g> {
     extents: BTreeMap<Dim, String>,
     /// The node being written, and what it has come to so far.
     node: String,
+    /// The type of its reals.
+    real: DType,
     steps: Vec<Step>,
 }
 
@@ -101,6 +119,7 @@ impl<'g> Exporter<'g> {
             holders: BTreeMap::new(),
             extents: BTreeMap::new(),
             node: String::new(),
+            real: DType::F32,
             steps: Vec::new(),
         };
         exporter.name_values();
@@ -125,6 +144,7 @@ impl<'g> Exporter<'g> {
 
     fn node(&mut self, node: &Node) -> Result<(), ExportError> {
         self.node = self.node_names.claim(&node.name);
+        self.real = typed::reals(self.graph, node).unwrap_or(DType::F32);
         let results = self.operator(node)?;
         for (result, &output) in results.iter().zip(&node.outputs) {
             match node.op {
@@ -184,6 +204,11 @@ impl<'g> Exporter<'g> {
         let name = self.value_names.claim(&format!("{}/{what}", self.node));
         self.model.add_initializer(&name, tensor);
         name
+    }
+
+    /// As [`Self::constant`], of the type that the node's reals have.
+    fn real_constant(&mut self, what: &str, tensor: Tensor) -> String {
+        self.constant(what, tensor.cast(self.real))
     }
 
     fn inexpressible(&self, node: &Node, what: &'static str) -> ExportError {

@@ -3,7 +3,8 @@
 //! tract parses the file and decodes its tensors; the graph is built from the `ModelProto` by each operator's
 //! own `from_onnx`, because tract's own typed graph no longer has the structure that fusion is about (a
 //! BatchNormalization has become a Mul and an Add, a Gemm an einsum). The way out is [`ModelWriter`]: it states a
-//! model node by node and streams it to a file. [`export()`] states a graph so.
+//! model node by node and streams it to a file. [`export()`] states a graph so, [`export_typed`] with
+//! its FP16.
 
 mod builder;
 mod error;
@@ -16,7 +17,7 @@ mod write;
 
 pub use builder::Builder;
 pub use error::{ImportError, UnsupportedNode};
-pub use export::{ExportError, OPSET, export};
+pub use export::{ExportError, OPSET, export, export_typed};
 pub use load::{describe, load, load_bytes};
 pub use node::NodeView;
 pub use wire::EncodedModel;

@@ -141,8 +141,16 @@ impl Device {
         check("cuCtxSynchronize", unsafe { sys::cuCtxSynchronize() })
     }
 
-    /// Makes its context current on the calling thread. Every call that needs one does this first, so that users
-    /// need not know which thread they are on; it costs some tens of nanoseconds.
+    /// Makes its context current on the calling thread, for libraries that take the one that is.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub fn make_current(&self) -> Result<(), DeviceError> {
+        self.bind()
+    }
+
+    /// Every call that needs a context does this first, so that users need not know which thread they are on; it costs
+    /// some tens of nanoseconds.
     pub(super) fn bind(&self) -> Result<(), DeviceError> {
         self.0.bind()
     }

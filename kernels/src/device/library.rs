@@ -58,6 +58,11 @@ pub fn usual_folders() -> Vec<PathBuf> {
     nvrtc_folders(&|name| std::env::var_os(name), Path::new("/"))
 }
 
+/// The folders of Python packages on this machine, those of the active environment first: where `pip` puts libraries.
+pub fn python_packages() -> Vec<PathBuf> {
+    packages(&|name| std::env::var_os(name), Path::new("/"))
+}
+
 fn nvrtc_present() -> bool {
     // SAFETY: loading NVRTC runs its initialisers, which have no preconditions.
     unsafe { cudarc::nvrtc::sys::is_culib_present() }
@@ -147,19 +152,33 @@ fn nvrtc_folders(variable: &dyn Fn(&str) -> Option<OsString>, root: &Path) -> Ve
     folders
 }
 
+/// As [`python_packages`]; `variable` and `root` as in [`nvrtc_folders`].
+fn packages(variable: &dyn Fn(&str) -> Option<OsString>, root: &Path) -> Vec<PathBuf> {
+    let folder = |name: &str| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let mut prefixes: Vec<PathBuf> = [folder("VIRTUAL_ENV"), folder("CONDA_PREFIX")].into_iter().flatten().collect();
+    let path = variable("PATH");
+    let bins = path.iter().flat_map(std::env::split_paths).filter(|bin| bin.join("python3").exists());
+    prefixes.extend(bins.filter_map(|bin| bin.parent().map(Path::to_owned)));
+    prefixes.extend(folder("HOME").map(|home| home.join(".local")));
+    prefixes.extend([root.join("usr/local"), root.join("usr")]);
+    let mut folders: Vec<PathBuf> = prefixes.iter().flat_map(|prefix| packages_of(prefix)).collect();
+    let mut seen = BTreeSet::new();
+    folders.retain(|folder| seen.insert(folder.clone()));
+    folders
+}
+
+/// The folders of packages under a Python prefix.
+fn packages_of(prefix: &Path) -> Vec<PathBuf> {
+    let pythons = ["lib", "lib64"].into_iter().flat_map(|lib| children(&prefix.join(lib), "python3"));
+    let folders = pythons.flat_map(|python| ["site-packages", "dist-packages"].map(|packages| python.join(packages)));
+    folders.filter(|folder| folder.is_dir()).collect()
+}
+
 /// Where wheels under a Python prefix keep NVRTC: `nvidia/cu13/lib` since CUDA 13, `nvidia/cuda_nvrtc/lib` before.
 fn wheels(prefix: &Path, folders: &mut Vec<PathBuf>) {
-    for lib in ["lib", "lib64"] {
-        for python in children(&prefix.join(lib), "python3") {
-            for packages in ["site-packages", "dist-packages"] {
-                let nvidia = python.join(packages).join("nvidia");
-                for package in children(&nvidia, "cu") {
-                    if package.join("lib").is_dir() {
-                        folders.push(package.join("lib"));
-                    }
-                }
-            }
-        }
+    for packages in packages_of(prefix) {
+        let libraries = children(&packages.join("nvidia"), "cu").into_iter().map(|package| package.join("lib"));
+        folders.extend(libraries.filter(|folder| folder.is_dir()));
     }
 }
 
@@ -230,6 +249,25 @@ mod tests {
         let with_nvrtc: Vec<_> = folders.iter().filter(|f| NvrtcFiles::in_folder(f).is_some()).collect();
         let expected = root.path().join("opt/conda/lib/python3.12/site-packages/nvidia/cuda_nvrtc/lib");
         assert_eq!(with_nvrtc, [&expected]);
+    }
+
+    #[test]
+    fn folders_of_packages_are_those_of_the_active_environment_first_and_each_once() {
+        let root = tree(&[
+            "venv/bin/python3",
+            "venv/lib/python3.11/site-packages/x",
+            "usr/lib/python3/dist-packages/x",
+            "usr/lib/python3.9/none",
+        ]);
+        let environment = root.path().join("venv");
+        let found = |name: &str| match name {
+            "VIRTUAL_ENV" => Some(environment.clone().into()),
+            "PATH" => Some(environment.join("bin").into()),
+            _ => None,
+        };
+        let expected =
+            [environment.join("lib/python3.11/site-packages"), root.path().join("usr/lib/python3/dist-packages")];
+        assert_eq!(packages(&found, root.path()), expected);
     }
 
     #[test]

@@ -60,6 +60,7 @@ pub use event::Event;
 pub use graph::GraphExec;
 pub use host::{HostBuffer, SettledBuffer};
 pub use launch::PreparedLaunch;
+pub use library::python_packages;
 pub use mapping::MappedFile;
 pub use module::Function;
 pub use nvrtc::Compiler;

@@ -90,7 +90,13 @@ impl Stream {
         check("cuStreamWaitEvent", unsafe { sys::cuStreamWaitEvent(self.raw, event.raw(), 0) })
     }
 
-    /// Its handle; the caller binds the device.
+    /// Its `CUstream` (or `cudaStream_t`, which is the same), for libraries that enqueue work of their own. It is good for
+    /// as long as the stream exists.
+    pub fn handle(&self) -> *mut c_void {
+        self.raw.cast()
+    }
+
+    /// As [`Stream::handle`], typed; the caller binds the device.
     pub(super) fn raw(&self) -> sys::CUstream {
         self.raw
     }

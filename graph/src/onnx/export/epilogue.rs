@@ -56,7 +56,7 @@ impl Exporter<'_> {
                 // A bound that is not there is left out.
                 let mut bound = |what, bound: f32| match bound.is_infinite() {
                     true => String::new(),
-                    false => self.constant(what, Tensor::scalar(bound)),
+                    false => self.real_constant(what, Tensor::scalar(bound)),
                 };
                 (vec![x, bound("min", min), bound("max", max)], Vec::new())
             }

@@ -46,7 +46,7 @@ impl Exporter<'_> {
         let b = if op.trans_b { self.transposed(node.inputs[1])? } else { self.read(node.inputs[1]) };
         let mut y = self.main("MatMul", &[a, b], Vec::new());
         if op.alpha != 1.0 {
-            let alpha = self.constant("alpha", Tensor::scalar(op.alpha));
+            let alpha = self.real_constant("alpha", Tensor::scalar(op.alpha));
             y = self.step("Mul", &[y, alpha], Vec::new());
         }
         if let Some(bias) = self.bias(node, &op.epilogue, 2) {
@@ -82,8 +82,8 @@ impl Exporter<'_> {
             return Err(self.inexpressible(node, "line for each of an open number of channels"));
         };
         let mut inputs: Vec<String> = node.inputs.iter().map(|&v| self.read(v)).collect();
-        inputs.push(self.vector("mean", vec![0f32; channels]));
-        inputs.push(self.vector("variance", vec![1f32; channels]));
+        inputs.push(self.real_constant("mean", Tensor::vector(vec![0f32; channels])));
+        inputs.push(self.real_constant("variance", Tensor::vector(vec![1f32; channels])));
         let y = self.main("BatchNormalization", &inputs, vec![("epsilon", 0f32.into())]);
         Ok(self.activated(op.activation, y))
     }
