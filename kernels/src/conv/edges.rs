@@ -229,8 +229,6 @@ pub(super) fn windows(kind: EdgeKind) -> Vec<Site> {
         Edge { gaps: [0, 1, 2], residual: Some(other), ..relu },
         Edge { y: third, residual: Some(third), pre: Activation::Clip { min: -0.5, max: 0.75 }, ..small },
         Edge { residual: Some(kind.x), pre: Activation::Silu, post: Activation::Tanh, y: third, ..small },
-        // Large enough for clusters of tiles, of which the last ones have nothing to do.
-        Edge { residual: Some(kind.x), ..Edge::new(kind, [2, 13, 13, width], 264, [3, 3]).padded(1) },
     ];
     if kind.precision == Precision::Fp16 {
         // Tiles are the same for every type: sizes around theirs, several pictures within one and tiles that begin

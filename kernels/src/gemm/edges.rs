@@ -130,8 +130,6 @@ pub(super) fn warpgroups(precision: Precision) -> Vec<Site> {
         with_residual(product(20, 32, 8 * width), 32, dtype, Activation::Identity, Activation::Relu),
         // K split, with what must only happen after the sum.
         with_residual(product(5, 19, 64 * width), 19, dtype, Activation::Sigmoid, Activation::HardSwish),
-        // Large enough for clusters of tiles.
-        product(300, 270, 20 * width),
     ];
     if precision == Precision::Fp16 {
         // Tiles are the same for every type: sizes around theirs, and more works and steps than a ring has room for.
