@@ -5,7 +5,7 @@
 // Shapes     x (N,H,W,C) s8 for PRECISION=Int8, f16 for Fp16, f32 for Tf32; w [k_pad][R·S][c_pad] of the same type, rows of
 //            filters in the order of `Packing::Warpgroup`; y (N,P,Q,K) and residual f32, f16 or s8. Sums are f32, those of s8 s32.
 // Requires   sm_90a; one group; 16-byte aligned pixels; strides to 8, padding to 128, dilation·(kernel-1) to 255.
-// Grid       persistent: a block on each multiprocessor, in clusters of CLUSTER_M x CLUSTER_N, over tiles of filters (fastest) and pixels, then shares of K.
+// Grid       persistent: a block on each multiprocessor, over tiles of filters (fastest) and pixels, then shares of K.
 // Block      128·WARPGROUPS threads that multiply, and a warpgroup of which one thread copies.
 // Shared     STAGES · (BLOCK_M + BLOCK_N) · ROW_BYTES, two mbarriers a stage, one a team.
 // Work       2·N·P·Q·K·R·S·C operations; x is read once a tap and column tile, w once a row tile (both mostly from L2), y
@@ -39,33 +39,28 @@ struct Pixels {
         int left, top, image, pixel;
     };
 
-    __device__ __forceinline__ Start start(int row, int) const {
-        const int line = row / window.out_width, image = line / window.out_height;
-        return {(row - line * window.out_width) * window.stride_w - window.pad_w,
-                (line - image * window.out_height) * window.stride_h - window.pad_h, image, row};
+    __device__ __forceinline__ Start start(const Work& work) const {
+        const int line = work.row / window.out_width, image = line / window.out_height;
+        return {(work.row - line * window.out_width) * window.stride_w - window.pad_w,
+                (line - image * window.out_height) * window.stride_h - window.pad_h, image, work.row};
     }
-    __device__ __forceinline__ void load_a(void* shared, const Start& start, int step, uint64_t* barrier,
-                                           uint16_t blocks) const {
+    __device__ __forceinline__ void load_a(void* shared, const Start& start, int step, uint64_t* barrier) const {
         const int tap = step / window.channel_steps, channel = (step - tap * window.channel_steps) * CHANNELS;
         if (window.im2col) {
             const int r = tap / window.kernel_width, s = tap - r * window.kernel_width;
             const int at[4] = {channel, start.left, start.top, start.image};
             const uint16_t offset[2] = {static_cast<uint16_t>(s * window.dilation_w),
                                         static_cast<uint16_t>(r * window.dilation_h)};
-            if constexpr (CLUSTER_N > 1) {
-                cp_async_bulk_tensor_im2col_multicast(shared, &x, at, offset, barrier, blocks);
-            } else {
-                cp_async_bulk_tensor_im2col(shared, &x, at, offset, barrier);
-            }
+            cp_async_bulk_tensor_im2col(shared, &x, at, offset, barrier);
         } else {
             const int at[2] = {channel, start.pixel};
-            load_box<(CLUSTER_N > 1)>(shared, x, at, barrier, blocks);
+            cp_async_bulk_tensor_load(shared, &x, at, barrier);
         }
     }
-    __device__ __forceinline__ void load_b(void* shared, int column, int step, uint64_t* barrier, uint16_t blocks) const {
+    __device__ __forceinline__ void load_b(void* shared, const Work& work, int step, uint64_t* barrier) const {
         const int tap = step / window.channel_steps;
-        const int at[3] = {(step - tap * window.channel_steps) * CHANNELS, tap, column};
-        load_box<(CLUSTER_M > 1)>(shared, w, at, barrier, blocks);
+        const int at[3] = {(step - tap * window.channel_steps) * CHANNELS, tap, work.column};
+        cp_async_bulk_tensor_load(shared, &w, at, barrier);
     }
 };
 

@@ -126,7 +126,7 @@ fn activations(site: &ConvSite, tiling: &Tiling) -> TensorMap {
     let pixel = u64::from(x.pitch) * dtype.size() as u64;
     if is_matrix(site) {
         let dims = [x.c.into(), x.pixels()];
-        return TensorMap::tiled(role, dtype, &dims, &[pixel], &[numbers, tiling.tile.share_m()], swizzle);
+        return TensorMap::tiled(role, dtype, &dims, &[pixel], &[numbers, tiling.tile.block_m], swizzle);
     }
     // The corner of the first window, and of the last one relative to the last pixel: between them there are just as
     // many steps of the stride as y has pixels.
@@ -146,7 +146,7 @@ fn activations(site: &ConvSite, tiling: &Tiling) -> TensorMap {
             lower: vec![left, top],
             upper: vec![right, bottom],
             channels: numbers,
-            pixels: tiling.tile.share_m(),
+            pixels: tiling.tile.block_m,
         },
         element_strides: vec![1, site.stride[1], site.stride[0], 1],
         swizzle,
@@ -158,7 +158,7 @@ fn filters(taps: u32, k_pad: u32, c_pad: u32, tiling: &Tiling) -> TensorMap {
     let dtype = tiling.build.math.dtype();
     let tap = u64::from(c_pad) * dtype.size() as u64;
     let dims = [c_pad, taps, k_pad].map(u64::from);
-    let extents = [tiling.build.numbers(), 1, tiling.tile.share_n()];
+    let extents = [tiling.build.numbers(), 1, tiling.tile.block_n];
     let strides = [tap, tap * u64::from(taps)];
     TensorMap::tiled(Role::Weights, dtype, &dims, &strides, &extents, tiling.build.swizzle())
 }

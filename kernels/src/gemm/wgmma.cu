@@ -5,7 +5,7 @@
 // Shapes     a (M,K) row-major, s8 for PRECISION=Int8, f16 for Fp16, f32 for Tf32; b (N,K) packed weights of the same type, rows
 //            in the order of `Packing::Warpgroup`; y (M,N) and residual f32, f16 or s8. Sums are f32, those of s8 s32.
 // Requires   sm_90a; rows of a, and products of a batch, in whole 16-byte vectors.
-// Grid       persistent: a block on each multiprocessor, in clusters of CLUSTER_M x CLUSTER_N, over tiles of columns (fastest) and rows, the batch, then shares of K.
+// Grid       persistent: a block on each multiprocessor, over tiles of columns (fastest) and rows, the batch, then shares of K.
 // Block      128·WARPGROUPS threads that multiply, and a warpgroup of which one thread copies.
 // Shared     STAGES · (BLOCK_M + BLOCK_N) · ROW_BYTES, two mbarriers a stage, one a team.
 // Work       2·M·N·K operations a product; a is read about once per column tile, b once per row tile (from L2 where it
@@ -23,15 +23,14 @@ struct Matrices {
         int row, batch;
     };
 
-    __device__ __forceinline__ Start start(int row, int batch) const { return {row, batch}; }
-    __device__ __forceinline__ void load_a(void* shared, const Start& start, int step, uint64_t* barrier,
-                                           uint16_t blocks) const {
+    __device__ __forceinline__ Start start(const Work& work) const { return {work.row, work.batch}; }
+    __device__ __forceinline__ void load_a(void* shared, const Start& start, int step, uint64_t* barrier) const {
         const int at[3] = {step * NUMBERS, start.row, start.batch};
-        load_box<(CLUSTER_N > 1)>(shared, a, at, barrier, blocks);
+        cp_async_bulk_tensor_load(shared, &a, at, barrier);
     }
-    __device__ __forceinline__ void load_b(void* shared, int column, int step, uint64_t* barrier, uint16_t blocks) const {
-        const int at[3] = {step * NUMBERS, column, 0};
-        load_box<(CLUSTER_M > 1)>(shared, b, at, barrier, blocks);
+    __device__ __forceinline__ void load_b(void* shared, const Work& work, int step, uint64_t* barrier) const {
+        const int at[3] = {step * NUMBERS, work.column, 0};
+        cp_async_bulk_tensor_load(shared, &b, at, barrier);
     }
 };
 

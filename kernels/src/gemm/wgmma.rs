@@ -96,8 +96,8 @@ fn candidates(site: &GemmSite, target: &Target) -> Result<Vec<Candidate>, String
             TensorMap::tiled(role, dtype, &dims.map(u64::from), &strides, &[numbers, rows, 1], swizzle)
         };
         let row = u64::from(k_pad) * size;
-        let a = map(Role::Input(0), [site.k, site.m, site.batch], [pitch, stride], tiling.tile.share_m());
-        let b = map(Role::Weights, [k_pad, n_pad, 1], [row, row * u64::from(n_pad)], tiling.tile.share_n());
+        let a = map(Role::Input(0), [site.k, site.m, site.batch], [pitch, stride], tiling.tile.block_m);
+        let b = map(Role::Weights, [k_pad, n_pad, 1], [row, row * u64::from(n_pad)], tiling.tile.block_n);
         for (what, map) in [("left operand", &a), ("weights", &b)] {
             map.check().map_err(|reason| format!("tensor copies do not take the {what}: {reason}"))?;
         }

@@ -8,12 +8,7 @@
 // (way_out.cuh), and so is there when the sums are. Blocks stay on their multiprocessor and take one share of the work after another
 // ("persistent grid"), so that the producer fetches the next tile while the sums of the last are on their way out.
 //
-// Blocks may form a cluster of CLUSTER_M x CLUSTER_N tiles. Those in a row of it multiply the same rows of a, and each of
-// them fetches a share of these rows for all; so with b and the blocks of a column. What L2 has to give is divided by so
-// much. A stage is filled again when it is empty in every block that the copy goes to.
-//
-// Defined on the command line: BLOCK_M, BLOCK_N, CLUSTER_M, CLUSTER_N, ROW_BYTES, STAGES, WARPGROUPS (that multiply),
-// TEAMS, PRECISION (the
+// Defined on the command line: BLOCK_M, BLOCK_N, ROW_BYTES, STAGES, WARPGROUPS (that multiply), TEAMS, PRECISION (the
 // name of a struct of wgmma_math.cuh). The structs are mirrored in `kernels/src/tile/warpgroup/tiling.rs`.
 #pragma once
 #include "include/wgmma_math.cuh"
@@ -23,10 +18,6 @@ constexpr int CONSUMERS = 128 * WARPGROUPS;  // threads that multiply
 constexpr int THREADS = CONSUMERS + 128;     // and the producer's warpgroup
 constexpr int A_BYTES = BLOCK_M * ROW_BYTES;
 constexpr int STAGE_BYTES = A_BYTES + BLOCK_N * ROW_BYTES;
-constexpr int CLUSTER = CLUSTER_M * CLUSTER_N;
-constexpr int A_SHARE = BLOCK_M / CLUSTER_N, B_SHARE = BLOCK_N / CLUSTER_M;  // rows that a block fetches
-constexpr int SHARERS = CLUSTER_M + CLUSTER_N - 1;  // blocks that read what one of them fetches, itself among them
-static_assert(A_SHARE % 8 == 0 && B_SHARE % 8 == 0, "shares begin where the swizzle's pattern does");
 static_assert(ROW_BYTES == 128 || ROW_BYTES == 64, "a row is as long as the swizzle's");
 static_assert(A_BYTES % 1024 == 0 && STAGE_BYTES % 1024 == 0, "operands begin where the swizzle's pattern does");
 
@@ -56,50 +47,22 @@ constexpr WgmmaSwizzle SWIZZLE = ROW_BYTES == 128 ? WgmmaSwizzle::B128 : WgmmaSw
 // How work is numbered: column tiles fastest, then row tiles, batches, shares of K. Blocks that run at the same time so
 // read few rows of a and most of b, and both stay in L2.
 struct WorkGrid {
-    int tiles_m, tiles_n;  // of clusters
-    int batches;
+    int tiles_m, tiles_n, batches;
     int works;            // tiles_m · tiles_n · batches · shares of K
     int steps;            // of ROW_BYTES along K
     int steps_per_split;  // `steps` where K is not split
     int tail;             // steps of a tile behind those along K, which bring the residual; 0 or RESIDUAL_CHUNKS
 };
 
-// This block's place in its cluster.
-struct Rank {
-    int m = 0, n = 0;
-
-    __device__ __forceinline__ Rank() {
-        if (CLUSTER > 1) {
-            const int rank = static_cast<int>(cluster_ctarank());
-            m = rank / CLUSTER_N, n = rank % CLUSTER_N;
-        }
-    }
-    // The blocks of its row, which share a, and of its column, which share b, as masks of a multicast.
-    __device__ __forceinline__ uint16_t row() const { return ((1 << CLUSTER_N) - 1) << m * CLUSTER_N; }
-    __device__ __forceinline__ uint16_t column() const {
-        int blocks = 0;
-#pragma unroll
-        for (int i = 0; i < CLUSTER_M; ++i) blocks |= 1 << (i * CLUSTER_N);
-        return blocks << n;
-    }
-    // The i-th of the SHARERS.
-    __device__ __forceinline__ int sharer(int i) const {
-        if (i < CLUSTER_N) return m * CLUSTER_N + i;
-        const int other = i - CLUSTER_N;
-        return (other < m ? other : other + 1) * CLUSTER_N + n;
-    }
-};
-
-// A block's part of a cluster's work.
 struct Work {
     int row, column;  // of the tile's first sum
     int batch, split;
     int first_step, steps;
 
-    __device__ __forceinline__ Work(const WorkGrid& grid, const Rank& rank, int index) {
+    __device__ __forceinline__ Work(const WorkGrid& grid, int index) {
         const int line = index / grid.tiles_n, tile = line / grid.tiles_m;
-        column = ((index - line * grid.tiles_n) * CLUSTER_N + rank.n) * BLOCK_N;
-        row = ((line - tile * grid.tiles_m) * CLUSTER_M + rank.m) * BLOCK_M;
+        column = (index - line * grid.tiles_n) * BLOCK_N;
+        row = (line - tile * grid.tiles_m) * BLOCK_M;
         split = tile / grid.batches;
         batch = tile - split * grid.batches;
         first_step = split * grid.steps_per_split;
@@ -126,9 +89,8 @@ struct Place {
 
 struct Ring {
     unsigned char* stages;
-    Rank rank;
     uint64_t* full;   // the copies have come
-    uint64_t* empty;  // every warp of the team has multiplied it, here and wherever this block's copies go
+    uint64_t* empty;  // every warp of the team has multiplied it
     // One for each team: the team before has seen all stages of its work fill. Parity tells a phase from the one before and
     // the one behind, and no further. A team that came to a stage's barrier before the round in which another team
     // waits there would take the phase before that for its own, and read what has not come; so teams come in turn.
@@ -147,70 +109,37 @@ struct Ring {
         if (threadIdx.x == 0) {
             for (int i = 0; i < STAGES; ++i) {
                 mbarrier_init(full + i, 1);
-                mbarrier_init(empty + i, 4 * TEAM * SHARERS);
+                mbarrier_init(empty + i, 4 * TEAM);
             }
             for (int i = 0; i < TEAMS; ++i) mbarrier_init(turns + i, 4 * TEAM);
             fence_mbarrier_init();
         }
-        meet();
-    }
-
-    // All threads of the cluster. Nobody reaches for a barrier that is not initialised yet, or of a block that has ended.
-    __device__ __forceinline__ void meet() const {
-        if (CLUSTER > 1) {
-            barrier_cluster_arrive();
-            barrier_cluster_wait();
-        } else {
-            __syncthreads();
-        }
-    }
-
-    // This warp has read the stage.
-    __device__ __forceinline__ void release(int stage) const {
-        const int lane = threadIdx.x % 32;
-        if (CLUSTER == 1) {
-            if (lane == 0) mbarrier_arrive(empty + stage);
-        } else if (lane < SHARERS) {
-            mbarrier_arrive_cluster(mapa(empty + stage, rank.sharer(lane)));
-        }
+        __syncthreads();
     }
 };
 
 // The steps of all of a block's work, as the producer goes through them.
 struct Steps {
     const WorkGrid& grid;
-    const Rank& rank;
     int index;
     Work work;
     int done = 0;  // of the work
 
-    __device__ __forceinline__ Steps(const WorkGrid& grid_, const Rank& rank_)
-        : grid(grid_), rank(rank_), index(blockIdx.x / CLUSTER), work(grid_, rank_, index) {}
+    __device__ __forceinline__ explicit Steps(const WorkGrid& grid_)
+        : grid(grid_), index(blockIdx.x), work(grid_, blockIdx.x) {}
     __device__ __forceinline__ bool any() const { return index < grid.works; }
     __device__ __forceinline__ int step() const { return work.first_step + done; }
     __device__ __forceinline__ int chunk() const { return done - work.steps; }  // of the residual, if it is not negative
     __device__ __forceinline__ void advance() {
         if (++done < work.steps + grid.tail) return;
         done = 0;
-        index += gridDim.x / CLUSTER;
-        work = Work(grid, rank, index);
+        index += gridDim.x;
+        work = Work(grid, index);
     }
 };
 
-// A box of a tensor map; to all blocks of a mask, if there are others.
-template <bool SHARED, int RANK>
-__device__ __forceinline__ void load_box(void* shared, const TensorMap& map, const int (&at)[RANK], uint64_t* barrier,
-                                         uint16_t blocks) {
-    if constexpr (SHARED) {
-        cp_async_bulk_tensor_load_multicast(shared, &map, at, barrier, blocks);
-    } else {
-        cp_async_bulk_tensor_load(shared, &map, at, barrier);
-    }
-}
-
-// One thread keeps the ring filled. A source has `load_b(shared, column, step, barrier, blocks)` for B_SHARE rows of b;
-// for a, `Start`, what a tile's copies have in common, `start(row, batch)`, and `load_a(shared, start, step, barrier,
-// blocks)` for A_SHARE of its rows.
+// One thread keeps the ring filled. A source has `load_b(shared, work, step, barrier)`; for a, `Start`, what a tile's
+// copies have in common, `start(work)`, and `load_a(shared, start, step, barrier)`.
 template <class Source>
 __device__ __forceinline__ void produce(const Source& source, const TensorMap& residual, const WorkGrid& grid,
                                         const Ring& ring) {
@@ -220,32 +149,29 @@ __device__ __forceinline__ void produce(const Source& source, const TensorMap& r
             mbarrier_arrive_expect_tx(barrier, BLOCK_M * RESIDUAL_BYTES);
         } else {
             mbarrier_arrive_expect_tx(barrier, STAGE_BYTES);
-            const int share = ring.rank.m * B_SHARE;
-            source.load_b(ring.stages + stage * STAGE_BYTES + A_BYTES + share * ROW_BYTES, steps.work.column + share,
-                          steps.step(), barrier, ring.rank.column());
+            source.load_b(ring.stages + stage * STAGE_BYTES + A_BYTES, steps.work, steps.step(), barrier);
         }
     };
     // No kernel writes weights: they need not wait until the grid before has ended.
     int early = 0;
-    for (Steps ahead(grid, ring.rank); ahead.any() && early < STAGES; ahead.advance()) begin(early++, ahead);
+    for (Steps ahead(grid); ahead.any() && early < STAGES; ahead.advance()) begin(early++, ahead);
     griddepcontrol_wait();
     Place place;
     typename Source::Start start;
-    for (Steps steps(grid, ring.rank); steps.any(); steps.advance()) {
+    for (Steps steps(grid); steps.any(); steps.advance()) {
         if (early > 0) {
             --early;
         } else {
             mbarrier_wait(ring.empty + place.stage, place.parity ^ 1);
             begin(place.stage, steps);
         }
-        const int share = ring.rank.n * A_SHARE;
-        if (steps.done == 0) start = source.start(steps.work.row + share, steps.work.batch);
+        if (steps.done == 0) start = source.start(steps.work);
         unsigned char* const stage = ring.stages + place.stage * STAGE_BYTES;
         if (steps.chunk() >= 0) {
             const int at[3] = {steps.work.column + steps.chunk() * RESIDUAL_COLUMNS, steps.work.row, steps.work.batch};
             cp_async_bulk_tensor_load(stage, &residual, at, ring.full + place.stage);
         } else {
-            source.load_a(stage + share * ROW_BYTES, start, steps.step(), ring.full + place.stage, ring.rank.row());
+            source.load_a(stage, start, steps.step(), ring.full + place.stage);
         }
         place.advance();
     }

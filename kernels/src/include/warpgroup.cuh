@@ -80,7 +80,7 @@ struct Sums {
                 wgmma_commit_group();
                 hold();
                 wgmma_wait_group<1>();
-                if (step > 0) ring.release(last);
+                if (step > 0) release(ring, last);
             }
             last = place.stage;
             place.advance();
@@ -92,13 +92,18 @@ struct Sums {
     __device__ __forceinline__ void finish(const Ring& ring, int last) {
         wgmma_wait_group<0>();
         hold();
-        ring.release(last);
+        release(ring, last);
     }
 
     // The eight of rows 8h and columns 8t of the q-th 32; see above.
     __device__ __forceinline__ void eight(int m, int h, int q, Sum (&x)[8]) const {
 #pragma unroll
         for (int i = 0; i < 8; ++i) x[i] = d[m][16 * q + 4 * (i / 2) + 2 * h + i % 2];
+    }
+
+    // This warp has read the stage.
+    static __device__ __forceinline__ void release(const Ring& ring, int stage) {
+        if (threadIdx.x % 32 == 0) mbarrier_arrive(ring.empty + stage);
     }
 
   private:
@@ -151,8 +156,8 @@ __device__ __forceinline__ void consume(const Ring& ring, const ProductParams& p
     uint32_t parity = team == 0;  // the first team begins, as if a phase had ended before
     int turn = 0;
 #pragma unroll 1
-    for (int index = blockIdx.x / CLUSTER; index < p.grid.works; index += gridDim.x / CLUSTER) {
-        const Work work(p.grid, ring.rank, index);
+    for (int index = blockIdx.x; index < p.grid.works; index += gridDim.x) {
+        const Work work(p.grid, index);
         const bool mine = turn == team;
         turn = turn + 1 == TEAMS ? 0 : turn + 1;
         if (!mine) {
@@ -200,5 +205,4 @@ __device__ __forceinline__ void multiply_tiles(const Source& source, const Produ
         setmaxnreg_inc<CONSUMER_REGISTERS>();
         consume<Math>(ring, p, epilogue, tensors, y, partial);
     }
-    if (CLUSTER > 1) ring.meet();
 }

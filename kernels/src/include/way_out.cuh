@@ -151,7 +151,7 @@ struct WayOut {
             if (product.grid.tail != 0) {
 #pragma unroll
                 for (int i = 0; i < CHUNK / RESIDUAL_COLUMNS; ++i, place.advance()) {
-                    ring.release(place.stage);
+                    Sums<Math>::release(ring, place.stage);
                 }
             }
         }

@@ -16,8 +16,6 @@ pub(crate) struct Tile {
     pub(super) warpgroups: u32,
     /// Teams they form; each team has its own tile.
     pub(super) teams: u32,
-    /// Tiles of a cluster along M, whose blocks share b, and along N, whose blocks share a.
-    pub(super) cluster: [u32; 2],
 }
 
 /// The large first. A block has a multiprocessor to itself, all of its registers and nearly all of its shared memory; small
@@ -33,18 +31,10 @@ pub(super) const TILES: &[Tile] = &[
     Tile::new([64, 64], [4, 4]),
     Tile::new([128, 32], [3, 3]),
     Tile::new([64, 32], [4, 4]),
-    Tile::new([256, 128], [2, 1]).sharing(1, 2),
-    Tile::new([256, 128], [2, 1]).sharing(2, 1),
-    Tile::new([128, 256], [2, 1]).sharing(2, 1),
-    Tile::new([128, 128], [2, 2]).sharing(2, 1),
-    Tile::new([128, 128], [2, 2]).sharing(2, 2),
 ];
 
 /// Shared memory of a block, bytes: what sm_90 allows.
 const MAX_SHARED: u32 = 227 << 10;
-
-/// Registers of a thread that hold neither sums nor fragments: what the compiler was seen to need.
-const EVERYTHING_ELSE: u32 = 48;
 
 /// Stages of 128 bytes a row.
 const MAX_STAGES: u32 = 16;
@@ -52,31 +42,7 @@ const MAX_STAGES: u32 = 16;
 impl Tile {
     const fn new(block: [u32; 2], warpgroups_teams: [u32; 2]) -> Self {
         let ([block_m, block_n], [warpgroups, teams]) = (block, warpgroups_teams);
-        Self { block_m, block_n, warpgroups, teams, cluster: [1, 1] }
-    }
-
-    const fn sharing(self, m: u32, n: u32) -> Self {
-        Self { cluster: [m, n], ..self }
-    }
-
-    /// Rows of a, of those of a tile, that a block fetches: `A_SHARE` of ring.cuh.
-    pub fn share_m(&self) -> u32 {
-        self.block_m / self.cluster[1]
-    }
-
-    /// Rows of b that a block fetches: `B_SHARE` of ring.cuh.
-    pub fn share_n(&self) -> u32 {
-        self.block_n / self.cluster[0]
-    }
-
-    /// Rows and columns of a cluster.
-    pub(super) fn covers(&self) -> [u64; 2] {
-        [self.block_m * self.cluster[0], self.block_n * self.cluster[1]].map(u64::from)
-    }
-
-    /// Blocks of a cluster.
-    pub(super) fn blocks(&self) -> u32 {
-        self.cluster[0] * self.cluster[1]
+        Self { block_m, block_n, warpgroups, teams }
     }
 
     /// Registers of a thread that multiplies: `CONSUMER_REGISTERS` of ring.cuh.
@@ -173,22 +139,21 @@ impl Build {
         self.stages(tile) * (self.stage_bytes(tile) + 16) + self.way_out_bytes(tile) + 8 * tile.teams
     }
 
-    /// Whether a thread has registers for its sums, in TF32 for its fragments of two stages of 128 bytes, and for
-    /// everything else; and whether teams in turn find room for a tile's whole residual.
+    /// Whether a thread has registers for its sums, and in TF32 for its fragments of two stages of 128 bytes, with a
+    /// quarter left for everything else; and whether teams in turn find room for all chunks of a tile's residual.
     pub(super) fn takes(self, tile: &Tile) -> bool {
+        if tile.teams > 1 && self.residual_chunks(tile) > self.stages(tile) {
+            return false;
+        }
         let tiles_m = tile.block_m / (tile.warpgroups / tile.teams) / 64;
         let fragments = if self.math == Math::Tf32 { 2 * 128 / 32 * 4 } else { 0 };
-        let numbers = tiles_m * (tile.block_n / 2 + fragments);
-        let waits = tile.teams == 1 || self.residual_chunks(tile) <= self.stages(tile);
-        numbers + EVERYTHING_ELSE <= tile.registers() && waits
+        4 * tiles_m * (tile.block_n / 2 + fragments) <= 3 * tile.registers()
     }
 
     pub(super) fn unit(self, tile: &Tile, source: &str, entry: &str) -> CompileUnit {
         let defines = [
             ("BLOCK_M", tile.block_m.to_string()),
             ("BLOCK_N", tile.block_n.to_string()),
-            ("CLUSTER_M", tile.cluster[0].to_string()),
-            ("CLUSTER_N", tile.cluster[1].to_string()),
             ("ROW_BYTES", self.row_bytes.to_string()),
             ("STAGES", self.stages(tile).to_string()),
             ("WARPGROUPS", tile.warpgroups.to_string()),

@@ -52,8 +52,7 @@ impl Tiling {
             return Err("nothing to do: an extent is 0".to_owned());
         }
         let padded = |tile: &Tile| {
-            let [rows, columns] = tile.covers();
-            problem.rows.next_multiple_of(rows) * problem.columns.next_multiple_of(columns)
+            problem.rows.next_multiple_of(tile.block_m.into()) * problem.columns.next_multiple_of(tile.block_n.into())
         };
         let least = TILES.iter().map(padded).min().unwrap_or(0);
         let mut all = Vec::new();
@@ -62,8 +61,8 @@ impl Tiling {
                 tile: *tile,
                 build,
                 splits: 1,
-                tiles_m: problem.rows.div_ceil(tile.covers()[0]),
-                tiles_n: problem.columns.div_ceil(tile.covers()[1]),
+                tiles_m: problem.rows.div_ceil(tile.block_m.into()),
+                tiles_n: problem.columns.div_ceil(tile.block_n.into()),
                 steps,
                 problem,
             };
@@ -82,7 +81,7 @@ impl Tiling {
     }
 
     fn split(self, target: &Target) -> impl Iterator<Item = Self> {
-        let slots = u64::from(self.clusters(target));
+        let slots = u64::from(target.multiprocessors);
         let most = (self.steps / 2).min(Self::MAX_SPLITS);
         let wanted = [slots / self.tiles(), 2 * slots / self.tiles()].map(|splits| splits.min(most));
         let wanted = if wanted[0] == wanted[1] { &wanted[1..] } else { &wanted[..] }.to_vec();
@@ -93,12 +92,6 @@ impl Tiling {
         })
     }
 
-    /// Clusters that run at the same time.
-    fn clusters(&self, target: &Target) -> u32 {
-        (target.multiprocessors / self.tile.blocks()).max(1)
-    }
-
-    /// Clusters' tiles.
     fn tiles(&self) -> u64 {
         self.tiles_m * self.tiles_n * self.problem.batches
     }
@@ -118,8 +111,6 @@ impl Tiling {
                 ("block_m", tile.block_m),
                 ("block_n", tile.block_n),
                 ("block_k", self.build.numbers()),
-                ("cluster_m", tile.cluster[0]),
-                ("cluster_n", tile.cluster[1]),
                 ("warpgroups", tile.warpgroups),
                 ("teams", tile.teams),
                 ("stages", self.build.stages(tile)),
@@ -159,9 +150,9 @@ impl Tiling {
         args.push(Arg::params(&kernel.epilogue));
         let mut launches = vec![Launch {
             unit: self.build.unit(tile, kernel.source, kernel.entry),
-            grid: [self.clusters(kernel.target).min(params.works as u32) * tile.blocks(), 1, 1],
+            grid: [kernel.target.multiprocessors.min(params.works as u32), 1, 1],
             block: [tile.threads(), 1, 1],
-            cluster: [tile.blocks(), 1, 1],
+            cluster: Launch::ALONE,
             shared_bytes: self.build.shared_bytes(tile),
             args,
             dependent: false,
@@ -178,20 +169,18 @@ impl Tiling {
     /// right one once a wave where it is too large for L2; partial sums written and read.
     pub fn cost(&self, target: &Target) -> CandidateCost {
         let tile = &self.tile;
-        let [rows, columns] = tile.covers();
         let works = self.tiles() * self.splits;
-        let waves = works.div_ceil(self.clusters(target).into());
+        let waves = works.div_ceil(target.multiprocessors.into());
         let [left, right, output] = self.problem.bytes;
         let rereads = if right > target.l2_bytes / 2 { waves.min(self.tiles_m) } else { 1 };
+        let flops = 2 * u64::from(tile.block_m * tile.block_n) * u64::from(self.build.numbers());
         // The way into shared memory is what tiles compete for: products per number that comes.
-        let [m, n] = tile.cluster.map(|blocks| blocks as f32);
-        let (block_m, block_n) = (tile.block_m as f32, tile.block_n as f32);
-        let reuse = block_m * block_n / (block_m / n + block_n / m);
+        let reuse = (tile.block_m * tile.block_n) as f32 / (tile.block_m + tile.block_n) as f32;
         let steps = self.steps.div_ceil(self.splits) as f32;
         CandidateCost {
-            flops: 2 * rows * columns * u64::from(self.build.numbers()) * self.steps * self.tiles(),
+            flops: flops * self.steps * self.tiles(),
             bytes: left + right * rereads + output + 2 * self.workspace(),
-            blocks: works * u64::from(tile.blocks()),
+            blocks: works,
             blocks_per_multiprocessor: 1,
             efficiency: 0.9 * reuse / (reuse + 24.0) * steps / (steps + 1.0),
             tensor_cores: true,
