@@ -94,6 +94,10 @@ __forceinline__ uint32_t ld_shared_cluster(const uint32_t* there) { return *ther
 __forceinline__ void st_async(uint32_t* there, uint32_t value, uint64_t* barrier) {
     emulator::st_async(there, value, barrier);
 }
+__forceinline__ void st_async(uint4* there, uint4 value, uint64_t* barrier) {
+    const uint32_t words[4] = {value.x, value.y, value.z, value.w};
+    for (int i = 0; i < 4; ++i) emulator::st_async(reinterpret_cast<uint32_t*>(there) + i, words[i], barrier);
+}
 
 // ---- stmatrix, named barriers, elections, registers -----------------------------------------------------------
 

@@ -250,6 +250,14 @@ __device__ __forceinline__ void st_async(uint32_t* there, uint32_t value, uint64
                  : "memory");
 }
 
+// The same of 16 bytes, 16-byte aligned.
+__device__ __forceinline__ void st_async(uint4* there, uint4 value, uint64_t* barrier) {
+    asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.u32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(
+                     shared_address(there)),
+                 "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w), "r"(shared_address(barrier))
+                 : "memory");
+}
+
 // ---- stmatrix (PTX ISA: "Warp-level matrix store instruction: stmatrix") -------------------------------------
 //
 // The way back of ldmatrix: lane l points at row l%8 of matrix l/8 and holds elements of row l/4.

@@ -85,9 +85,10 @@ impl Tile {
         stages.max(self.warps_m * self.warps_n * slab * 4)
     }
 
-    /// Dynamic shared memory where the blocks of a cluster leave their sums for each other, bytes.
+    /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier
+    /// behind the rest.
     pub(super) fn cluster_shared_bytes(&self, build: Build) -> u32 {
-        self.shared_bytes(build).max(self.block_m * self.block_n * 4)
+        self.shared_bytes(build) + self.block_m * self.block_n * 4 + 16
     }
 
     /// Whether the blocks of a cluster may share K: products with weights, which is where few rows leave the chip empty, and

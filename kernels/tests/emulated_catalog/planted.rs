@@ -92,16 +92,16 @@ const PLANTS: [Plant; 14] = [
     Plant {
         what: "sums of a cluster taken before they are there",
         file: "include/cluster.cuh",
-        from: "barrier_cluster_wait();\n#pragma unroll 1",
-        to: "#pragma unroll 1",
-        words: &["with nothing between that orders them", "nobody wrote", "arrive twice", "which may have ended"],
+        from: "if (threadIdx.x < part) mbarrier_wait(received.full, 0);",
+        to: "",
+        words: &["whose mbarrier was not waited for"],
     },
     Plant {
-        what: "block that ends while its cluster reads",
+        what: "mbarrier that its cluster may not know",
         file: "include/cluster.cuh",
-        from: "__syncwarp();\n        barrier_cluster_arrive();\n        barrier_cluster_wait();",
+        from: "fence_mbarrier_init();",
         to: "",
-        words: &["which may have ended"],
+        words: &["initialised without fence.mbarrier_init"],
     },
     Plant {
         what: "misaligned 16-byte load",

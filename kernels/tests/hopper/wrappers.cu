@@ -65,6 +65,7 @@ CLUSTER_KERNEL(2, 1, 1) __launch_bounds__(128)
     uint32_t* const there = mapa(shared, cluster_ctarank() ^ 1);
     uint64_t* const barrier_there = mapa(barrier, cluster_nctarank() - 1);
     st_async(there, threadIdx.x, barrier_there);
+    st_async(reinterpret_cast<uint4*>(there), zero_vector(), barrier_there);
     mbarrier_arrive_cluster(barrier_there);
     cp_async_bulk_cluster(there, shared, 16, barrier_there);
     cp_async_bulk_load(shared, y, 16, barrier);
