@@ -113,6 +113,9 @@ mod tests {
         let error = "conv/mma".parse::<Selection>().expect_err("no sign");
         assert!(error.to_string().contains("write +conv/mma"));
         let error = "-conv/none".parse::<Selection>().expect_err("no kernel");
-        assert!(error.to_string().contains("no kernel `conv/none`; there are conv/wgmma, conv/mma"), "{error}");
+        assert!(
+            error.to_string().contains("no kernel `conv/none`; there are conv/wgmma, conv/stem, conv/mma"),
+            "{error}"
+        );
     }
 }
