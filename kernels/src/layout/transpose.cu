@@ -16,6 +16,7 @@
 //            X_TYPE, Y_TYPE  element types
 //            SCALED          1: numbers are scaled on the way; see layout/convert.cuh
 //            THREADS         of a block
+//            MIN_BLOCKS      blocks that registers are limited for
 
 #include "include/index.cuh"
 #include "layout/convert.cuh"
@@ -43,45 +44,53 @@ struct TransposeParams {
 };
 
 // Where element (row, column) of the tile lies.
-__device__ __forceinline__ int swizzled(int row, int column) {
-    const int chunk = (column / VECTOR_Y) ^ (row / VECTOR_X % CHUNKS);
+__device__ __forceinline__ uint32_t swizzled(uint32_t row, uint32_t column) {
+    const uint32_t chunk = (column / VECTOR_Y) ^ (row / VECTOR_X % CHUNKS);
     return row * TILE + chunk * VECTOR_Y + column % VECTOR_Y;
 }
 
+// A thread always has the same rows of the tile, in columns STEP apart, all of which are under way at once.
 __device__ __forceinline__ void read_tile(Y_TYPE* tile, const X_TYPE* x, int row0, int column0,
                                           const TransposeParams& p) {
-    constexpr int VECTORS = TILE / VECTOR_X;
-    for (int i = threadIdx.x; i < VECTORS * TILE; i += THREADS) {
-        const int row = i % VECTORS * VECTOR_X;
-        const int column = i / VECTORS;
+    constexpr uint32_t VECTORS = TILE / VECTOR_X, STEP = THREADS / VECTORS, LOADS = TILE / STEP;
+    static_assert(THREADS % VECTORS == 0 && TILE % STEP == 0, "whole columns of the tile for all threads");
+    const uint32_t row = threadIdx.x % VECTORS * VECTOR_X, first = threadIdx.x / VECTORS;
+    const int rows = static_cast<int>(p.rows) - row0 - static_cast<int>(row);
+    const X_TYPE* from = x + (column0 + static_cast<int>(first)) * p.x_pitch + row0 + static_cast<int>(row);
+    Vector<X_TYPE, VECTOR_X> v[LOADS] = {};
+#pragma unroll
+    for (uint32_t k = 0; k < LOADS; ++k, from += STEP * p.x_pitch) {
         // Columns beyond the last are zeros, which become y's padding.
-        const int rows = column0 + column < static_cast<int>(p.columns) ? static_cast<int>(p.rows) - (row0 + row) : 0;
-        const X_TYPE* from = x + (column0 + column) * p.x_pitch + row0 + row;
-        Vector<X_TYPE, VECTOR_X> v = {};
+        if (column0 + static_cast<int>(first + k * STEP) >= static_cast<int>(p.columns)) continue;
         if (p.x_whole && rows >= VECTOR_X) {
-            v = load_vector<VECTOR_X>(from);
+            v[k] = load_vector<VECTOR_X>(from);
         } else {
 #pragma unroll
             for (int j = 0; j < VECTOR_X; ++j) {
-                if (j < rows) v.lane[j] = from[j];
+                if (j < rows) v[k].lane[j] = from[j];
             }
         }
+    }
 #pragma unroll
-        for (int j = 0; j < VECTOR_X; ++j) {
-            tile[swizzled(row + j, column)] = converted<Y_TYPE>(v.lane[j], p.factor);
+    for (uint32_t k = 0; k < LOADS; ++k) {
+#pragma unroll
+        for (uint32_t j = 0; j < VECTOR_X; ++j) {
+            tile[swizzled(row + j, first + k * STEP)] = converted<Y_TYPE>(v[k].lane[j], p.factor);
         }
     }
 }
 
 __device__ __forceinline__ void write_tile(Y_TYPE* y, const Y_TYPE* tile, int row0, int column0,
                                            const TransposeParams& p) {
-    for (int i = threadIdx.x; i < TILE * CHUNKS; i += THREADS) {
-        const int row = i / CHUNKS;
-        const int column = i % CHUNKS * VECTOR_Y;
-        const int written = min(VECTOR_Y, static_cast<int>(p.padded) - (column0 + column));
-        if (written <= 0 || row0 + row >= static_cast<int>(p.rows)) continue;
+    constexpr uint32_t STEP = THREADS / CHUNKS;
+    static_assert(THREADS % CHUNKS == 0 && TILE % STEP == 0, "whole rows of the tile for all threads");
+    const uint32_t column = threadIdx.x % CHUNKS * VECTOR_Y, first = threadIdx.x / CHUNKS;
+    const int written = min(VECTOR_Y, static_cast<int>(p.padded) - column0 - static_cast<int>(column));
+    Y_TYPE* to = y + (row0 + static_cast<int>(first)) * p.y_pitch + column0 + static_cast<int>(column);
+#pragma unroll
+    for (uint32_t row = first; row < first + TILE; row += STEP, to += STEP * p.y_pitch) {
+        if (written <= 0 || row0 + static_cast<int>(row) >= static_cast<int>(p.rows)) continue;
         const Vector<Y_TYPE, VECTOR_Y> v = load_vector<VECTOR_Y>(tile + swizzled(row, column));
-        Y_TYPE* to = y + (row0 + row) * p.y_pitch + column0 + column;
         if (p.y_whole && written == VECTOR_Y) {
             *reinterpret_cast<Vector<Y_TYPE, VECTOR_Y>*>(to) = v;
         } else {
@@ -93,7 +102,7 @@ __device__ __forceinline__ void write_tile(Y_TYPE* y, const Y_TYPE* tile, int ro
     }
 }
 
-extern "C" __global__ void __launch_bounds__(THREADS, 1)
+extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
     transpose(const X_TYPE* x, Y_TYPE* __restrict__ y, const TransposeParams p) {
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();

@@ -34,8 +34,11 @@ struct Params {
     reserved: u32,
 }
 
-/// Threads of a block.
+/// Threads of a block, fewer where a tile has not as many vectors.
 const THREADS: u32 = 256;
+/// Threads of a multiprocessor that registers are limited for: a tile's loads are all under way at once, those of several
+/// tiles together. The largest tile is of bytes, four vectors of which take apart many registers.
+const RESIDENT: u32 = 1024;
 /// Blocks the third dim of a grid may have.
 const MAX_GRID_Z: u32 = 65_535;
 
@@ -48,8 +51,15 @@ fn tiles(types: Types) -> &'static [u32] {
     }
 }
 
+fn threads(types: Types, tile: u32) -> u32 {
+    let narrow = types.x.size().min(types.y.size()) as u32;
+    THREADS.min(tile * tile * narrow / 16)
+}
+
 fn unit(types: Types, tile: u32) -> CompileUnit {
-    types.unit("layout/transpose.cu", "transpose", &[("TILE", tile), ("THREADS", THREADS)])
+    let threads = threads(types, tile);
+    let shape = [("TILE", tile), ("THREADS", threads), ("MIN_BLOCKS", RESIDENT / threads / (tile / 64).max(1))];
+    types.unit("layout/transpose.cu", "transpose", &shape)
 }
 
 /// The dim along which x is contiguous: of those with stride 1 the longest, but not y's own.
@@ -123,7 +133,7 @@ impl Kernel for Transpose {
             let launch = Launch {
                 unit: unit(types, tile),
                 grid: [tiles[0], tiles[1], params.batches.min(MAX_GRID_Z)],
-                block: [THREADS, 1, 1],
+                block: [threads(types, tile), 1, 1],
                 cluster: Launch::ALONE,
                 shared_bytes: 0,
                 args: vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Output(0)), Arg::params(&params)],
