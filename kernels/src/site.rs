@@ -65,7 +65,13 @@ pub struct GemmSite {
     pub stride_a: u64,
     pub stride_y: u64,
     pub b: GemmOperand,
+    /// What the precision multiplies, or f32 that is converted on the way in: rounded to f16 as ONNX's Cast does, or
+    /// quantized to `scale_a`. Only beside weights.
     pub dtype_a: DType,
+    /// What f32 is quantized to in INT8; else [`Scale::ONE`]. (What i8 stands for is part of [`Role::Scales`].)
+    ///
+    /// [`Role::Scales`]: crate::launch::Role::Scales
+    pub scale_a: Scale,
     pub dtype_y: DType,
     /// What y's integers stand for.
     pub scale_y: Scale,
@@ -350,7 +356,7 @@ impl Site {
                 [&mut s.x, &mut s.y].into_iter().chain(&mut s.epilogue.residual).for_each(image);
             }
             Self::Gemm(s) => {
-                s.scale_y = one(s.scale_y);
+                [&mut s.scale_a, &mut s.scale_y].into_iter().for_each(|scale| *scale = one(*scale));
                 s.epilogue.residual.iter_mut().for_each(image);
             }
             Self::Pool(s) => [&mut s.x, &mut s.y].into_iter().for_each(image),

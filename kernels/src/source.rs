@@ -39,6 +39,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/ptx.cuh", include_str!("include/ptx.cuh")),
     ("include/ptx_hopper.cuh", include_str!("include/ptx_hopper.cuh")),
     ("include/ptx_wgmma.cuh", include_str!("include/ptx_wgmma.cuh")),
+    ("include/real_left.cuh", include_str!("include/real_left.cuh")),
     ("include/reduce.cuh", include_str!("include/reduce.cuh")),
     ("include/ring.cuh", include_str!("include/ring.cuh")),
     ("include/row.cuh", include_str!("include/row.cuh")),

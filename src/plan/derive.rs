@@ -54,7 +54,7 @@ pub fn derive(
     let is_carried =
         |candidate: &Candidate| candidate.launches.iter().all(|launch| carried.units.contains(&launch.unit));
     let is_allowed = |candidate: &Candidate| carried.may_compile || is_carried(candidate);
-    let selected = select_like(lower(graph, extents, layouts)?, target, &near, &is_allowed, &is_carried)?;
+    let selected = select_like(lower(graph, extents, layouts)?.joined(), target, &near, &is_allowed, &is_carried)?;
     let inputs = ports(graph, &graph.inputs, extents, |index| layouts.input(index))?;
     let outputs = ports(graph, &graph.outputs, extents, |index| layouts.output(index))?;
     let mut plan = memory::lay_out(selected, target, extents, inputs, outputs);

@@ -78,7 +78,7 @@ pub fn lay_out(
 }
 
 fn step(choice: Choice, operands: Vec<Bound>) -> Step {
-    let Choice { work, candidate, offers, refusals } = choice;
+    let Choice { work, candidate, offers, refusals, instead } = choice;
     Step {
         group: work.group,
         node: work.node,
@@ -91,6 +91,8 @@ fn step(choice: Choice, operands: Vec<Bound>) -> Step {
         bytes: work.cost.bytes,
         offers,
         refusals,
+        parts: work.parts,
+        instead,
     }
 }
 

@@ -222,6 +222,8 @@ impl Problem {
         };
         let a = inputs.fill(Role::Input(0), &matrix(site.m, site.k, site.pitch_a, site.stride_a, site.dtype_a));
         let dtype = operand_dtype(site.precision);
+        // Reals are converted as a copy would.
+        let a = if site.dtype_a == dtype { a } else { quantized::converted(&a, dtype, site.scale_a) };
         let (weights, b, b_is_k_by_n) = match site.b {
             GemmOperand::Weights => {
                 let weights = inputs.tensor(&[site.n, site.k], dtype);
@@ -234,7 +236,7 @@ impl Problem {
             }
         };
         let (channels, y) = ((site.n, site.batch), (site.dtype_y, site.scale_y));
-        let scale_a = if site.dtype_a == DType::I8 { Scale::new(1.0 / 128.0) } else { Scale::ONE };
+        let scale_a = if dtype == DType::I8 { Scale::new(1.0 / 128.0) } else { Scale::ONE };
         let finish = inputs.finish(&site.epilogue, site.precision, channels, scale_a, y);
         let want = reference::gemm(site, &a, &b, b_is_k_by_n, &finish);
         let output = matrix(site.m, site.n, site.pitch_y, site.stride_y, site.dtype_y);
