@@ -4,6 +4,8 @@ use crate::launch::CompileUnit;
 
 /// Every `.cu` and `.cuh`, by its path under `kernels/src/`.
 pub const SOURCES: &[(&str, &str)] = &[
+    ("chain/gemv.cu", include_str!("chain/gemv.cu")),
+    ("chain/wgmma.cu", include_str!("chain/wgmma.cu")),
     ("conv/direct.cu", include_str!("conv/direct.cu")),
     ("conv/implicit.cuh", include_str!("conv/implicit.cuh")),
     ("conv/mma.cu", include_str!("conv/mma.cu")),

@@ -330,6 +330,7 @@ pub(crate) fn precision_of(site: &Site) -> Precision {
     match site {
         Site::Conv(s) | Site::ConvTranspose(s) => s.precision,
         Site::Gemm(s) => s.precision,
+        Site::Chain(s) => s.layers.first().map_or(Precision::Fp32, |layer| layer.precision),
         _ => Precision::Fp32,
     }
 }

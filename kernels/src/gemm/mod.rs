@@ -29,7 +29,7 @@ const NOT_A_PRODUCT: &str = "computes matrix products only";
 ///
 /// Where rows are whole vectors apart, the lanes from n up to a whole vector are written as zeros: such a matrix may
 /// be a picture of one pixel a row, whose readers rely on them.
-fn epilogue(site: &GemmSite) -> EpilogueParams {
+pub(crate) fn epilogue(site: &GemmSite) -> EpilogueParams {
     let width = vector_width(site.dtype_y);
     let whole = site.pitch_y.is_multiple_of(width);
     let padded = if whole { site.n.next_multiple_of(width) } else { site.n };
@@ -40,14 +40,14 @@ fn epilogue(site: &GemmSite) -> EpilogueParams {
 }
 
 /// Whether a's f32 can be converted to `dtype`, which is multiplied: rounded to f16, or quantized. Only beside weights.
-fn converts(site: &GemmSite, dtype: DType) -> bool {
+pub(crate) fn converts(site: &GemmSite, dtype: DType) -> bool {
     let quantizes = dtype == DType::I8 && site.scale_a.is_quantized();
     let real = site.dtype_a == DType::F32 && site.b == GemmOperand::Weights;
     real && (dtype == DType::F16 || quantizes)
 }
 
 /// What no kernel of this room can do.
-fn check(site: &GemmSite) -> Result<(), String> {
+pub(crate) fn check(site: &GemmSite) -> Result<(), String> {
     if site.m == 0 || site.n == 0 || site.k == 0 || site.batch == 0 {
         return Err("nothing to do: an extent is 0".to_owned());
     }

@@ -4,6 +4,7 @@
 //! A [`Join`] is an offer beside the pieces it is made of. [`super::select`] times both and takes what is faster; what
 //! was not taken stays with the step, with its time ([`super::Instead`]). One file per join.
 
+mod chain;
 mod conversion;
 
 use super::lower::Lowered;
@@ -22,18 +23,35 @@ pub struct Join {
     pub work: Work,
 }
 
-/// Finds all stretches that a join is known for. They may overlap.
-pub(super) fn find(work: &[Work], buffers: &[Buffer]) -> Vec<Join> {
-    let uses = Uses::new(work, buffers);
-    let ends = 0..work.len().saturating_sub(1);
-    ends.filter_map(|first| conversion::join(work, first, &uses)).collect()
+impl Lowered {
+    /// With every join that is known for it. They may overlap.
+    pub fn joined(mut self) -> Self {
+        let work = &self.work;
+        let uses = Uses::new(work, &self.buffers);
+        let mut fresh = Fresh { known: self.buffers.len(), buffers: Vec::new() };
+        let mut joins = Vec::new();
+        for first in 0..work.len() {
+            let converted = first.checked_sub(1).and_then(|before| conversion::join(work, before, &uses));
+            let chains = chain::joins(work, first, converted.as_ref(), &uses, &mut fresh);
+            joins.extend(converted.into_iter().chain(chains));
+        }
+        self.buffers.extend(fresh.buffers);
+        self.joins = joins;
+        self
+    }
 }
 
-impl Lowered {
-    /// With every join that is known for it.
-    pub fn joined(mut self) -> Self {
-        self.joins = find(&self.work, &self.buffers);
-        self
+/// Buffers that only joins need: constants.
+struct Fresh {
+    known: usize,
+    buffers: Vec<Buffer>,
+}
+
+impl Fresh {
+    fn buffer(&mut self, name: &str, bytes: u64, kind: BufferKind) -> BufferId {
+        let id = BufferId((self.known + self.buffers.len()) as u32);
+        self.buffers.push(Buffer { name: name.to_owned(), bytes, kind });
+        id
     }
 }
 
