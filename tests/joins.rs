@@ -71,7 +71,8 @@ impl Measure for Prefers {
 
 fn planned(graph: &Graph, batch: usize, prefers: fn(&Site) -> bool) -> Plan {
     let bindings = graph.bind(&[&[batch, 1, 28, 28]]).expect("the shape fits");
-    let target = Target { kernels: "+chain/wgmma,+chain/gemv".parse().expect("it is one"), ..Target::typical(Arch(90)) };
+    let target =
+        Target { kernels: "+chain/wgmma,+chain/gemv".parse().expect("it is one"), ..Target::typical(Arch(90)) };
     let (mut measure, mut cache) = (Prefers(prefers), TimingCache::new());
     let tuner = Tuner { measure: &mut measure, cache: &mut cache, larger: None, thorough: true, most: 2 };
     plan(graph, &bindings, &Layouts::default(), &target, Some(tuner)).unwrap_or_else(|error| panic!("{error}"))
@@ -128,7 +129,8 @@ fn the_faster_way_is_taken_and_the_other_one_told() {
 fn joins_compute_what_their_pieces_do() {
     let Some(emulator) = emulator() else { return };
     for (graph, exact) in [(half(), false), (int8(), true)] {
-        for (batch, ways) in [(1, &[pieces, converting, tail, whole][..]), (70, &[pieces, converting, tail, whole][..])] {
+        for (batch, ways) in [(1, &[pieces, converting, tail, whole][..]), (70, &[pieces, converting, tail, whole][..])]
+        {
             let input = random_input(&[batch, 1, 28, 28]);
             let want = Interpreter::new(&graph).expect("a sound graph").run(&[input.clone()]).expect("it runs");
             for (number, &way) in ways.iter().enumerate() {

@@ -123,7 +123,10 @@ fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32)
         scales_len: scales_len(site.precision, site.n),
         cost: CandidateCost {
             flops: 2 * u64::from(batch * n_pad) * u64::from(k_pad),
-            bytes: n * k * dtype.size() as u64 + m * k * site.dtype_a.size() as u64 + m * n * site.dtype_y.size() as u64 + residual,
+            bytes: n * k * dtype.size() as u64
+                + m * k * site.dtype_a.size() as u64
+                + m * n * site.dtype_y.size() as u64
+                + residual,
             blocks: blocks.into(),
             blocks_per_multiprocessor: (512 / (batch * rows * 4 + 64)).clamp(4, 8),
             efficiency: 0.4,

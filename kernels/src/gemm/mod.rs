@@ -58,7 +58,10 @@ pub(crate) fn check(site: &GemmSite) -> Result<(), String> {
         ));
     }
     if site.scale_a.is_quantized() && (site.dtype_a, site.precision) != (DType::F32, Precision::Int8) {
-        return Err(format!("quantizes f32 for int8 only, the site asks it of {} for {}", site.dtype_a, site.precision));
+        return Err(format!(
+            "quantizes f32 for int8 only, the site asks it of {} for {}",
+            site.dtype_a, site.precision
+        ));
     }
     check_scale(site.scale_a.get()).map_err(|error| format!("the scale of the left operand {error}"))?;
     check_terms(site.precision, site.k.into())?;

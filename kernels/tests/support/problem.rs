@@ -8,8 +8,8 @@ use limpid_graph::tensor::{DType, Tensor, Tolerance};
 use limpid_kernels::emulator::{Buffer, Memory};
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{
-    AxisOp, AxisSite, ChainSite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand, GemmSite, Image, Interpolation,
-    NormSite, PictureSite, Scale, Site, View, vector_width,
+    AxisOp, AxisSite, ChainSite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand, GemmSite, Image,
+    Interpolation, NormSite, PictureSite, Scale, Site, View, vector_width,
 };
 
 /// What a candidate is given and what it must make of it.

@@ -29,7 +29,8 @@ pub(super) fn show(engine: &Engine, wanted: &str, console: &mut Console) -> Resu
     needs_plan(engine)?;
     let group = group(engine, wanted)?;
 
-    let steps = |plan: &Plan| plan.steps.iter().filter(|s| s.groups().any(|of| of.0 == group)).cloned().collect::<Vec<Step>>();
+    let steps =
+        |plan: &Plan| plan.steps.iter().filter(|s| s.groups().any(|of| of.0 == group)).cloned().collect::<Vec<Step>>();
     let found: Vec<(&Plan, Step)> =
         engine.plans.iter().flat_map(|plan| steps(plan).into_iter().map(move |step| (plan, step))).collect();
     if found.is_empty() {
