@@ -4,6 +4,7 @@ use crate::launch::CompileUnit;
 
 /// Every `.cu` and `.cuh`, by its path under `kernels/src/`.
 pub const SOURCES: &[(&str, &str)] = &[
+    ("chain/feed.cuh", include_str!("chain/feed.cuh")),
     ("chain/gemv.cu", include_str!("chain/gemv.cu")),
     ("chain/wgmma.cu", include_str!("chain/wgmma.cu")),
     ("conv/direct.cu", include_str!("conv/direct.cu")),
