@@ -112,7 +112,7 @@ impl Kernel for Wgmma {
     }
 
     fn on_trial(&self) -> Option<&'static str> {
-        Some("not yet run on a GPU")
+        Some("sums of several steps are not right in the emulator yet")
     }
 
     fn edge_sites(&self) -> Vec<Site> {

@@ -17,7 +17,9 @@
 // Sources    NVIDIA, CUTLASS, "Efficient GEMM in CUDA"; PTX ISA for the fragments.
 #include "gemm/gemm.cuh"
 #include "include/fragment.cuh"
+#if A_IS_REAL
 #include "include/real_left.cuh"
+#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS, MIN_BLOCKS)
 gemm_mma(const void* a, const void* b, const float* __restrict__ bias,
