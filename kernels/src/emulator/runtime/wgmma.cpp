@@ -180,10 +180,11 @@ static Registers& claim(Fiber& lane, const WgmmaOperands& operands, unsigned byt
     const auto at = reinterpret_cast<uintptr_t>(operands.d);
     Background& mine = lane.background;
     Registers* found = find_registers(mine, at, bytes);
-    if (found && (found->at != at || found->bytes != bytes || found->fragment)) {
+    // Several, where registers of a function that has ended were there.
+    while (found && (found->at != at || found->bytes != bytes || found->fragment)) {
         if (found->pending) fault("missing wait", pc, "wgmma's accumulators overlap registers of another wgmma under way");
         mine.registers.erase(mine.registers.begin() + (found - mine.registers.data()));
-        found = nullptr;
+        found = find_registers(mine, at, bytes);
     }
     if (found ? found->touched : !mine.fenced) {
         fault("missing wait", pc, "wgmma after its accumulators were touched, without wgmma.fence between");
