@@ -18,8 +18,7 @@
 // Grid       x: blocks that walk over the tiles of all pictures, each with its filters in shared memory; y: BLOCK_N
 //            filters.
 // Block      32·WARPS threads; a warp has WARP_M pixels and all BLOCK_N filters.
-// Shared     filters, BLOCK_N·(32·steps + 16) bytes; where words of K lie, 64·steps bytes; the patch;
-//            the next one as it comes.
+// Shared     filters, BLOCK_N·(32·steps + 16) bytes; where words of K lie, 64·steps bytes; the patch.
 // Work       2·N·P·Q·K·R·S·channels operations; x is read once and where patches overlap again (from L2), w once a block.
 #include "include/index.cuh"
 #include "include/plain.cuh"
@@ -86,61 +85,35 @@ struct alignas(16) Place {
     uint32_t second_mask;
 };
 
-// Pixels come in behind the threads' backs where the chip can do it, while the tile before is multiplied. Each thread
-// takes up what it has asked for itself, so that nobody else has to wait for it.
-
-// A picture of vectors, with zeros behind its channels. They come as they are: [pixels].
+// A picture of vectors, with zeros behind its channels.
 template <typename Element>
 struct Pixels {
     typedef Vector<Element, 4> Pixel;
     const StemParams& p;
     const Element* first;
 
-    __device__ __forceinline__ void ask(void* raw, int pixel, int, int at, bool inside) const {
-        Pixel* const to = static_cast<Pixel*>(raw) + pixel;
-        const Element* const from = first + (inside ? at : 0);
-#if __CUDA_ARCH__ >= 800
-        if constexpr (sizeof(Pixel) == 16) {
-            cp_async_16(to, from, inside);
-        } else if constexpr (sizeof(Pixel) == 8) {
-            cp_async_8(to, from, inside);
-        } else {
-            cp_async_4(to, from, inside);
-        }
-#else
-        *to = inside ? load_vector<4>(from) : Pixel{};
-#endif
-    }
-    __device__ __forceinline__ Element number(const void* raw, int pixel, int, int c) const {
-        return static_cast<const Pixel*>(raw)[pixel].lane[c];
-    }
+    __device__ __forceinline__ Pixel load(int at) const { return load_vector<4>(first + at); }
+    static __device__ __forceinline__ Element number(const Pixel& pixel, int c) { return pixel.lane[c]; }
 };
 
-// A picture whose channels lie anywhere, of X that become the patch's type. They come as [planes][pixels].
+// A picture whose channels lie anywhere, of X that become the patch's type.
 template <class Math, typename X>
 struct Planes {
     typedef typename Math::Element Element;
+    typedef Vector<X, 4> Pixel;
     const StemParams& p;
     const X* first;
 
-    __device__ __forceinline__ void ask(void* raw, int pixel, int pixels, int at, bool inside) const {
+    __device__ __forceinline__ Pixel load(int at) const {
+        Pixel pixel = {};
 #pragma unroll
         for (int c = 0; c < 4; ++c) {
-            if (c >= p.planes) continue;
-            X* const to = static_cast<X*>(raw) + c * pixels + pixel;
-            const X* const from = first + (inside ? at + c * p.plane : 0);
-#if __CUDA_ARCH__ >= 800
-            if constexpr (sizeof(X) == 4) {
-                cp_async_4(to, from, inside);
-                continue;
-            }
-#endif
-            *to = inside ? *from : X{};
+            if (c < p.planes) pixel.lane[c] = first[at + c * p.plane];
         }
+        return pixel;
     }
-    __device__ __forceinline__ Element number(const void* raw, int pixel, int pixels, int c) const {
-        if (c >= p.planes) return {};
-        const float x = to_f32(static_cast<const X*>(raw)[c * pixels + pixel]);
+    __device__ __forceinline__ Element number(const Pixel& pixel, int c) const {
+        const float x = to_f32(pixel.lane[c]);
         return from_f32<Element>(sizeof(Element) == 1 ? __fmul_rn(x, p.factor) : x);
     }
 };
@@ -149,18 +122,17 @@ template <class Math>
 struct Stage {
     typedef typename Math::Element Element;
     static constexpr int WORD = 4 / sizeof(Element);  // numbers of a word
+    static constexpr int BATCH = 4;                   // pixels of a thread under way
 
     const StemParams& p;
     uint4* filters;  // rows of 2·steps + 1 vectors: an odd number, so that ldmatrix meets every bank once
     Place* places;   // [steps][4]
     uint32_t* patch;
-    void* raw;  // the next patch's pixels as they come
 
     __device__ __forceinline__ Stage(const StemParams& p_, uint4* shared) : p(p_) {
         filters = shared;
         places = reinterpret_cast<Place*>(filters + BLOCK_N * row_vectors());
         patch = reinterpret_cast<uint32_t*>(places + 4 * p.steps);
-        raw = patch + (p.patch_height * p.patch_pitch + 3) / 4 * 4;
     }
     __device__ __forceinline__ int row_vectors() const { return 2 * p.steps + 1; }
 
@@ -186,64 +158,49 @@ struct Stage {
         }
     }
 
-    // Asks for the pixels under a tile.
-    __device__ __forceinline__ void ask(const void* x, const Tile& tile) const {
+    // The pixels under a tile.
+    __device__ __forceinline__ void load_patch(const void* x, const Tile& tile) const {
         const int64_t first = tile.image * p.picture;
         if (p.given == GIVEN_PIXELS) {
-            ask(Pixels<Element>{p, static_cast<const Element*>(x) + first}, tile);
+            load_pixels(Pixels<Element>{p, static_cast<const Element*>(x) + first}, tile);
         } else if (p.given == GIVEN_F32) {
-            ask(Planes<Math, float>{p, static_cast<const float*>(x) + first}, tile);
+            load_pixels(Planes<Math, float>{p, static_cast<const float*>(x) + first}, tile);
         } else {
-            ask(Planes<Math, f16>{p, static_cast<const f16*>(x) + first}, tile);
-        }
-#if __CUDA_ARCH__ >= 800
-        cp_async_commit_group();
-#endif
-    }
-
-    // Makes them the patch.
-    __device__ __forceinline__ void take() const {
-#if __CUDA_ARCH__ >= 800
-        cp_async_wait_group<0>();
-#endif
-        if (p.given == GIVEN_PIXELS) {
-            take(Pixels<Element>{p, nullptr});
-        } else if (p.given == GIVEN_F32) {
-            take(Planes<Math, float>{p, nullptr});
-        } else {
-            take(Planes<Math, f16>{p, nullptr});
+            load_pixels(Planes<Math, f16>{p, static_cast<const f16*>(x) + first}, tile);
         }
     }
 
   private:
-    __device__ __forceinline__ int pixels() const { return p.patch_height * static_cast<int>(p.patch_width.value); }
-
-    // Those outside of the picture are zeros.
+    // Those of a picture; zeros outside.
     template <class Picture>
-    __device__ __forceinline__ void ask(const Picture& picture, const Tile& tile) const {
+    __device__ __forceinline__ void load_pixels(const Picture& picture, const Tile& tile) const {
         const int top = tile.row * p.stride_h - p.pad_h, left = tile.column * p.stride_w - p.pad_w;
-#pragma unroll 2
-        for (int pixel = threadIdx.x; pixel < pixels(); pixel += THREADS) {
-            const int row = static_cast<int>(divide(pixel, p.patch_width));
-            const int down = top + row, along = left + pixel - row * static_cast<int>(p.patch_width.value);
-            // An index below 0 becomes a large unsigned one.
-            const bool inside = static_cast<uint32_t>(down) < static_cast<uint32_t>(p.height) &&
-                                static_cast<uint32_t>(along) < static_cast<uint32_t>(p.width);
-            picture.ask(raw, pixel, pixels(), down * p.down + along * p.along, inside);
-        }
-    }
-
-    template <class Picture>
-    __device__ __forceinline__ void take(const Picture& picture) const {
+        const int pixels = p.patch_height * static_cast<int>(p.patch_width.value);
         Element* const numbers = reinterpret_cast<Element*>(patch);
-#pragma unroll 2
-        for (int pixel = threadIdx.x; pixel < pixels(); pixel += THREADS) {
-            const int row = static_cast<int>(divide(pixel, p.patch_width));
-            const int column = pixel - row * static_cast<int>(p.patch_width.value);
-            Element* const to = numbers + row * p.patch_pitch * WORD + column * p.channels;
+        for (int first = threadIdx.x; first < pixels; first += BATCH * THREADS) {
+            typename Picture::Pixel in[BATCH];
+            int at[BATCH];
 #pragma unroll
-            for (int c = 0; c < 4; ++c) {
-                if (c < p.channels) to[c] = operand(picture.number(raw, pixel, pixels(), c));
+            for (int i = 0; i < BATCH; ++i) {
+                const int pixel = first + i * THREADS;
+                const int row = static_cast<int>(divide(pixel, p.patch_width));
+                const int column = pixel - row * static_cast<int>(p.patch_width.value);
+                const int down = top + row, along = left + column;
+                at[i] = row * p.patch_pitch * WORD + column * p.channels;
+                in[i] = {};
+                // An index below 0 becomes a large unsigned one.
+                if (pixel < pixels && static_cast<uint32_t>(down) < static_cast<uint32_t>(p.height) &&
+                    static_cast<uint32_t>(along) < static_cast<uint32_t>(p.width)) {
+                    in[i] = picture.load(down * p.down + along * p.along);
+                }
+            }
+#pragma unroll
+            for (int i = 0; i < BATCH; ++i) {
+                if (first + i * THREADS >= pixels) continue;
+#pragma unroll
+                for (int c = 0; c < 4; ++c) {
+                    if (c < p.channels) numbers[at[i] + c] = operand(picture.number(in[i], c));
+                }
             }
         }
     }
@@ -407,19 +364,16 @@ conv_stem(const void* x, const uint4* __restrict__ w, const float* __restrict__ 
     const WayOut<PRECISION> out(epilogue, {bias, scales, residual, y}, lane);
     griddepcontrol_wait();
 
-    stage.ask(x, Tile(p, blockIdx.x));
 #pragma unroll 1
     for (int index = blockIdx.x; index < p.tiles; index += gridDim.x) {
         const Tile tile(p, index);
-        stage.take();
+        stage.load_patch(x, tile);
         __syncthreads();
-        const int next = index + static_cast<int>(gridDim.x);
-        if (next < p.tiles) stage.ask(x, Tile(p, next));
         Sums<PRECISION> sums;
         sums.multiply(stage, corners, lane);
         // The patch may be written again.
         __syncthreads();
-        if (next >= p.tiles) griddepcontrol_launch_dependents();
+        if (index + static_cast<int>(gridDim.x) >= p.tiles) griddepcontrol_launch_dependents();
         int rows[TILES_M][2];
 #pragma unroll
         for (int m = 0; m < TILES_M; ++m) {

@@ -81,18 +81,12 @@ impl Block {
         32 * self.warps
     }
 
-    /// The way out of INT8 has scales in registers beside the bias: more than fit where sums take half of them.
-    fn built_min_blocks(&self, math: Math) -> u32 {
-        let crowded = math == Math::Int8 && (self.warp_m, self.block_n) == (32, 64);
-        if crowded { (self.min_blocks - 1).max(1) } else { self.min_blocks }
-    }
-
     fn unit(&self, math: Math) -> CompileUnit {
         let defines = [
             ("WARP_M", self.warp_m.to_string()),
             ("WARPS", self.warps.to_string()),
             ("BLOCK_N", self.block_n.to_string()),
-            ("MIN_BLOCKS", self.built_min_blocks(math).to_string()),
+            ("MIN_BLOCKS", self.min_blocks.to_string()),
             ("PRECISION", math.name().to_owned()),
         ];
         CompileUnit::new("conv/stem.cu", "conv_stem", defines)
@@ -125,7 +119,7 @@ impl Kernel for Stem {
         check(site, math)?;
         given.check(&site.x)?;
         let depth = Depth::new(site, math);
-        let laid: Vec<_> = BLOCKS.iter().filter_map(|block| Tiling::new(site, depth, given, *block, target)).collect();
+        let laid: Vec<_> = BLOCKS.iter().filter_map(|block| Tiling::new(site, depth, *block, target)).collect();
         let least = laid.iter().map(Tiling::sums).min();
         let least =
             least.ok_or_else(|| format!("needs filters and patches that fit in shared memory, got {depth:?}"))?;
@@ -179,8 +173,6 @@ struct Given {
     down: i64,
     along: i64,
     plane: i64,
-    /// Bytes that are brought of a pixel.
-    pixel: u32,
     bytes: u64,
 }
 
@@ -188,8 +180,7 @@ impl Given {
     /// As images do.
     fn pixels(x: &Image) -> Self {
         let [down, along] = [i64::from(x.w) * i64::from(x.pitch), i64::from(x.pitch)];
-        let pixel = 4 * x.dtype.size() as u32;
-        Self { kind: 0, picture: i64::from(x.h) * down, down, along, plane: 0, pixel, bytes: x.bytes() }
+        Self { kind: 0, picture: i64::from(x.h) * down, down, along, plane: 0, bytes: x.bytes() }
     }
 
     /// As a network's caller has it.
@@ -203,8 +194,8 @@ impl Given {
             return Err(format!("needs a scale for i8 and none for others, got {} with {:?}", x.dtype, x.scale));
         }
         let [picture, plane, down, along] = source.strides;
-        let pixel = x.c * source.dtype.size() as u32;
-        Ok(Self { kind, picture, down, along, plane, pixel, bytes: x.pixels() * u64::from(pixel) })
+        let bytes = x.pixels() * u64::from(x.c) * source.dtype.size() as u64;
+        Ok(Self { kind, picture, down, along, plane, bytes })
     }
 
     fn check(&self, x: &Image) -> Result<(), String> {
@@ -238,14 +229,14 @@ struct Tiling {
 
 impl Tiling {
     /// `None` if it does not fit in shared memory.
-    fn new(site: &ConvSite, depth: Depth, given: Given, block: Block, target: &Target) -> Option<Self> {
+    fn new(site: &ConvSite, depth: Depth, block: Block, target: &Target) -> Option<Self> {
         let other = block.block_n * (32 * depth.steps + 16) + 64 * depth.steps;
         let room = target.shared_per_block.checked_sub(other)?;
-        let patch = Patch::best(site, depth, block.pixels(), given.pixel, room)?;
+        let patch = Patch::best(site, depth, block.pixels(), room)?;
         let shared_bytes = other + patch.bytes();
         // A block takes 1 KiB for the driver besides its own.
         let by_shared = target.shared_per_multiprocessor / (shared_bytes + 1024);
-        let resident = by_shared.min(block.built_min_blocks(depth.math)).max(1);
+        let resident = by_shared.min(block.min_blocks).max(1);
         let tiles = u32::try_from(u64::from(patch.tiles[0]) * u64::from(patch.tiles[1]) * u64::from(site.x.n)).ok()?;
         let columns = site.y.c.div_ceil(block.block_n);
         (tiles < 1 << 30 && columns < 1 << 16).then_some(Self {

@@ -66,15 +66,13 @@ pub(super) struct Patch {
     pub width: u32,
     /// Words from one row to the next.
     pub pitch: u32,
-    /// Bytes of a pixel as it is given.
-    pub given: u32,
 }
 
 impl Patch {
     /// Of tiles of `pixels` in whatever shape takes the least work, in at most `room` bytes; `None` if no shape fits.
-    pub fn best(site: &ConvSite, depth: Depth, pixels: u32, given: u32, room: u32) -> Option<Self> {
+    pub fn best(site: &ConvSite, depth: Depth, pixels: u32, room: u32) -> Option<Self> {
         let widths = (3..=pixels.trailing_zeros()).map(|shift| 1 << shift);
-        let patches = widths.filter_map(|width| Self::new(site, depth, pixels, width, given)?.within(room));
+        let patches = widths.filter_map(|width| Self::new(site, depth, pixels, width, room));
         // A pixel of y takes about eight times what one of x takes on its way into shared memory.
         let work = |patch: &Self| {
             let tiles = u64::from(patch.tiles[0]) * u64::from(patch.tiles[1]);
@@ -85,16 +83,11 @@ impl Patch {
         Some(best)
     }
 
-    /// Of the patch, and of the next one's pixels as they come.
     pub fn bytes(&self) -> u32 {
-        (4 * self.height * self.pitch).next_multiple_of(16) + self.height * self.width * self.given
+        4 * self.height * self.pitch
     }
 
-    fn within(self, room: u32) -> Option<Self> {
-        (self.bytes() <= room).then_some(self)
-    }
-
-    fn new(site: &ConvSite, depth: Depth, pixels: u32, tile_width: u32, given: u32) -> Option<Self> {
+    fn new(site: &ConvSite, depth: Depth, pixels: u32, tile_width: u32, room: u32) -> Option<Self> {
         let tile = [pixels / tile_width, tile_width];
         let last = [0, 1].map(|axis: usize| u64::from(tile[axis] - 1) * u64::from(site.stride[axis]));
         let height = last[0] + u64::from(site.dilation[0]) * u64::from(site.kernel[0] - 1) + 1;
@@ -102,17 +95,16 @@ impl Patch {
         let across = u64::from(depth.across(site, depth.line_words - 1) + depth.word);
         let width = (last[1] * u64::from(depth.channels) + across).div_ceil(depth.channels.into());
         let pitch = (width * u64::from(depth.channels)).div_ceil(depth.word.into());
-        // Far more than any block has, far less than overflows.
-        if height * (4 * pitch + u64::from(given) * width) >= 1 << 24 {
+        if height * pitch * 4 > u64::from(room) {
             return None;
         }
         let tiles = [site.y.h.div_ceil(tile[0]), site.y.w.div_ceil(tile[1])];
-        Some(Self { tile_width, tiles, height: height as u32, width: width as u32, pitch: pitch as u32, given })
+        Some(Self { tile_width, tiles, height: height as u32, width: width as u32, pitch: pitch as u32 })
     }
 
     /// Sets rows so far apart that as few as possible of the words that lanes read at once share a bank.
     fn spread(&mut self, site: &ConvSite, depth: Depth, room: u32) {
-        let fits = |pitch: &u32| Self { pitch: *pitch, ..*self }.bytes() <= room;
+        let fits = |pitch: &u32| 4 * self.height * pitch <= room;
         let pitches = (self.pitch..self.pitch + BANKS as u32).filter(fits);
         self.pitch = pitches.min_by_key(|&pitch| rounds(site, depth, pitch)).unwrap_or(self.pitch);
     }
