@@ -192,6 +192,15 @@ impl Tactic {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         Self { kernel: kernel.to_owned(), parameters }
     }
+
+    /// True if both have the same tiles, and differ at most in how many blocks share their K.
+    pub fn has_tiles_of(&self, other: &Self) -> bool {
+        let tiles = |tactic: &Self| {
+            let tiles = tactic.parameters.iter().filter(|(name, _)| !["split_k", "cluster_k"].contains(&name.as_str()));
+            tiles.cloned().collect::<Vec<_>>()
+        };
+        self.kernel == other.kernel && tiles(self) == tiles(other)
+    }
 }
 
 impl fmt::Display for Tactic {
@@ -268,4 +277,17 @@ pub struct Refusal {
     pub kernel: String,
     /// The reason: "needs input channels per group divisible by 8, got 3".
     pub reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_are_the_same_however_k_is_shared() {
+        let tactic = |kernel, m, split| Tactic::new(kernel, &[("block_m", m), ("split_k", split)]);
+        assert!(tactic("a", 64, 1).has_tiles_of(&tactic("a", 64, 5)));
+        assert!(!tactic("a", 64, 1).has_tiles_of(&tactic("a", 32, 1)));
+        assert!(!tactic("a", 64, 1).has_tiles_of(&tactic("b", 64, 1)));
+    }
 }

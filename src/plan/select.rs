@@ -139,7 +139,7 @@ pub fn select(lowered: Lowered, target: &Target, mut tuner: Option<Tuner<'_>>) -
 }
 
 /// Picks a candidate for each site by the plans of other extents, `near` first: the tactic that was chosen for the
-/// same work there, if it is offered here and `allowed`. Where no such tactic is, the best by the cost model of those
+/// same work there, or else one of its tiles, if it is offered here and `allowed`. Where no such tactic is, the best by the cost model of those
 /// that are `carried`, and the best of all if none is.
 pub(super) fn select_like(
     lowered: Lowered,
@@ -153,9 +153,11 @@ pub(super) fn select_like(
     let choose = |work: Work| {
         let mut field = Field::new(work, target)?;
         let tactics: Vec<&Tactic> = near.iter().filter_map(|plan| Some(&plan.of(&field.work)?.tactic)).collect();
-        let of_tactic = |tactic: &&Tactic| {
-            field.ranked.iter().position(|(candidate, _)| candidate.tactic == **tactic && allowed(candidate))
+        let find = |is: &dyn Fn(&Tactic) -> bool| {
+            field.ranked.iter().position(|(candidate, _)| is(&candidate.tactic) && allowed(candidate))
         };
+        // Into how many shares K is split depends on the extents; the tiles that won there are still the best guess.
+        let of_tactic = |tactic: &&Tactic| find(&|t| t == *tactic).or_else(|| find(&|t| t.has_tiles_of(tactic)));
         let known = tactics.iter().find_map(of_tactic);
         let best = known.or_else(|| field.ranked.iter().position(|(candidate, _)| carried(candidate)));
         field.ranked[..=best.unwrap_or(0)].rotate_right(1);
