@@ -36,6 +36,9 @@ pub(super) const TILES: &[Tile] = &[
 /// Shared memory of a block, bytes: what sm_90 allows.
 const MAX_SHARED: u32 = 227 << 10;
 
+/// Registers of a thread that hold neither sums nor fragments: what the compiler was seen to need.
+const EVERYTHING_ELSE: u32 = 48;
+
 /// Stages of 128 bytes a row.
 const MAX_STAGES: u32 = 16;
 
@@ -139,15 +142,14 @@ impl Build {
         self.stages(tile) * (self.stage_bytes(tile) + 16) + self.way_out_bytes(tile) + 8 * tile.teams
     }
 
-    /// Whether a thread has registers for its sums, and in TF32 for its fragments of two stages of 128 bytes, with a
-    /// quarter left for everything else; and whether teams in turn find room for all chunks of a tile's residual.
+    /// Whether a thread has registers for its sums, in TF32 for its fragments of two stages of 128 bytes, and for
+    /// everything else; and whether teams in turn find room for a tile's whole residual.
     pub(super) fn takes(self, tile: &Tile) -> bool {
-        if tile.teams > 1 && self.residual_chunks(tile) > self.stages(tile) {
-            return false;
-        }
         let tiles_m = tile.block_m / (tile.warpgroups / tile.teams) / 64;
         let fragments = if self.math == Math::Tf32 { 2 * 128 / 32 * 4 } else { 0 };
-        4 * tiles_m * (tile.block_n / 2 + fragments) <= 3 * tile.registers()
+        let numbers = tiles_m * (tile.block_n / 2 + fragments);
+        let waits = tile.teams == 1 || self.residual_chunks(tile) <= self.stages(tile);
+        numbers + EVERYTHING_ELSE <= tile.registers() && waits
     }
 
     pub(super) fn unit(self, tile: &Tile, source: &str, entry: &str) -> CompileUnit {
