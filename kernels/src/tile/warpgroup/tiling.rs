@@ -96,6 +96,11 @@ impl Tiling {
         self.tiles_m * self.tiles_n * self.problem.batches
     }
 
+    /// Columns of all tiles: so far bias and scales are read.
+    pub fn columns(&self) -> u32 {
+        self.tiles_n as u32 * self.tile.block_n
+    }
+
     /// Scratch for partial sums, bytes; 0 if K is not split.
     pub fn workspace(&self) -> u64 {
         let sums = self.problem.batches * self.problem.rows * self.problem.columns.next_multiple_of(8);
