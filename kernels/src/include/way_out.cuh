@@ -32,33 +32,26 @@ __device__ __forceinline__ RawRow8 load_chunk_8(const unsigned char* first, cons
     return row;
 }
 
-// The last activation, and the type of y. The sign of a zero does not matter to what is rounded to f16 or s8, nor to TF32.
-//
-// Rounding keeps order, so that integers may be clipped where they are saturated anyway and, at 0, four at a time where
-// they are packed. `PLAIN` is that: no upper bound below 127, no lower one but 0. Of reals it has no upper bound, and of
-// either nothing is done before the residual is added.
+// What is done to a number before and behind the residual, and the type of y. `PLAIN`: nothing before; behind it of integers
+// what `Saturate` does, of reals no upper bound.
 struct Finish {
     Clip pre, clip;
-    float inv_scale, residual_scale;
-    uint32_t relu;  // all bits set where integers below 0 become 0
+    Saturate saturate;
+    float residual_scale;
 
     __device__ __forceinline__ explicit Finish(const EpilogueParams& p)
-        : pre(p.pre), clip(p.post), inv_scale(p.inv_scale), residual_scale(p.residual_scale) {
-        relu = clip.low == 0.0f ? 0xffffffffu : 0;
-    }
+        : pre(p.pre), clip(p.post), saturate(clip, p.inv_scale), residual_scale(p.residual_scale) {}
 
     __device__ __forceinline__ bool is_plain(const EpilogueParams& p) const {
         if (p.pre.kind == ACTIVATION_CLIP) return false;
-        if (ELEMENT_BYTES > 1) return clip.high == __int_as_float(0x7f800000);
-        const bool low = clip.low == 0.0f || clip.low == __int_as_float(0xff800000);
-        return low && __fmul_rn(clip.high, inv_scale) > 126.5f;
+        return ELEMENT_BYTES == 1 ? saturate.enough : clip.high == __int_as_float(0x7f800000);
     }
 
     template <bool PLAIN>
     __device__ __forceinline__ void add(const RawRow8& residual, float (&x)[8]) const {
         if constexpr (!PLAIN) {
 #pragma unroll
-            for (int i = 0; i < 8; ++i) x[i] = Fast::at_most(Fast::at_least(x[i], pre.low), pre.high);
+            for (int i = 0; i < 8; ++i) x[i] = pre.fast(x[i]);
         }
         float addend[8];
         unpack_8(residual, ELEMENT_BYTES == 1 ? ELEMENT_S8 : ELEMENT_BYTES == 2 ? ELEMENT_F16 : ELEMENT_F32, addend);
@@ -68,22 +61,15 @@ struct Finish {
 
     template <bool PLAIN>
     __device__ __forceinline__ void store(unsigned char* first, unsigned char* second, float (&x)[8]) const {
-        if constexpr (!PLAIN || ELEMENT_BYTES > 1) {
+        if constexpr (!PLAIN) {
+#pragma unroll
+            for (int i = 0; i < 8; ++i) x[i] = clip.fast(x[i]);
+        } else if constexpr (ELEMENT_BYTES > 1) {
 #pragma unroll
             for (int i = 0; i < 8; ++i) x[i] = Fast::at_least(x[i], clip.low);
         }
-        if constexpr (!PLAIN) {
-#pragma unroll
-            for (int i = 0; i < 8; ++i) x[i] = Fast::at_most(x[i], clip.high);
-        }
         if constexpr (ELEMENT_BYTES == 1) {
-            uint2 bytes = make_uint2(quantize_4(x[0], x[1], x[2], x[3], inv_scale),
-                                     quantize_4(x[4], x[5], x[6], x[7], inv_scale));
-            if constexpr (PLAIN) {
-                bytes.x &= ~(prmt_b32(bytes.x, 0, 0xba98) & relu);
-                bytes.y &= ~(prmt_b32(bytes.y, 0, 0xba98) & relu);
-            }
-            *reinterpret_cast<uint2*>(first) = bytes;
+            *reinterpret_cast<uint2*>(first) = saturate(x);
         } else if constexpr (ELEMENT_BYTES == 2) {
             *reinterpret_cast<uint4*>(first) = pack_f16(x);
         } else {
