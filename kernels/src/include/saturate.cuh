@@ -29,10 +29,14 @@ struct Saturate {
         enough = low && __fmul_rn(clip.high, inv_scale) > 126.5f;
     }
 
+    // Eight numbers that may not have been clipped.
     __device__ __forceinline__ uint2 operator()(const float (&x)[8]) const {
-        const uint32_t low = quantize_4(x[0], x[1], x[2], x[3], inv_scale);
-        const uint32_t high = quantize_4(x[4], x[5], x[6], x[7], inv_scale);
-        return make_uint2(low & ~(signs(low) & relu), high & ~(signs(high) & relu));
+        const uint2 bytes = rounded(x);
+        return make_uint2(bytes.x & ~(signs(bytes.x) & relu), bytes.y & ~(signs(bytes.y) & relu));
+    }
+    // The same of those that have.
+    __device__ __forceinline__ uint2 rounded(const float (&x)[8]) const {
+        return make_uint2(quantize_4(x[0], x[1], x[2], x[3], inv_scale), quantize_4(x[4], x[5], x[6], x[7], inv_scale));
     }
 
   private:

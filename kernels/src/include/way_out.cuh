@@ -6,13 +6,16 @@
 //     store_any       every other epilogue, by the threads themselves
 //     store_partial   the shares of a split K
 //
+// A kernel has one of them, by WAY_OUT on the command line, and is short: in a network each kernel's instructions come
+// from far away.
+//
 // Each warp finishes its own rows and needs no other.
 #pragma once
 #include "include/plain.cuh"
 #include "include/vector.cuh"
 
-// The byte of a chunk where the swizzle of its BYTES a row puts byte `byte` of row `row`; `Swizzle` in tensor_map.rs. Eight
-// rows further it is 8·BYTES further, and where bits of `byte` above those of 16 are 0, they may be XORed to it later.
+// The byte of a chunk where the swizzle of its BYTES a row puts byte `byte` of row `row`; `Swizzle` in tensor_map.rs.
+// Eight rows further it is 8·BYTES further, and where bits of `byte` above those of 16 are 0, they may be XORed to it later.
 template <int BYTES>
 __device__ __forceinline__ int swizzled(int row, int byte) {
     const int at = row * BYTES + byte;
@@ -32,8 +35,13 @@ __device__ __forceinline__ RawRow8 load_chunk_8(const unsigned char* first, cons
     return row;
 }
 
-// What is done to a number before and behind the residual, and the type of y. `PLAIN`: nothing before; behind it of integers
-// what `Saturate` does, of reals no upper bound.
+// Ways out, and what is known of those that are copied. PLAIN: nothing is done to a number before the residual is added;
+// behind it, to integers what `Saturate` does, to reals no upper bound. `WayOut` in tile/warpgroup/output.rs.
+enum Way { ANY, PARTIAL, COPIED, COPIED_PLAIN, RESIDUAL, RESIDUAL_PLAIN };
+constexpr bool COPIES = WAY_OUT >= COPIED, ADDS = WAY_OUT >= RESIDUAL;
+constexpr bool PLAIN = WAY_OUT == COPIED_PLAIN || WAY_OUT == RESIDUAL_PLAIN;
+
+// What is done to a number before and behind the residual, and the type of y.
 struct Finish {
     Clip pre, clip;
     Saturate saturate;
@@ -42,12 +50,6 @@ struct Finish {
     __device__ __forceinline__ explicit Finish(const EpilogueParams& p)
         : pre(p.pre), clip(p.post), saturate(clip, p.inv_scale), residual_scale(p.residual_scale) {}
 
-    __device__ __forceinline__ bool is_plain(const EpilogueParams& p) const {
-        if (p.pre.kind == ACTIVATION_CLIP) return false;
-        return ELEMENT_BYTES == 1 ? saturate.enough : clip.high == __int_as_float(0x7f800000);
-    }
-
-    template <bool PLAIN>
     __device__ __forceinline__ void add(const RawRow8& residual, float (&x)[8]) const {
         if constexpr (!PLAIN) {
 #pragma unroll
@@ -59,7 +61,6 @@ struct Finish {
         for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addend[i], residual_scale, x[i]);
     }
 
-    template <bool PLAIN>
     __device__ __forceinline__ void store(unsigned char* first, unsigned char* second, float (&x)[8]) const {
         if constexpr (!PLAIN) {
 #pragma unroll
@@ -69,7 +70,7 @@ struct Finish {
             for (int i = 0; i < 8; ++i) x[i] = Fast::at_least(x[i], clip.low);
         }
         if constexpr (ELEMENT_BYTES == 1) {
-            *reinterpret_cast<uint2*>(first) = saturate(x);
+            *reinterpret_cast<uint2*>(first) = PLAIN ? saturate(x) : saturate.rounded(x);
         } else if constexpr (ELEMENT_BYTES == 2) {
             *reinterpret_cast<uint4*>(first) = pack_f16(x);
         } else {
@@ -113,22 +114,14 @@ struct WayOut {
 
     // Before the products of a tile: what can be fetched before its sums are there.
     __device__ __forceinline__ void begin(const Work& work) {
-        if (product.copied) next = terms(work, 0);
+        if constexpr (COPIES) next = terms(work, 0);
     }
 
     // `place` is where the chunks of the tile's residual are, if it has one.
     __device__ __forceinline__ void store(const Sums<Math>& sums, const Work& work, Place& place) {
-        if (product.copied) {
-            const Finish finish(p);
-            const bool plain = finish.is_plain(p);
-            if (product.grid.tail == 0) {
-                plain ? store_copied<false, true>(sums, work, place, finish)
-                      : store_copied<false, false>(sums, work, place, finish);
-            } else {
-                plain ? store_copied<true, true>(sums, work, place, finish)
-                      : store_copied<true, false>(sums, work, place, finish);
-            }
-        } else if (partial) {
+        if constexpr (COPIES) {
+            store_copied(sums, work, place);
+        } else if constexpr (WAY_OUT == PARTIAL) {
             store_partial(sums, work);
         } else {
             store_any(sums, work);
@@ -146,15 +139,14 @@ struct WayOut {
         return Real<Sum>::terms(tensors, work.column + lane % 4 * 8 + 32 * group);
     }
 
-    // Without a branch from the first of a chunk's numbers to the last: what is asked of the whole grid is asked before.
-    template <bool RESIDUAL, bool PLAIN>
-    __device__ __forceinline__ void store_copied(const Sums<Math>& sums, const Work& work, Place& place,
-                                                 const Finish& finish) {
-        constexpr int RESIDUALS = RESIDUAL ? CHUNK / RESIDUAL_COLUMNS : 1;
+    // Without a branch from the first of a chunk's numbers to the last.
+    __device__ __forceinline__ void store_copied(const Sums<Math>& sums, const Work& work, Place& place) {
+        const Finish finish(p);
+        constexpr int RESIDUALS = ADDS ? CHUNK / RESIDUAL_COLUMNS : 1;
 #pragma unroll
         for (int c = 0; c < BLOCK_N / CHUNK; ++c) {
             const unsigned char* residuals[RESIDUALS] = {};
-            if constexpr (RESIDUAL) {
+            if constexpr (ADDS) {
                 Place seen = place;
 #pragma unroll
                 for (int i = 0; i < RESIDUALS; ++i, seen.advance()) {
@@ -176,17 +168,17 @@ struct WayOut {
                     const int then = q + 1 < CHUNK_GROUPS ? q + 1 : m + 1 < TILES_M ? 0 : CHUNK_GROUPS;
                     if (c * CHUNK_GROUPS + then < GROUPS) next = terms(work, c * CHUNK_GROUPS + then);
 RawRow8 addends[2];
-                    if constexpr (RESIDUAL) load_residual(residuals[32 * q / RESIDUAL_COLUMNS], m, q, addends);
+                    if constexpr (ADDS) load_residual(residuals[32 * q / RESIDUAL_COLUMNS], m, q, addends);
 #pragma unroll
                     for (int h = 0; h < 2; ++h) {
                         Sum sum[8];
                         float x[8];
                         sums.eight(m, h, c * CHUNK_GROUPS + q, sum);
                         Real<Sum>::of(now, sum, x);
-                        if constexpr (RESIDUAL) finish.template add<PLAIN>(addends[h], x);
+                        if constexpr (ADDS) finish.add(addends[h], x);
                         unsigned char* const line = chunk + 8 * h * CHUNK_BYTES;
                         const int at = own_out ^ 32 * ELEMENT_BYTES * q;
-                        finish.template store<PLAIN>(line + at, line + (at ^ 16), x);
+                        finish.store(line + at, line + (at ^ 16), x);
                     }
                 }
                 if (work.column + BLOCK_N > product.columns) clear_padding(work.column + c * CHUNK, chunk);
@@ -198,7 +190,7 @@ RawRow8 addends[2];
                     cp_async_bulk_commit_group();
                 }
             }
-            if constexpr (RESIDUAL) {
+            if constexpr (ADDS) {
 #pragma unroll
                 for (int i = 0; i < RESIDUALS; ++i, place.advance()) Sums<Math>::release(ring, place.stage);
             }
