@@ -120,10 +120,11 @@ impl EpilogueParams {
         }
         let [low, high] =
             if clips(&self.post) { [self.post.a, self.post.b] } else { [f32::NEG_INFINITY, f32::INFINITY] };
-        match integers {
+        if integers {
             // Beyond 126.5, 127 is the nearest.
-            true => (low == 0.0 || low == f32::NEG_INFINITY) && high * self.inv_scale > 126.5,
-            false => high == f32::INFINITY,
+            (low == 0.0 || low == f32::NEG_INFINITY) && high * self.inv_scale > 126.5
+        } else {
+            high == f32::INFINITY
         }
     }
 

@@ -33,6 +33,7 @@ __device__ __forceinline__ float clamp(float x, float low, float high) {
 // max.NaN and min.NaN take half the instructions of a comparison with its choice, and may change the sign of a zero.
 // __fdividef is the division of two instructions, right to 2 units in the last place.
 struct Fast {
+    static constexpr bool EXACT = false;
     static __device__ __forceinline__ float at_least(float x, float low) { return max_nan_f32(x, low); }
     static __device__ __forceinline__ float at_most(float x, float high) { return min_nan_f32(x, high); }
     static __device__ __forceinline__ float exp(float x) { return expf(x); }
@@ -43,6 +44,7 @@ struct Fast {
 // Every operation is one IEEE rounding, in the order of `ops/exact/exp.rs` and `ops/exact/activation.rs`. Intrinsics,
 // because the compiler may join a plain product and sum into one rounding.
 struct Exact {
+    static constexpr bool EXACT = true;
     static __device__ __forceinline__ float at_least(float x, float low) { return x < low ? low : x; }
     static __device__ __forceinline__ float at_most(float x, float high) { return x > high ? high : x; }
     // e^x = 2^n · e^r, e^r = 1 + r + r²·P(r), after Cephes' expf.

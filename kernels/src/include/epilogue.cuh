@@ -142,6 +142,41 @@ __device__ __forceinline__ typename Real<Sum>::Terms load_terms_8(const Epilogue
     return Real<Sum>::terms(t, column);
 }
 
+// What `epilogue_rows_8` does, where integers of 8 bits and a residual of such are all there is to it: an activation that
+// saturation is enough for, and whole eights of columns. False, and nothing is done, where there is more to it.
+template <int COUNT, typename Sum>
+__device__ __forceinline__ bool saturate_rows_8(const EpilogueParams& p, const EpilogueTensors& t,
+                                                const typename Real<Sum>::Terms& terms, int64_t row, int64_t step,
+                                                int count, int column, const Sum (&sums)[COUNT][8],
+                                                const RawRow8 (&residual)[COUNT]) {
+    if (p.y_type != ELEMENT_S8 || !Clip::is(p.post) || p.columns - column < 8) return false;
+    if (t.residual && (p.residual_type != ELEMENT_S8 || p.pre.kind != ACTIVATION_IDENTITY)) return false;
+    const Saturate saturate(Clip(p.post), p.inv_scale);
+    if (!saturate.enough) return false;
+    const bool pads = p.columns - column == 8 && p.padded_columns - column > 8;
+    float x[COUNT][8];
+#pragma unroll
+    for (int r = 0; r < COUNT; ++r) Real<Sum>::of(terms, sums[r], x[r]);
+    if (t.residual) {
+#pragma unroll
+        for (int r = 0; r < COUNT; ++r) {
+            float addend[8];
+            unpack_s8(made_here(residual[r].low.x), addend);
+            unpack_s8(made_here(residual[r].low.y), addend + 4);
+#pragma unroll
+            for (int i = 0; i < 8; ++i) x[r][i] = __fmaf_rn(addend[i], p.residual_scale, x[r][i]);
+        }
+    }
+    char* line = static_cast<char*>(t.y) + row * p.y_pitch + column;
+#pragma unroll
+    for (int r = 0; r < COUNT; ++r, line += step * p.y_pitch) {
+        const uint2 bytes = saturate(x[r]);
+        if (r < count) *reinterpret_cast<uint2*>(line) = bytes;
+        if (r < count && pads) reinterpret_cast<uint2*>(line)[1] = make_uint2(0, 0);
+    }
+    return true;
+}
+
 // Finishes and stores eight sums of each of `count` <= COUNT rows, `row` and those `step` apart, columns `column`.. (a
 // multiple of 8), and the padding that follows them. Only where `p.vectors` is set. What is known at run time only is
 // asked once for all rows.
@@ -151,6 +186,9 @@ __device__ __forceinline__ void epilogue_rows_8(const EpilogueParams& p, const E
                                                 int count, int column, const Sum (&sums)[COUNT][8],
                                                 const RawRow8 (&residual)[COUNT]) {
     if (column >= p.columns) return;
+    if constexpr (Real<Sum>::Way::EXACT) {
+        if (saturate_rows_8(p, t, terms, row, step, count, column, sums, residual)) return;
+    }
     float x[COUNT][8];
 #pragma unroll
     for (int r = 0; r < COUNT; ++r) Real<Sum>::of(terms, sums[r], x[r]);
