@@ -15,36 +15,21 @@
 // cluster behind the main loop would first wait until all that was written is seen. Clusters are of 2, 4 or 8 blocks, one
 // above the other in y.
 #pragma once
-#include "include/tile.cuh"
+#include "include/warp_shares.cuh"
 
 #if IN_CLUSTERS
 #include "include/ptx_hopper.cuh"
 
-// Eight neighbouring sums: where they belong in y. They are counted slab by slab, in two halves of 16 bytes.
-template <int SLABS, int SLAB_ROWS>
-struct ClusterItem {
-    static constexpr int EIGHTHS = WARP_N / 8, ITEMS = SLAB_ROWS * EIGHTHS;  // of a slab
-    int row, column;
-
-    __device__ __forceinline__ ClusterItem(const BlockWork& work, int number) {
-        const int slab = number / ITEMS, inside = number % ITEMS, warp = slab / SLABS;
-        row = work.row + warp / WARPS_N * WARP_M + slab % SLABS * SLAB_ROWS + inside / EIGHTHS;
-        column = work.column + warp % WARPS_N * WARP_N + inside % EIGHTHS * 8;
-    }
-};
-
-// Where a block receives its part, behind the stages and the slabs: from each sender in turn the first halves of all items,
-// then the second ones.
+// Where a block receives its part, ahead of the stages: from each sender in turn the first halves of all items, then the
+// second ones.
 template <class Warp>
 struct Received {
-    static constexpr int TILE_ITEMS = BLOCK_M * BLOCK_N / 8;
-    static constexpr int STAGED = STAGES * (Warp::TileA::SIZE + Warp::TileB::SIZE);
-    static constexpr int SLABS = THREADS / 32 * Warp::SLAB_ROWS * Slab::ROW_VECTORS;
+    static constexpr int SIZE = 2 * TILE_ITEMS + 16;  // with the mbarrier; stages begin at multiples of 16
     uint4* halves;
     uint64_t* full;  // all have come
 
     __device__ __forceinline__ explicit Received(uint4* shared) {
-        halves = shared + (STAGED > SLABS ? STAGED : SLABS);
+        halves = shared;
         full = reinterpret_cast<uint64_t*>(halves + 2 * TILE_ITEMS);
     }
 
@@ -79,7 +64,7 @@ struct Received {
 template <class Warp>
 struct WayOut {
     typedef typename Warp::Sum Sum;
-    typedef ClusterItem<Warp::SLABS, Warp::SLAB_ROWS> Item;
+    typedef TileItem<Warp> Item;
 
     const BlockWork& work;
     int blocks, rank, part;  // of the cluster, among them, items of each
@@ -87,15 +72,34 @@ struct WayOut {
 
     __device__ __forceinline__ explicit WayOut(const BlockWork& work_)
         : work(work_), blocks(cluster_nctarank()), rank(cluster_ctarank()),
-          part(Received<Warp>::TILE_ITEMS / blocks), item(work_, rank * part + threadIdx.x) {}
+          part(TILE_ITEMS / blocks), item(work_, rank * part + threadIdx.x) {}
 
     template <class Out>
     __device__ __forceinline__ Addends<Sum> first(const Out& output) const {
         return {output.template terms<Sum>(item.column), output.residual(item.row, item.column)};
     }
 
-    // Sends all sums to the blocks they belong to.
-    __device__ __forceinline__ void send(const Warp& warp, const Received<Warp>& received, uint4* shared) const {
+    // Sends an item to the block it belongs to.
+    __device__ __forceinline__ void send(const Received<Warp>& received, int number, uint4 low, uint4 high) const {
+        const int to = number * blocks / TILE_ITEMS;
+        uint4* const there = mapa(received.halves + (2 * rank * part + number - to * part), to);
+        uint64_t* const full = mapa(received.full, to);
+        st_async(there, low, full);
+        st_async(there + part, high, full);
+    }
+
+#if WARPS_K > 1
+    __device__ __forceinline__ void send_all(const Warp& warp, const Received<Warp>& received, uint4* shared) const {
+        const WarpShares<Warp> shares(warp, shared);
+#pragma unroll 1
+        for (int number = threadIdx.x; number < TILE_ITEMS; number += THREADS) {
+            Sum sums[8];
+            shares.add_up(number, sums);
+            send(received, number, words(sums[0], sums[1], sums[2], sums[3]), words(sums[4], sums[5], sums[6], sums[7]));
+        }
+    }
+#else
+    __device__ __forceinline__ void send_all(const Warp& warp, const Received<Warp>& received, uint4* shared) const {
         const int lane = threadIdx.x % 32, first_slab = threadIdx.x / 32 * Warp::SLABS;
         uint4* const slab = shared + threadIdx.x / 32 * (2 * Item::ITEMS);
 #pragma unroll
@@ -103,23 +107,20 @@ struct WayOut {
             warp.stage(k, slab);
             __syncwarp();
             for (int i = lane; i < Item::ITEMS; i += 32) {
-                const int number = (first_slab + k) * Item::ITEMS + i, to = number * blocks / Received<Warp>::TILE_ITEMS;
-                uint4* const there = mapa(received.halves + (2 * rank * part + number - to * part), to);
-                uint64_t* const full = mapa(received.full, to);
                 const int at = Slab::place(2 * i);
-                st_async(there, slab[at], full);
-                st_async(there + part, slab[at ^ 1], full);
+                send(received, (first_slab + k) * Item::ITEMS + i, slab[at], slab[at ^ 1]);
             }
             __syncwarp();
         }
     }
+#endif
 
     template <class Out>
     __device__ __forceinline__ void bring(const Warp& warp, const Out& output, Addends<Sum> addends, uint4* shared) {
         const Received<Warp> received(shared);
         // Every block has begun, and its mbarrier counts.
         barrier_cluster_wait();
-        send(warp, received, shared);
+        send_all(warp, received, shared + Received<Warp>::SIZE);
         if (threadIdx.x < part) mbarrier_wait(received.full, 0);
 #pragma unroll 1
         for (int i = threadIdx.x; i < part; i += THREADS) {
@@ -135,6 +136,37 @@ struct WayOut {
             } else {
                 received.template add_up<8>(i, part, sums);
             }
+            output.store(addends.terms, item.row, item.column, sums, addends.residual);
+        }
+    }
+};
+#elif WARPS_K > 1
+template <class Warp>
+struct WayOut {
+    typedef typename Warp::Sum Sum;
+    typedef TileItem<Warp> Item;
+
+    const BlockWork& work;
+    Item item;  // this thread's first
+
+    __device__ __forceinline__ explicit WayOut(const BlockWork& work_) : work(work_), item(work_, threadIdx.x) {}
+
+    template <class Out>
+    __device__ __forceinline__ Addends<Sum> first(const Out& output) const {
+        return {output.template terms<Sum>(item.column), output.residual(item.row, item.column)};
+    }
+
+    template <class Out>
+    __device__ __forceinline__ void bring(const Warp& warp, const Out& output, Addends<Sum> addends, uint4* shared) {
+        const WarpShares<Warp> shares(warp, shared);
+#pragma unroll 1
+        for (int number = threadIdx.x; number < TILE_ITEMS; number += THREADS) {
+            if (number >= THREADS) {
+                item = Item(work, number);
+                addends = first(output);
+            }
+            Sum sums[8];
+            shares.add_up(number, sums);
             output.store(addends.terms, item.row, item.column, sums, addends.residual);
         }
     }
@@ -168,18 +200,21 @@ __device__ __forceinline__ void multiply_and_finish(const A& a, const B& b, cons
                                                     const Meanwhile& meanwhile) {
 #if IN_CLUSTERS
     Received<Warp>(shared).open();
+    uint4* const stages = shared + Received<Warp>::SIZE;
+#else
+    uint4* const stages = shared;
 #endif
     Warp warp;
     if constexpr (FIRST_EARLY) {
         WayOut<Warp> way_out(work);
         Addends<typename Warp::Sum> first;
-        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, shared, [&] {
+        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, stages, [&] {
             first = way_out.first(output());
             meanwhile();
         });
         way_out.bring(warp, output(), first, shared);
     } else {
-        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, shared, meanwhile);
+        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, stages, meanwhile);
         WayOut<Warp> way_out(work);
         const Output out = output();
         way_out.bring(warp, out, way_out.first(out), shared);

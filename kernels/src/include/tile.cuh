@@ -2,7 +2,9 @@
 // and the way of the sums back out.
 //
 // A block computes BLOCK_M x BLOCK_N sums and walks along K in steps of BLOCK_K; WARPS_M x WARPS_N warps share
-// the block tile. All movement is in vectors of 16 bytes. Three things are left to the including kernel:
+// the block tile, and WARPS_K of them each part of it: each of these takes its share of every step, and in the end their
+// sums are added up (warp_shares.cuh). All movement is in vectors of 16 bytes. Three things are left to the including
+// kernel:
 //
 //   Math    the element type: `Element`, and `WIDTH`, its count in a vector
 //   Source  where a tile comes from: `Layout`, `valid(j)`, `address(j)`, `read(j)`, `advance()`
@@ -10,7 +12,7 @@
 //           ahead, `multiply(shared, a, b)`, and `stage(slab, out)` at the end, SLAB_ROWS rows a slab; `Sum` is
 //           what it sums up in
 //
-// Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
+// Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, WARPS_K, STAGES, PRECISION (the name
 // of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
 // are to fit on a multiprocessor together: it bounds the registers; IN_CLUSTERS, 1 where the blocks of a cluster share K
 // (cluster.cuh).
@@ -18,7 +20,7 @@
 #include "include/epilogue.cuh"
 #include "include/ptx.cuh"
 
-constexpr int THREADS = 32 * WARPS_M * WARPS_N;
+constexpr int THREADS = 32 * WARPS_M * WARPS_N * WARPS_K;
 constexpr int WARP_M = BLOCK_M / WARPS_M;
 constexpr int WARP_N = BLOCK_N / WARPS_N;
 
@@ -127,19 +129,24 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
     static_assert(SIZE_A % 16 == 0 && STAGE % 16 == 0, "tiles start where the swizzle does");
 #if ASYNC_COPY
-    // STAGES-1 tiles are under way while one is multiplied. A group is committed at every step, empty or not,
-    // so that "all but the youngest STAGES-2 groups" always means: this step's tiles are there.
-    // The first group takes all of B's first tiles along.
+    // All stages are filled ahead of the first product, so that short work waits for memory once; later on STAGES-1 tiles
+    // are under way while one is multiplied. A group is committed at every step, empty or not, so that "all but the
+    // youngest STAGES-2 groups" always means: this step's tiles are there.
+    // The first group takes all of B's first tiles along, the last one the tiles of the last stage.
     if (!B_IS_CONSTANT) griddepcontrol_wait();
-    for (int step = 0; step < STAGES - 1; ++step) {
-        if (step < steps) start_copy(shared, step * STAGE + SIZE_A, b);
-    }
+#pragma unroll 1
+    for (int step = 0; step < STAGES && step < steps; ++step) start_copy(shared, step * STAGE + SIZE_A, b);
     if (B_IS_CONSTANT) griddepcontrol_wait();
-    for (int step = 0; step < STAGES - 1; ++step) {
+#pragma unroll 1
+    for (int step = 0; step < STAGES; ++step) {
         if (step < steps) start_copy(shared, step * STAGE, a);
-        cp_async_commit_group();
+        if (step != STAGES - 2) cp_async_commit_group();
     }
     meanwhile();
+    // Blocks that wait would take shared memory and places from those at work, and come to lie where these have left room
+    // instead of one to a multiprocessor: they may start with the last copies, not earlier. Not later either: a grid takes
+    // a while to start.
+    if (steps <= STAGES) griddepcontrol_launch_dependents();
     int reading = 0;
     for (int step = 0; step < steps; ++step) {
         cp_async_wait_group<STAGES - 2>();
@@ -148,14 +155,11 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
         // The first fragments are on their way while the next copies are worked out.
         const int stage = reading * STAGE;
         warp.start(shared, stage, stage + SIZE_A);
-        if (step + STAGES - 1 < steps) {
+        if (step > 0 && step + STAGES - 1 < steps) {
             const int filling = (reading == 0 ? STAGES - 1 : reading - 1) * STAGE;
             start_copy(shared, filling, a);
             start_copy(shared, filling + SIZE_A, b);
-        } else {
-            // Not earlier: blocks that wait would take shared memory and places from those at work, and come to lie where
-            // these have left room instead of one to a multiprocessor. Not later: a grid takes a while to start.
-            griddepcontrol_launch_dependents();
+            if (step + STAGES == steps) griddepcontrol_launch_dependents();
         }
         cp_async_commit_group();
         warp.multiply(shared, stage, stage + SIZE_A);
@@ -323,6 +327,7 @@ struct FirstPlace {
     }
 };
 
+#if WARPS_K == 1
 // Brings a warp's sums out: slab by slab through shared memory, where lanes exchange their scattered numbers for
 // eight neighbours in a row, so that memory is read and written in full 16-byte vectors. The loops are rolled,
 // with a selection where registers cannot be indexed: an epilogue is long, and this way exists once.
@@ -361,3 +366,4 @@ __device__ __forceinline__ void store_sums(const Warp& warp, const FirstPlace<Wa
         __syncwarp();
     }
 }
+#endif

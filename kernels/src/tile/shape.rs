@@ -17,6 +17,8 @@ pub struct Tile {
     pub warps_m: u32,
     /// Warps side by side.
     pub warps_n: u32,
+    /// Warps that share K, each with a part of every step, and add their sums up in the end.
+    pub warps_k: u32,
     /// Tiles under way; 2 wherever copies go through registers.
     pub stages: u32,
     /// Blocks per multiprocessor that registers are limited for, from sm_80 on.
@@ -49,15 +51,20 @@ impl Build {
 }
 
 impl Tile {
-    /// In the order of the fields.
+    /// In the order of the fields; no warps share K.
     pub const fn new(block: [u32; 2], vectors: u32, warps: [u32; 2], stages: u32, min_blocks: u32) -> Self {
         let ([block_m, block_n], [warps_m, warps_n]) = (block, warps);
-        Self { block_m, block_n, vectors, warps_m, warps_n, stages, min_blocks }
+        Self { block_m, block_n, vectors, warps_m, warps_n, warps_k: 1, stages, min_blocks }
+    }
+
+    /// With so many warps for each that shares K with them.
+    pub const fn sharing_k(self, warps_k: u32) -> Self {
+        Self { warps_k, ..self }
     }
 
     /// Threads of a block.
     pub const fn threads(&self) -> u32 {
-        32 * self.warps_m * self.warps_n
+        32 * self.warps_m * self.warps_n * self.warps_k
     }
 
     /// Elements of a row that one step takes.
@@ -76,19 +83,25 @@ impl Tile {
 
     /// Dynamic shared memory, bytes: the stages, or the slabs on the way out where those are larger.
     pub fn shared_bytes(&self, build: Build) -> u32 {
-        let stages = self.built_stages(build) * (self.block_m + self.block_n) * self.vectors * 16;
+        self.shared_bytes_of(build, u64::MAX)
+    }
+
+    /// The same where a block takes so many steps at most: stages that nothing comes into are not needed, and the grid
+    /// behind, whose blocks wait, finds more room.
+    pub(super) fn shared_bytes_of(&self, build: Build, steps: u64) -> u32 {
+        let stages = u64::from(self.built_stages(build)).min(steps) as u32 * (self.block_m + self.block_n) * self.vectors * 16;
         let warp_n = self.block_n / self.warps_n;
         let slab = match build.math {
             Math::Fp32 => 8 * warp_n,
             Math::Int8 | Math::Fp16 | Math::Tf32 => 16 * warp_n,
         };
-        stages.max(self.warps_m * self.warps_n * slab * 4)
+        stages.max(self.threads() / 32 * slab * 4)
     }
 
-    /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier
-    /// behind the rest.
-    pub(super) fn cluster_shared_bytes(&self, build: Build) -> u32 {
-        self.shared_bytes(build) + self.block_m * self.block_n * 4 + 16
+    /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier,
+    /// which takes as much as keeps the stages behind it in their places, ahead of the rest.
+    pub(super) fn cluster_shared_bytes_of(&self, build: Build, steps: u64) -> u32 {
+        self.shared_bytes_of(build, steps) + self.block_m * self.block_n * 4 + 256
     }
 
     /// Whether the blocks of a cluster may share K: products with weights, which is where few rows leave the chip empty, and
@@ -113,6 +126,7 @@ impl Tile {
             ("BLOCK_K", self.block_k(build.math).to_string()),
             ("WARPS_M", self.warps_m.to_string()),
             ("WARPS_N", self.warps_n.to_string()),
+            ("WARPS_K", self.warps_k.to_string()),
             ("STAGES", self.built_stages(build).to_string()),
             ("MIN_BLOCKS", self.built_min_blocks(build).to_string()),
             ("PRECISION", build.math.name().to_owned()),
@@ -171,9 +185,12 @@ pub const MMA_TILES: &[Tile] = &[
     Tile::new([64, 64], 8, [2, 2], 3, 1),
     Tile::new([128, 32], 8, [4, 1], 3, 1),
     Tile::new([32, 128], 8, [1, 4], 3, 1),
-    Tile::new([64, 32], 8, [2, 2], 4, 1),
-    Tile::new([32, 64], 8, [2, 2], 4, 1),
-    Tile::new([32, 32], 8, [2, 2], 4, 1),
+    Tile::new([64, 32], 8, [4, 1], 8, 1).sharing_k(2),
+    Tile::new([64, 32], 16, [4, 1], 4, 1).sharing_k(4),
+    Tile::new([32, 64], 8, [2, 2], 8, 1).sharing_k(2),
+    Tile::new([32, 64], 16, [2, 2], 4, 1).sharing_k(4),
+    Tile::new([32, 32], 8, [2, 2], 8, 1).sharing_k(2),
+    Tile::new([32, 32], 16, [2, 2], 4, 1).sharing_k(4),
 ];
 
 /// Tiles for plain multiply-adds. Lanes hold 8x8, 4x8, 2x8 or 2x4 sums.
@@ -217,6 +234,7 @@ pub(super) mod tests {
             let (warp_m, warp_n) = (tile.block_m / tile.warps_m, tile.block_n / tile.warps_n);
             assert!(warp_m.is_multiple_of(16) && warp_n.is_multiple_of(16), "{tile:?}");
             assert!(tile.vectors.is_power_of_two() && tile.vectors >= 2 && tile.threads().is_multiple_of(tile.vectors));
+            assert!(tile.vectors.is_multiple_of(2 * tile.warps_k) && (tile.warps_k == 1 || warp_m == 16), "{tile:?}");
         }
     }
 }
