@@ -49,7 +49,6 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/row.cuh", include_str!("include/row.cuh")),
     ("include/simt.cuh", include_str!("include/simt.cuh")),
     ("include/tile.cuh", include_str!("include/tile.cuh")),
-    ("include/warp_shares.cuh", include_str!("include/warp_shares.cuh")),
     ("include/vector.cuh", include_str!("include/vector.cuh")),
     ("include/warpgroup.cuh", include_str!("include/warpgroup.cuh")),
     ("include/wgmma_math.cuh", include_str!("include/wgmma_math.cuh")),

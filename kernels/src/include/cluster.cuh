@@ -15,10 +15,25 @@
 // cluster behind the main loop would first wait until all that was written is seen. Clusters are of 2, 4 or 8 blocks, one
 // above the other in y.
 #pragma once
-#include "include/warp_shares.cuh"
+#include "include/tile.cuh"
 
 #if IN_CLUSTERS
 #include "include/ptx_hopper.cuh"
+
+constexpr int TILE_ITEMS = BLOCK_M * BLOCK_N / 8;
+
+// Eight neighbouring sums: where they belong in y. They are counted slab by slab, in two halves of 16 bytes.
+template <class Warp>
+struct TileItem {
+    static constexpr int EIGHTHS = WARP_N / 8, ITEMS = Warp::SLAB_ROWS * EIGHTHS;  // of a slab
+    int row, column;
+
+    __device__ __forceinline__ TileItem(const BlockWork& work, int number) {
+        const int slab = number / ITEMS, inside = number % ITEMS, warp = slab / Warp::SLABS;
+        row = work.row + warp / WARPS_N * WARP_M + slab % Warp::SLABS * Warp::SLAB_ROWS + inside / EIGHTHS;
+        column = work.column + warp % WARPS_N * WARP_N + inside % EIGHTHS * 8;
+    }
+};
 
 // Where a block receives its part, ahead of the stages: from each sender in turn the first halves of all items, then the
 // second ones.
@@ -79,27 +94,8 @@ struct WayOut {
         return {output.template terms<Sum>(item.column), output.residual(item.row, item.column)};
     }
 
-    // Sends an item to the block it belongs to.
-    __device__ __forceinline__ void send(const Received<Warp>& received, int number, uint4 low, uint4 high) const {
-        const int to = number * blocks / TILE_ITEMS;
-        uint4* const there = mapa(received.halves + (2 * rank * part + number - to * part), to);
-        uint64_t* const full = mapa(received.full, to);
-        st_async(there, low, full);
-        st_async(there + part, high, full);
-    }
-
-#if WARPS_K > 1
-    __device__ __forceinline__ void send_all(const Warp& warp, const Received<Warp>& received, uint4* shared) const {
-        const WarpShares<Warp> shares(warp, shared);
-#pragma unroll 1
-        for (int number = threadIdx.x; number < TILE_ITEMS; number += THREADS) {
-            Sum sums[8];
-            shares.add_up(number, sums);
-            send(received, number, words(sums[0], sums[1], sums[2], sums[3]), words(sums[4], sums[5], sums[6], sums[7]));
-        }
-    }
-#else
-    __device__ __forceinline__ void send_all(const Warp& warp, const Received<Warp>& received, uint4* shared) const {
+    // Sends all sums to the blocks they belong to.
+    __device__ __forceinline__ void send(const Warp& warp, const Received<Warp>& received, uint4* shared) const {
         const int lane = threadIdx.x % 32, first_slab = threadIdx.x / 32 * Warp::SLABS;
         uint4* const slab = shared + threadIdx.x / 32 * (2 * Item::ITEMS);
 #pragma unroll
@@ -107,20 +103,23 @@ struct WayOut {
             warp.stage(k, slab);
             __syncwarp();
             for (int i = lane; i < Item::ITEMS; i += 32) {
+                const int number = (first_slab + k) * Item::ITEMS + i, to = number * blocks / TILE_ITEMS;
+                uint4* const there = mapa(received.halves + (2 * rank * part + number - to * part), to);
+                uint64_t* const full = mapa(received.full, to);
                 const int at = Slab::place(2 * i);
-                send(received, (first_slab + k) * Item::ITEMS + i, slab[at], slab[at ^ 1]);
+                st_async(there, slab[at], full);
+                st_async(there + part, slab[at ^ 1], full);
             }
             __syncwarp();
         }
     }
-#endif
 
     template <class Out>
     __device__ __forceinline__ void bring(const Warp& warp, const Out& output, Addends<Sum> addends, uint4* shared) {
         const Received<Warp> received(shared);
         // Every block has begun, and its mbarrier counts.
         barrier_cluster_wait();
-        send_all(warp, received, shared + Received<Warp>::SIZE);
+        send(warp, received, shared + Received<Warp>::SIZE);
         if (threadIdx.x < part) mbarrier_wait(received.full, 0);
 #pragma unroll 1
         for (int i = threadIdx.x; i < part; i += THREADS) {
@@ -136,37 +135,6 @@ struct WayOut {
             } else {
                 received.template add_up<8>(i, part, sums);
             }
-            output.store(addends.terms, item.row, item.column, sums, addends.residual);
-        }
-    }
-};
-#elif WARPS_K > 1
-template <class Warp>
-struct WayOut {
-    typedef typename Warp::Sum Sum;
-    typedef TileItem<Warp> Item;
-
-    const BlockWork& work;
-    Item item;  // this thread's first
-
-    __device__ __forceinline__ explicit WayOut(const BlockWork& work_) : work(work_), item(work_, threadIdx.x) {}
-
-    template <class Out>
-    __device__ __forceinline__ Addends<Sum> first(const Out& output) const {
-        return {output.template terms<Sum>(item.column), output.residual(item.row, item.column)};
-    }
-
-    template <class Out>
-    __device__ __forceinline__ void bring(const Warp& warp, const Out& output, Addends<Sum> addends, uint4* shared) {
-        const WarpShares<Warp> shares(warp, shared);
-#pragma unroll 1
-        for (int number = threadIdx.x; number < TILE_ITEMS; number += THREADS) {
-            if (number >= THREADS) {
-                item = Item(work, number);
-                addends = first(output);
-            }
-            Sum sums[8];
-            shares.add_up(number, sums);
             output.store(addends.terms, item.row, item.column, sums, addends.residual);
         }
     }

@@ -21,7 +21,7 @@ struct MmaWarp {
     typedef TileLayout<BLOCK_M, VECTORS> TileA;
     typedef TileLayout<B_IS_K_BY_N ? BLOCK_K : BLOCK_N, B_IS_K_BY_N ? BLOCK_N / Math::WIDTH : VECTORS> TileB;
 
-    static constexpr int STEPS = VECTORS / 2 / WARPS_K;  // of the warp's share
+    static constexpr int STEPS = VECTORS / 2;
     static constexpr int TILES_M = WARP_M / 16, TILES_N = WARP_N / 8;
     static_assert(!B_IS_K_BY_N || sizeof(typename Math::Element) > 1, "nothing transposes single bytes");
     static_assert(TILES_M >= 1 && TILES_N % 2 == 0 && STEPS >= 1, "a warp needs 16x16 sums and 32 bytes of K");
@@ -36,13 +36,11 @@ struct MmaWarp {
     Sum sums[TILES_M][TILES_N][4];
     Fragments fragments[2];  // being multiplied, being loaded
     int lane, row, column;  // the warp's first sum in the block tile
-    int vector;             // the first of its share of a step
 
     __device__ __forceinline__ MmaWarp() {
         lane = threadIdx.x % 32;
-        row = threadIdx.x / 32 / WARPS_N % WARPS_M * WARP_M;
+        row = threadIdx.x / 32 / WARPS_N * WARP_M;
         column = threadIdx.x / 32 % WARPS_N * WARP_N;
-        vector = threadIdx.x / 32 / (WARPS_M * WARPS_N) * (VECTORS / WARPS_K);
 #pragma unroll
         for (int m = 0; m < TILES_M; ++m) {
 #pragma unroll
@@ -96,7 +94,7 @@ struct MmaWarp {
 
     // Lane l points at row l%8 of matrix l/8 of the four that an ldmatrix_x4 loads; see the picture above.
     __device__ __forceinline__ void load(Fragments& f, const uint4* shared, int a, int b, int step) const {
-        const int at = a + TileA::slot(row + lane % 16, vector + lane / 16);
+        const int at = a + TileA::slot(row + lane % 16, lane / 16);
 #pragma unroll
         for (int m = 0; m < TILES_M; ++m) ldmatrix_x4(f.a[m], TileA::shifted(shared, at, 16 * m, 2 * step));
 #pragma unroll
@@ -120,15 +118,15 @@ struct MmaWarp {
 
     __device__ __forceinline__ void load_b(uint32_t (&two)[4], const uint4* shared, int b, int step, int n) const {
         if constexpr (!B_IS_K_BY_N) {
-            const int at = b + TileB::slot(column + lane / 16 * 8 + lane % 8, vector + lane / 8 % 2);
+            const int at = b + TileB::slot(column + lane / 16 * 8 + lane % 8, lane / 8 % 2);
             ldmatrix_x4(two, TileB::shifted(shared, at, 8 * n, 2 * step));
         } else if constexpr (sizeof(typename Math::Element) == 2) {
             // Rows are k, columns are n: `trans` turns each 8x8 matrix on the way.
-            const int at = b + TileB::slot(vector * Math::WIDTH + lane % 16, column / 8 + lane / 16);
+            const int at = b + TileB::slot(lane % 16, column / 8 + lane / 16);
             ldmatrix_x4_trans(two, TileB::shifted(shared, at, 16 * step, n));
         } else {
             // There is no transposed ldmatrix for 32-bit numbers: one load each.
-            const int at = b + TileB::slot(vector * Math::WIDTH + lane % 4, column / 4 + lane / 16);
+            const int at = b + TileB::slot(lane % 4, column / 4 + lane / 16);
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
                 const uint4* const vector = TileB::shifted(shared, at, 8 * step + i % 2 * 4, 2 * n + i / 2 * 2);

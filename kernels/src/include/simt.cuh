@@ -25,7 +25,6 @@ struct FmaWarp {
 
     static constexpr int LANE_M = WARP_M / 8, LANE_N = WARP_N / 4, RUNS = LANE_N / 4;
     static_assert(LANE_M >= 1 && LANE_N % 4 == 0, "a warp needs at least 8x16 sums");
-    static_assert(WARPS_K == 1, "a warp takes all of a step");
     static constexpr int SLABS = LANE_M, SLAB_ROWS = 8;
 
     float sums[LANE_M][LANE_N];

@@ -2,9 +2,7 @@
 // and the way of the sums back out.
 //
 // A block computes BLOCK_M x BLOCK_N sums and walks along K in steps of BLOCK_K; WARPS_M x WARPS_N warps share
-// the block tile, and WARPS_K of them each part of it: each of these takes its share of every step, and in the end their
-// sums are added up (warp_shares.cuh). All movement is in vectors of 16 bytes. Three things are left to the including
-// kernel:
+// the block tile. All movement is in vectors of 16 bytes. Three things are left to the including kernel:
 //
 //   Math    the element type: `Element`, and `WIDTH`, its count in a vector
 //   Source  where a tile comes from: `Layout`, `valid(j)`, `address(j)`, `read(j)`, `advance()`
@@ -12,7 +10,7 @@
 //           ahead, `multiply(shared, a, b)`, and `stage(slab, out)` at the end, SLAB_ROWS rows a slab; `Sum` is
 //           what it sums up in
 //
-// Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, WARPS_K, STAGES, PRECISION (the name
+// Defined on the command line: BLOCK_M, BLOCK_N, BLOCK_K (elements), WARPS_M, WARPS_N, STAGES, PRECISION (the name
 // of Math), ALIGNED (0 where rows of an operand do not start at multiples of 16 bytes) and MIN_BLOCKS, the blocks that
 // are to fit on a multiprocessor together: it bounds the registers; IN_CLUSTERS, 1 where the blocks of a cluster share K
 // (cluster.cuh).
@@ -20,7 +18,7 @@
 #include "include/epilogue.cuh"
 #include "include/ptx.cuh"
 
-constexpr int THREADS = 32 * WARPS_M * WARPS_N * WARPS_K;
+constexpr int THREADS = 32 * WARPS_M * WARPS_N;
 constexpr int WARP_M = BLOCK_M / WARPS_M;
 constexpr int WARP_N = BLOCK_N / WARPS_N;
 
@@ -134,10 +132,10 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     // youngest STAGES-2 groups" always means: this step's tiles are there.
     // The first group takes all of B's first tiles along, the last one the tiles of the last stage.
     if (!B_IS_CONSTANT) griddepcontrol_wait();
-#pragma unroll 1
+#pragma unroll(STAGES <= 4 ? STAGES : 1)
     for (int step = 0; step < STAGES && step < steps; ++step) start_copy(shared, step * STAGE + SIZE_A, b);
     if (B_IS_CONSTANT) griddepcontrol_wait();
-#pragma unroll 1
+#pragma unroll(STAGES <= 4 ? STAGES : 1)
     for (int step = 0; step < STAGES; ++step) {
         if (step < steps) start_copy(shared, step * STAGE, a);
         if (step != STAGES - 2) cp_async_commit_group();
@@ -327,7 +325,6 @@ struct FirstPlace {
     }
 };
 
-#if WARPS_K == 1
 // Brings a warp's sums out: slab by slab through shared memory, where lanes exchange their scattered numbers for
 // eight neighbours in a row, so that memory is read and written in full 16-byte vectors. The loops are rolled,
 // with a selection where registers cannot be indexed: an epilogue is long, and this way exists once.
@@ -366,4 +363,3 @@ __device__ __forceinline__ void store_sums(const Warp& warp, const FirstPlace<Wa
         __syncwarp();
     }
 }
-#endif

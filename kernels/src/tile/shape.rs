@@ -17,8 +17,6 @@ pub struct Tile {
     pub warps_m: u32,
     /// Warps side by side.
     pub warps_n: u32,
-    /// Warps that share K, each with a part of every step, and add their sums up in the end.
-    pub warps_k: u32,
     /// Tiles under way; 2 wherever copies go through registers.
     pub stages: u32,
     /// Blocks per multiprocessor that registers are limited for, from sm_80 on.
@@ -51,20 +49,15 @@ impl Build {
 }
 
 impl Tile {
-    /// In the order of the fields; no warps share K.
+    /// In the order of the fields.
     pub const fn new(block: [u32; 2], vectors: u32, warps: [u32; 2], stages: u32, min_blocks: u32) -> Self {
         let ([block_m, block_n], [warps_m, warps_n]) = (block, warps);
-        Self { block_m, block_n, vectors, warps_m, warps_n, warps_k: 1, stages, min_blocks }
-    }
-
-    /// With so many warps for each that shares K with them.
-    pub const fn sharing_k(self, warps_k: u32) -> Self {
-        Self { warps_k, ..self }
+        Self { block_m, block_n, vectors, warps_m, warps_n, stages, min_blocks }
     }
 
     /// Threads of a block.
     pub const fn threads(&self) -> u32 {
-        32 * self.warps_m * self.warps_n * self.warps_k
+        32 * self.warps_m * self.warps_n
     }
 
     /// Elements of a row that one step takes.
@@ -95,7 +88,7 @@ impl Tile {
             Math::Fp32 => 8 * warp_n,
             Math::Int8 | Math::Fp16 | Math::Tf32 => 16 * warp_n,
         };
-        stages.max(self.threads() / 32 * slab * 4)
+        stages.max(self.warps_m * self.warps_n * slab * 4)
     }
 
     /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier,
@@ -126,7 +119,6 @@ impl Tile {
             ("BLOCK_K", self.block_k(build.math).to_string()),
             ("WARPS_M", self.warps_m.to_string()),
             ("WARPS_N", self.warps_n.to_string()),
-            ("WARPS_K", self.warps_k.to_string()),
             ("STAGES", self.built_stages(build).to_string()),
             ("MIN_BLOCKS", self.built_min_blocks(build).to_string()),
             ("PRECISION", build.math.name().to_owned()),
@@ -185,12 +177,12 @@ pub const MMA_TILES: &[Tile] = &[
     Tile::new([64, 64], 8, [2, 2], 3, 1),
     Tile::new([128, 32], 8, [4, 1], 3, 1),
     Tile::new([32, 128], 8, [1, 4], 3, 1),
-    Tile::new([64, 32], 8, [4, 1], 8, 1).sharing_k(2),
-    Tile::new([64, 32], 16, [4, 1], 4, 1).sharing_k(4),
-    Tile::new([32, 64], 8, [2, 2], 8, 1).sharing_k(2),
-    Tile::new([32, 64], 16, [2, 2], 4, 1).sharing_k(4),
-    Tile::new([32, 32], 8, [2, 2], 8, 1).sharing_k(2),
-    Tile::new([32, 32], 16, [2, 2], 4, 1).sharing_k(4),
+    Tile::new([64, 32], 8, [2, 2], 4, 1),
+    Tile::new([64, 32], 8, [2, 2], 8, 1),
+    Tile::new([32, 64], 8, [2, 2], 4, 1),
+    Tile::new([32, 64], 8, [2, 2], 8, 1),
+    Tile::new([32, 32], 8, [2, 2], 4, 1),
+    Tile::new([32, 32], 8, [2, 2], 8, 1),
 ];
 
 /// Tiles for plain multiply-adds. Lanes hold 8x8, 4x8, 2x8 or 2x4 sums.
@@ -234,7 +226,6 @@ pub(super) mod tests {
             let (warp_m, warp_n) = (tile.block_m / tile.warps_m, tile.block_n / tile.warps_n);
             assert!(warp_m.is_multiple_of(16) && warp_n.is_multiple_of(16), "{tile:?}");
             assert!(tile.vectors.is_power_of_two() && tile.vectors >= 2 && tile.threads().is_multiple_of(tile.vectors));
-            assert!(tile.vectors.is_multiple_of(2 * tile.warps_k) && (tile.warps_k == 1 || warp_m == 16), "{tile:?}");
         }
     }
 }

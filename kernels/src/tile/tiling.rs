@@ -181,7 +181,6 @@ impl Tiling {
                 ("block_k", tile.block_k(self.build.math)),
                 ("warps_m", tile.warps_m),
                 ("warps_n", tile.warps_n),
-                ("warps_k", tile.warps_k),
                 ("stages", tile.built_stages(self.build)),
                 ("split_k", self.splits),
                 ("cluster_k", self.cluster),

@@ -25,7 +25,7 @@ struct Plant {
     words: &'static [&'static str],
 }
 
-const PLANTS: [Plant; 15] = [
+const PLANTS: [Plant; 14] = [
     Plant {
         what: "index off by one in the K loop",
         file: "include/tile.cuh",
@@ -50,15 +50,15 @@ const PLANTS: [Plant; 15] = [
     Plant {
         what: "wrong swizzle",
         file: "include/fragment.cuh",
-        from: "TileB::slot(column + lane / 16 * 8 + lane % 8, vector + lane / 8 % 2)",
-        to: "TileB::slot(column + lane / 16 * 8 + lane % 8, vector + (lane / 8 % 2 ^ 1))",
+        from: "TileB::slot(column + lane / 16 * 8 + lane % 8, lane / 8 % 2)",
+        to: "TileB::slot(column + lane / 16 * 8 + lane % 8, lane / 8 % 2 ^ 1)",
         words: &["got "],
     },
     Plant {
         what: "wrong fragment row",
         file: "include/fragment.cuh",
-        from: "TileA::slot(row + lane % 16, vector + lane / 16)",
-        to: "TileA::slot(row + (lane + 1) % 16, vector + lane / 16)",
+        from: "TileA::slot(row + lane % 16, lane / 16)",
+        to: "TileA::slot(row + (lane + 1) % 16, lane / 16)",
         words: &["got "],
     },
     Plant {
@@ -90,13 +90,6 @@ const PLANTS: [Plant; 15] = [
         words: &["got "],
     },
     Plant {
-        what: "sums of warps that share K taken before they are there",
-        file: "include/warp_shares.cuh",
-        from: "(2 * ITEMS));\n        __syncthreads();",
-        to: "(2 * ITEMS));",
-        words: &["with nothing between that orders them"],
-    },
-    Plant {
         what: "sums of a cluster taken before they are there",
         file: "include/cluster.cuh",
         from: "if (threadIdx.x < part) mbarrier_wait(received.full, 0);",
@@ -120,7 +113,7 @@ const PLANTS: [Plant; 15] = [
     Plant {
         what: "input read while it may still be written",
         file: "include/tile.cuh",
-        from: "if (B_IS_CONSTANT) griddepcontrol_wait();\n#pragma unroll 1\n    for (int step",
+        from: "if (B_IS_CONSTANT) griddepcontrol_wait();\n#pragma unroll(STAGES <= 4 ? STAGES : 1)\n    for (int step",
         to: "for (int step",
         words: &["read of byte", "ahead of griddepcontrol.wait"],
     },
@@ -165,8 +158,7 @@ impl Kernel for Teams {
     }
 }
 
-/// Of the convolution's candidates one that does not split K, one that adds up by a second launch, one in
-/// clusters, one whose warps share K.
+/// Of the convolution's candidates one that does not split K, one that adds up by a second launch, one in clusters.
 struct Ways;
 
 impl Kernel for Ways {
@@ -178,9 +170,8 @@ impl Kernel for Ways {
         let all = conv::Mma.candidates(site, target)?;
         let with = |way: &dyn Fn(&Candidate) -> bool| all.iter().find(|candidate| way(candidate)).cloned();
         let clusters = |candidate: &Candidate| candidate.launches[0].cluster != Launch::ALONE;
-        let warps_k = |candidate: &Candidate| candidate.tactic.parameters.contains(&("warps_k".to_owned(), 2));
-        let ways: [&dyn Fn(&Candidate) -> bool; 4] =
-            [&|c| c.launches.len() == 1 && !clusters(c), &|c| c.launches.len() == 2, &clusters, &warps_k];
+        let ways: [&dyn Fn(&Candidate) -> bool; 3] =
+            [&|c| c.launches.len() == 1 && !clusters(c), &|c| c.launches.len() == 2, &clusters];
         Ok(ways.into_iter().filter_map(with).collect())
     }
 
