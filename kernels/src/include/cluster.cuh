@@ -161,10 +161,10 @@ struct WayOut {
 #endif
 
 // Multiplies and brings the sums out by what `output()` makes. `meanwhile()` is called when the first copies are on their
-// way.
+// way. Where the grid runs `beside` the one before, that one is waited for in the end.
 template <bool B_IS_CONSTANT, class Warp, class A, class B, class MakeOutput, class Meanwhile>
 __device__ __forceinline__ void multiply_and_finish(const A& a, const B& b, const BlockWork& work,
-                                                    const MakeOutput& output, uint4* shared,
+                                                    const MakeOutput& output, uint4* shared, bool beside,
                                                     const Meanwhile& meanwhile) {
 #if IN_CLUSTERS
     Received<Warp>(shared).open();
@@ -176,15 +176,16 @@ __device__ __forceinline__ void multiply_and_finish(const A& a, const B& b, cons
     if constexpr (FIRST_EARLY) {
         WayOut<Warp> way_out(work);
         Addends<typename Warp::Sum> first;
-        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, stages, [&] {
+        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, stages, beside, [&] {
             first = way_out.first(output());
             meanwhile();
         });
         way_out.bring(warp, output(), first, shared);
     } else {
-        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, stages, meanwhile);
+        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, stages, beside, meanwhile);
         WayOut<Warp> way_out(work);
         const Output out = output();
         way_out.bring(warp, out, way_out.first(out), shared);
     }
+    if (beside) griddepcontrol_wait();
 }

@@ -119,11 +119,12 @@ struct Staged {
 // ---- The main loop -------------------------------------------------------------------------------------------
 
 // warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Waits for the grids
-// before (griddepcontrol), though not with the first tiles of B where B_IS_CONSTANT: no grid writes weights. Ends with a
-// barrier, after which `shared` may be used for something else. `meanwhile()` is called when the first copies are on their
-// way; when the last are, the grid behind has leave to start.
+// before (griddepcontrol) unless it runs `beside` them, though not with the first tiles of B where B_IS_CONSTANT: no grid
+// writes weights. Ends with a barrier, after which `shared` may be used for something else. `meanwhile()` is called when
+// the first copies are on their way; when the last are, the grid behind has leave to start.
 template <bool B_IS_CONSTANT, class Warp, class A, class B, class Meanwhile>
-__device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared, const Meanwhile& meanwhile) {
+__device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared, bool beside,
+                                           const Meanwhile& meanwhile) {
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
     static_assert(SIZE_A % 16 == 0 && STAGE % 16 == 0, "tiles start where the swizzle does");
 #if ASYNC_COPY
@@ -131,10 +132,10 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     // are under way while one is multiplied. A group is committed at every step, empty or not, so that "all but the
     // youngest STAGES-2 groups" always means: this step's tiles are there.
     // The first group takes all of B's first tiles along, the last one the tiles of the last stage.
-    if (!B_IS_CONSTANT) griddepcontrol_wait();
+    if (!B_IS_CONSTANT && !beside) griddepcontrol_wait();
 #pragma unroll(STAGES <= 4 ? STAGES : 1)
     for (int step = 0; step < STAGES && step < steps; ++step) start_copy(shared, step * STAGE + SIZE_A, b);
-    if (B_IS_CONSTANT) griddepcontrol_wait();
+    if (B_IS_CONSTANT && !beside) griddepcontrol_wait();
 #pragma unroll(STAGES <= 4 ? STAGES : 1)
     for (int step = 0; step < STAGES; ++step) {
         if (step < steps) start_copy(shared, step * STAGE, a);
@@ -169,9 +170,9 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     // The next tile's loads are started before the multiplication and stored after it.
     Staged<A> staged_a;
     Staged<B> staged_b;
-    if (!B_IS_CONSTANT) griddepcontrol_wait();
+    if (!B_IS_CONSTANT && !beside) griddepcontrol_wait();
     staged_b.fetch(b);
-    if (B_IS_CONSTANT) griddepcontrol_wait();
+    if (B_IS_CONSTANT && !beside) griddepcontrol_wait();
     staged_a.fetch(a);
     meanwhile();
     for (int step = 0; step < steps; ++step) {
