@@ -67,6 +67,7 @@ mod tests {
     use crate::plan::plan;
     use crate::port::Layouts;
     use limpid_graph::{onnx, passes};
+    use limpid_kernels::launch::Launch;
     use limpid_kernels::target::{Arch, Target};
     use std::path::Path;
 
@@ -96,9 +97,21 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_stays_one() {
+    fn blocks_with_a_projection_branch() {
         let plan = network();
-        assert!(plan.steps.iter().flat_map(|step| &step.launches).all(|launch| !launch.beside()), "nothing branches");
+        let mut found = 0;
+        for (index, step) in plan.steps.iter().enumerate() {
+            if step.launches.iter().any(Launch::beside) {
+                assert!(step.group.ends_with("/conv1/Conv"), "{}", step.group);
+                assert!(plan.steps[index - 1].group.contains("/shortcut"), "{}", plan.steps[index - 1].group);
+                found += 1;
+            }
+        }
+        assert!(found > 0, "a block's first convolution reads what its projection reads");
+    }
+
+    #[test]
+    fn a_chain_stays_one() {
         assert_eq!(steps([(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]), [false; 5]);
     }
 

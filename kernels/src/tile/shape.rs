@@ -82,7 +82,8 @@ impl Tile {
     /// The same where a block takes so many steps at most: stages that nothing comes into are not needed, and the grid
     /// behind, whose blocks wait, finds more room.
     pub(super) fn shared_bytes_of(&self, build: Build, steps: u64) -> u32 {
-        let stages = u64::from(self.built_stages(build)).min(steps) as u32 * (self.block_m + self.block_n) * self.vectors * 16;
+        let stages =
+            u64::from(self.built_stages(build)).min(steps) as u32 * (self.block_m + self.block_n) * self.vectors * 16;
         let warp_n = self.block_n / self.warps_n;
         let slab = match build.math {
             Math::Fp32 => 8 * warp_n,
