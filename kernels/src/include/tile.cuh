@@ -182,11 +182,11 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
         if (step < steps) first.start(shared, step * STAGE, step, a);
         if (step != STAGES - 2) cp_async_commit_group();
     }
-    meanwhile();
     // Blocks that wait would take shared memory and places from those at work, and come to lie where these have left room
     // instead of one to a multiprocessor: they may start with the last copies, not earlier. Not later either: a grid takes
     // a while to start.
     if (steps <= STAGES) griddepcontrol_launch_dependents();
+    meanwhile();
     int reading = 0;
     for (int step = 0; step < steps; ++step) {
         cp_async_wait_group<STAGES - 2>();
