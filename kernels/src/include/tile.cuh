@@ -96,11 +96,11 @@ __device__ __forceinline__ void start_copy(uint4* shared, int at, Source& source
 }
 
 // The same of a source's first COUNT tiles, with the addresses worked out beforehand, while the grids before are still at
-// work, where there are registers for them.
+// work, where there are registers for them: where warps hold few sums.
 template <class Source, int COUNT>
 struct FirstCopies {
     typedef typename Source::Layout Layout;
-    static constexpr bool BEFOREHAND = COUNT * Layout::COPIES <= 8;
+    static constexpr bool BEFOREHAND = COUNT * Layout::COPIES <= 8 && WARP_M * WARP_N <= 32 * 32;
     const void* from[BEFOREHAND ? COUNT : 1][Layout::COPIES];
     uint32_t valid;  // a bit each
 
