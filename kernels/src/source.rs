@@ -35,6 +35,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/axis.cuh", include_str!("include/axis.cuh")),
     ("include/cast.cuh", include_str!("include/cast.cuh")),
     ("include/cluster.cuh", include_str!("include/cluster.cuh")),
+    ("include/copies.cuh", include_str!("include/copies.cuh")),
     ("include/epilogue.cuh", include_str!("include/epilogue.cuh")),
     ("include/fragment.cuh", include_str!("include/fragment.cuh")),
     ("include/index.cuh", include_str!("include/index.cuh")),

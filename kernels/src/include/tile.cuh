@@ -31,6 +31,8 @@ constexpr int WARP_N = BLOCK_N / WARPS_N;
 static_assert(STAGES == 2, "copies through registers alternate between two buffers");
 #endif
 
+#include "include/copies.cuh"
+
 // ---- Layout of a tile in shared memory -----------------------------------------------------------------------
 
 // ROWS rows of ROW_VECTORS vectors. Vector v of row r lies at `slot(r, v)`: rows follow one another, and inside
@@ -79,83 +81,6 @@ struct TileLayout {
     }
 };
 
-// ---- Copying a tile ------------------------------------------------------------------------------------------
-
-#if ASYNC_COPY
-// Starts the copies of this thread's share of the tile at shared + at, and moves the source on by one step of K.
-template <class Source>
-__device__ __forceinline__ void start_copy(uint4* shared, int at, Source& source) {
-    typedef typename Source::Layout Layout;
-#pragma unroll
-    for (int j = 0; j < Layout::COPIES; ++j) {
-        if (Layout::thread_copies(j)) {
-            cp_async_16(Layout::thread_target(shared, at, j), source.address(j), source.valid(j));
-        }
-    }
-    source.advance();
-}
-
-// The same of a source's first COUNT tiles, with the addresses worked out beforehand, while the grids before are still at
-// work, where there are registers for them: where warps hold few sums.
-template <class Source, int COUNT>
-struct FirstCopies {
-    typedef typename Source::Layout Layout;
-    static constexpr bool BEFOREHAND = COUNT * Layout::COPIES <= 8 && WARP_M * WARP_N <= 32 * 32;
-    const void* from[BEFOREHAND ? COUNT : 1][Layout::COPIES];
-    uint32_t valid;  // a bit each
-
-    __device__ __forceinline__ FirstCopies(Source& source, int steps) : from{}, valid(0) {
-        if constexpr (BEFOREHAND) {
-#pragma unroll
-            for (int step = 0; step < COUNT; ++step) {
-                if (step >= steps) continue;
-#pragma unroll
-                for (int j = 0; j < Layout::COPIES; ++j) {
-                    from[step][j] = made_here(source.address(j));
-                    valid |= static_cast<uint32_t>(source.valid(j)) << (step * Layout::COPIES + j);
-                }
-                source.advance();
-            }
-            valid = made_here(valid);
-        }
-    }
-
-    __device__ __forceinline__ void start(uint4* shared, int at, int step, Source& source) const {
-        if constexpr (BEFOREHAND) {
-#pragma unroll
-            for (int j = 0; j < Layout::COPIES; ++j) {
-                if (!Layout::thread_copies(j)) continue;
-                const bool there = valid >> (step * Layout::COPIES + j) & 1;
-                cp_async_16(Layout::thread_target(shared, at, j), from[step][j], there);
-            }
-        } else {
-            start_copy(shared, at, source);
-        }
-    }
-};
-#else
-// This thread's share of a tile, on its way through registers.
-template <class Source>
-struct Staged {
-    typedef typename Source::Layout Layout;
-    uint4 vectors[Layout::COPIES];
-
-    __device__ __forceinline__ void fetch(Source& source) {
-#pragma unroll
-        for (int j = 0; j < Layout::COPIES; ++j) {
-            vectors[j] = Layout::thread_copies(j) ? source.read(j) : zero_vector();
-        }
-        source.advance();
-    }
-    __device__ __forceinline__ void put(uint4* shared, int at) const {
-#pragma unroll
-        for (int j = 0; j < Layout::COPIES; ++j) {
-            if (Layout::thread_copies(j)) *Layout::thread_target(shared, at, j) = vectors[j];
-        }
-    }
-};
-#endif
-
 // ---- The main loop -------------------------------------------------------------------------------------------
 
 // warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Waits for the grids
@@ -173,11 +98,11 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     // youngest STAGES-2 groups" always means: this step's tiles are there.
     // The first group takes all of B's first tiles along, the last one the tiles of the last stage.
     if (!B_IS_CONSTANT && !beside) griddepcontrol_wait();
-#pragma unroll
+#pragma unroll(FILL_AT_ONCE)
     for (int step = 0; step < STAGES && step < steps; ++step) start_copy(shared, step * STAGE + SIZE_A, b);
     const FirstCopies<A, STAGES> first(a, steps);
     if (B_IS_CONSTANT && !beside) griddepcontrol_wait();
-#pragma unroll
+#pragma unroll(FILL_AT_ONCE)
     for (int step = 0; step < STAGES; ++step) {
         if (step < steps) first.start(shared, step * STAGE, step, a);
         if (step != STAGES - 2) cp_async_commit_group();
@@ -251,7 +176,8 @@ struct BlockWork {
     int first_step, steps;
 
     __device__ __forceinline__ explicit BlockWork(const TileGrid& grid) {
-        uint32_t left = blockIdx.x;
+        // Worked out here and not again where it is wanted: large tiles have no registers for that.
+        uint32_t left = made_here(blockIdx.x);
         column = take_index(left, grid.tiles_n) * BLOCK_N;
         row = take_index(left, grid.tiles_m) * BLOCK_M;
         batch = left;
