@@ -186,6 +186,9 @@ pub struct Tactic {
     pub parameters: Vec<(String, u32)>,
 }
 
+/// The parameters of a tactic that say how many blocks share the K of a tile.
+const SHARES_OF_K: [&str; 2] = ["split_k", "cluster_k"];
+
 impl Tactic {
     /// A tactic of this kernel.
     pub fn new(kernel: &str, parameters: &[(&str, u32)]) -> Self {
@@ -196,10 +199,16 @@ impl Tactic {
     /// True if both have the same tiles, and differ at most in how many blocks share their K.
     pub fn has_tiles_of(&self, other: &Self) -> bool {
         let tiles = |tactic: &Self| {
-            let tiles = tactic.parameters.iter().filter(|(name, _)| !["split_k", "cluster_k"].contains(&name.as_str()));
+            let tiles = tactic.parameters.iter().filter(|(name, _)| !SHARES_OF_K.contains(&name.as_str()));
             tiles.cloned().collect::<Vec<_>>()
         };
         self.kernel == other.kernel && tiles(self) == tiles(other)
+    }
+
+    /// How many blocks share the K of a tile.
+    pub fn shares_of_k(&self) -> u32 {
+        let shares = self.parameters.iter().filter(|(name, _)| SHARES_OF_K.contains(&name.as_str()));
+        shares.map(|&(_, count)| count).product()
     }
 }
 
@@ -289,5 +298,6 @@ mod tests {
         assert!(tactic("a", 64, 1).has_tiles_of(&tactic("a", 64, 5)));
         assert!(!tactic("a", 64, 1).has_tiles_of(&tactic("a", 32, 1)));
         assert!(!tactic("a", 64, 1).has_tiles_of(&tactic("b", 64, 1)));
+        assert_eq!((tactic("a", 64, 5).shares_of_k(), Tactic::new("a", &[("block_m", 64)]).shares_of_k()), (5, 1));
     }
 }
