@@ -77,11 +77,14 @@ pub enum Arg {
     Bytes(Vec<u8>),
     /// A tensor in global memory as the tensor copies of sm_90 see it; 128 opaque bytes by value.
     TensorMap(TensorMap),
-    /// [`Role::Ahead`] as `Ahead` of `include/ahead.cuh`, 16 bytes by value: what the kernel brings into the second-level
+    /// [`Role::Ahead`] as `Ahead` of `include/ahead.cuh`, 24 bytes by value: what the kernel brings into the second-level
     /// cache for one behind it, without reading it. Kernels leave it at nothing; the plan knows what comes next.
     Ahead {
         /// A multiple of 16, 0 for nothing.
         bytes: u32,
+        /// Whether the grid runs beside the one before it: each thread waits for that one just before it ends, not
+        /// before it touches memory. [`Launch::dependent`] says when that may be.
+        beside: bool,
     },
 }
 
@@ -92,14 +95,14 @@ impl Arg {
     }
 
     /// Nothing ahead.
-    pub const NOTHING_AHEAD: Self = Arg::Ahead { bytes: 0 };
+    pub const NOTHING_AHEAD: Self = Arg::Ahead { bytes: 0, beside: false };
 
     /// The bytes of `Ahead` of `include/ahead.cuh`: where the constants are and how many bytes of them, shared out to
     /// the blocks of a launch.
-    pub(crate) fn ahead(address: u64, bytes: u32, blocks: u64) -> Vec<u8> {
+    pub(crate) fn ahead(address: u64, bytes: u32, blocks: u64, beside: bool) -> Vec<u8> {
         // Whole lines of the cache.
         let each = u64::from(bytes).div_ceil(blocks.max(1)).next_multiple_of(128);
-        let numbers = [address, u64::from(bytes) | each << 32];
+        let numbers = [address, u64::from(bytes) | each << 32, u64::from(beside)];
         numbers.into_iter().flat_map(u64::to_ne_bytes).collect()
     }
 
@@ -141,6 +144,12 @@ pub struct Launch {
     /// where it would be had every grid ended before the next one began: it reads what any of them wrote, and memory
     /// that any of them read or wrote is free to be written again, as the plan's arena does. The same holds for what
     /// is no grid: copies, fills, events and the host wait for the end of the last grid, thereby for that of all.
+    ///
+    /// Where two grids in a row have nothing to do with each other, the second may run beside the first
+    /// ([`Arg::Ahead`]) and wait only at its end, which keeps the chain. No grid gives leave to the next one before its
+    /// own wait, so when grid n begins, grid n-2 has ended if grid n-1 waits first; if n-1 runs beside n-2, all has ended
+    /// that had when n-1 began. So n may run beside n-1 if no grid that may still be at work writes what n touches, or
+    /// reads what n writes.
     pub dependent: bool,
 }
 
@@ -169,6 +178,11 @@ impl Launch {
             args,
             dependent: false,
         })
+    }
+
+    /// Whether it runs beside the grid before it; see [`Launch::dependent`].
+    pub fn beside(&self) -> bool {
+        self.args.iter().any(|arg| matches!(arg, Arg::Ahead { beside: true, .. }))
     }
 
     /// Blocks of the grid.

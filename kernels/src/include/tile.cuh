@@ -119,27 +119,33 @@ struct Staged {
 // ---- The main loop -------------------------------------------------------------------------------------------
 
 // warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Waits for the grids
-// before (griddepcontrol), though not with the first tiles of B where B_IS_CONSTANT: no grid writes weights. Ends with a
-// barrier, after which `shared` may be used for something else. `meanwhile()` is called when the first copies are on their
-// way; when the last are, the grid behind has leave to start.
+// before (griddepcontrol) unless it runs `beside` them, though not with the first tiles of B where B_IS_CONSTANT: no grid
+// writes weights. Ends with a barrier, after which `shared` may be used for something else. `meanwhile()` is called when
+// the first copies are on their way; when the last are, the grid behind has leave to start.
 template <bool B_IS_CONSTANT, class Warp, class A, class B, class Meanwhile>
-__device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared, const Meanwhile& meanwhile) {
+__device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared, bool beside,
+                                           const Meanwhile& meanwhile) {
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
     static_assert(SIZE_A % 16 == 0 && STAGE % 16 == 0, "tiles start where the swizzle does");
 #if ASYNC_COPY
-    // STAGES-1 tiles are under way while one is multiplied. A group is committed at every step, empty or not,
-    // so that "all but the youngest STAGES-2 groups" always means: this step's tiles are there.
-    // The first group takes all of B's first tiles along.
-    if (!B_IS_CONSTANT) griddepcontrol_wait();
-    for (int step = 0; step < STAGES - 1; ++step) {
-        if (step < steps) start_copy(shared, step * STAGE + SIZE_A, b);
-    }
-    if (B_IS_CONSTANT) griddepcontrol_wait();
-    for (int step = 0; step < STAGES - 1; ++step) {
+    // All stages are filled ahead of the first product, so that short work waits for memory once; later on STAGES-1 tiles
+    // are under way while one is multiplied. A group is committed at every step, empty or not, so that "all but the
+    // youngest STAGES-2 groups" always means: this step's tiles are there.
+    // The first group takes all of B's first tiles along, the last one the tiles of the last stage.
+    if (!B_IS_CONSTANT && !beside) griddepcontrol_wait();
+#pragma unroll(STAGES <= 4 ? STAGES : 1)
+    for (int step = 0; step < STAGES && step < steps; ++step) start_copy(shared, step * STAGE + SIZE_A, b);
+    if (B_IS_CONSTANT && !beside) griddepcontrol_wait();
+#pragma unroll(STAGES <= 4 ? STAGES : 1)
+    for (int step = 0; step < STAGES; ++step) {
         if (step < steps) start_copy(shared, step * STAGE, a);
-        cp_async_commit_group();
+        if (step != STAGES - 2) cp_async_commit_group();
     }
     meanwhile();
+    // Blocks that wait would take shared memory and places from those at work, and come to lie where these have left room
+    // instead of one to a multiprocessor: they may start with the last copies, not earlier. Not later either: a grid takes
+    // a while to start.
+    if (steps <= STAGES) griddepcontrol_launch_dependents();
     int reading = 0;
     for (int step = 0; step < steps; ++step) {
         cp_async_wait_group<STAGES - 2>();
@@ -148,14 +154,11 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
         // The first fragments are on their way while the next copies are worked out.
         const int stage = reading * STAGE;
         warp.start(shared, stage, stage + SIZE_A);
-        if (step + STAGES - 1 < steps) {
+        if (step > 0 && step + STAGES - 1 < steps) {
             const int filling = (reading == 0 ? STAGES - 1 : reading - 1) * STAGE;
             start_copy(shared, filling, a);
             start_copy(shared, filling + SIZE_A, b);
-        } else {
-            // Not earlier: blocks that wait would take shared memory and places from those at work, and come to lie where
-            // these have left room instead of one to a multiprocessor. Not later: a grid takes a while to start.
-            griddepcontrol_launch_dependents();
+            if (step + STAGES == steps) griddepcontrol_launch_dependents();
         }
         cp_async_commit_group();
         warp.multiply(shared, stage, stage + SIZE_A);
@@ -167,9 +170,9 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     // The next tile's loads are started before the multiplication and stored after it.
     Staged<A> staged_a;
     Staged<B> staged_b;
-    if (!B_IS_CONSTANT) griddepcontrol_wait();
+    if (!B_IS_CONSTANT && !beside) griddepcontrol_wait();
     staged_b.fetch(b);
-    if (B_IS_CONSTANT) griddepcontrol_wait();
+    if (B_IS_CONSTANT && !beside) griddepcontrol_wait();
     staged_a.fetch(a);
     meanwhile();
     for (int step = 0; step < steps; ++step) {

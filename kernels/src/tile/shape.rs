@@ -76,7 +76,14 @@ impl Tile {
 
     /// Dynamic shared memory, bytes: the stages, or the slabs on the way out where those are larger.
     pub fn shared_bytes(&self, build: Build) -> u32 {
-        let stages = self.built_stages(build) * (self.block_m + self.block_n) * self.vectors * 16;
+        self.shared_bytes_of(build, u64::MAX)
+    }
+
+    /// The same where a block takes so many steps at most: stages that nothing comes into are not needed, and the grid
+    /// behind, whose blocks wait, finds more room.
+    pub(super) fn shared_bytes_of(&self, build: Build, steps: u64) -> u32 {
+        let stages =
+            u64::from(self.built_stages(build)).min(steps) as u32 * (self.block_m + self.block_n) * self.vectors * 16;
         let warp_n = self.block_n / self.warps_n;
         let slab = match build.math {
             Math::Fp32 => 8 * warp_n,
@@ -85,10 +92,10 @@ impl Tile {
         stages.max(self.warps_m * self.warps_n * slab * 4)
     }
 
-    /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier
-    /// behind the rest.
-    pub(super) fn cluster_shared_bytes(&self, build: Build) -> u32 {
-        self.shared_bytes(build) + self.block_m * self.block_n * 4 + 16
+    /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier,
+    /// which takes as much as keeps the stages behind it in their places, ahead of the rest.
+    pub(super) fn cluster_shared_bytes_of(&self, build: Build, steps: u64) -> u32 {
+        self.shared_bytes_of(build, steps) + self.block_m * self.block_n * 4 + 256
     }
 
     /// Whether the blocks of a cluster may share K: products with weights, which is where few rows leave the chip empty, and
@@ -172,8 +179,11 @@ pub const MMA_TILES: &[Tile] = &[
     Tile::new([128, 32], 8, [4, 1], 3, 1),
     Tile::new([32, 128], 8, [1, 4], 3, 1),
     Tile::new([64, 32], 8, [2, 2], 4, 1),
+    Tile::new([64, 32], 8, [2, 2], 8, 1),
     Tile::new([32, 64], 8, [2, 2], 4, 1),
+    Tile::new([32, 64], 8, [2, 2], 8, 1),
     Tile::new([32, 32], 8, [2, 2], 4, 1),
+    Tile::new([32, 32], 8, [2, 2], 8, 1),
 ];
 
 /// Tiles for plain multiply-adds. Lanes hold 8x8, 4x8, 2x8 or 2x4 sums.
