@@ -125,9 +125,10 @@ impl Tile {
 
     /// Blocks that fit on a multiprocessor together, as far as that can be said before compiling.
     pub fn blocks_per_multiprocessor(&self, build: Build, target: &Target) -> u32 {
-        // Sums and two sets of fragments, and about 60 for addresses; ptxas is close to it for all tiles here.
+        // Sums, what they are multiplied from (two sets of fragments; rows and two runs), and about 60 for addresses; ptxas is
+        // close to it for all tiles here.
         let (warp_m, warp_n) = (self.block_m / self.warps_m, self.block_n / self.warps_n);
-        let fragments = if build.math == Math::Fp32 { warp_m / 2 + 4 } else { (warp_m + warp_n) / 2 };
+        let fragments = if build.math == Math::Fp32 { warp_m / 2 + 32 } else { (warp_m + warp_n) / 2 };
         let estimate = (warp_m * warp_n / 32 + fragments + 60).next_multiple_of(8);
         let registers = estimate.min(65536 / (self.threads() * self.built_min_blocks(build))).min(255);
         let threads = match target.arch.0 {
@@ -176,9 +177,11 @@ pub const MMA_TILES: &[Tile] = &[
     Tile::new([32, 32], 8, [2, 2], 4, 1),
 ];
 
-/// Tiles for plain multiply-adds. Lanes hold 8x8, 4x8, 2x8 or 2x4 sums.
+/// Tiles for plain multiply-adds. Lanes hold 8x16, 8x8, 4x8, 2x8 or 2x4 sums.
 pub const FMA_TILES: &[Tile] = &[
-    Tile::new([128, 128], 4, [2, 4], 3, 1),
+    Tile::new([128, 128], 8, [2, 2], 3, 2),
+    Tile::new([128, 128], 4, [2, 2], 3, 2),
+    Tile::new([256, 64], 4, [4, 1], 3, 2),
     Tile::new([128, 64], 4, [2, 2], 3, 3),
     Tile::new([64, 128], 4, [1, 4], 3, 3),
     Tile::new([64, 64], 4, [2, 2], 3, 4),
