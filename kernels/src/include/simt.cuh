@@ -43,12 +43,16 @@ struct FmaWarp {
     float sums[LANE_M][LANE_N];
     float4 rows[LANE_M];
     Run runs[RUNS == 1 ? 1 : 2];  // being multiplied, being loaded
-    int row, column;              // the lane's first sum in the block tile
+    int first_a, first_b;         // bytes from a tile to the lane's first vectors
 
     __device__ __forceinline__ FmaWarp() {
         const int lane = threadIdx.x % 32;
-        row = threadIdx.x / 32 / WARPS_N * WARP_M + lane_row(lane);
-        column = threadIdx.x / 32 % WARPS_N * WARP_N + lane_run(lane) * 4;
+        const int row = threadIdx.x / 32 / WARPS_N * WARP_M + lane_row(lane);
+        const int column = threadIdx.x / 32 % WARPS_N * WARP_N + lane_run(lane) * 4;
+        first_a = 16 * TileA::slot(row, 0);
+        first_b = 16 * (B_IS_K_BY_N ? TileB::slot(0, column / 4) : TileB::slot(column, 0));
+        settle(first_a);
+        settle(first_b);
 #pragma unroll
         for (int i = 0; i < LANE_M; ++i) {
 #pragma unroll
@@ -58,25 +62,26 @@ struct FmaWarp {
 
     // Loads the first vectors of a tile.
     __device__ __forceinline__ void start(const uint4* shared, int a, int b) {
-        const int at_a = a + TileA::slot(row, 0);
 #pragma unroll
-        for (int i = 0; i < LANE_M; ++i) rows[i] = load_row(shared, at_a, i);
-        load_run(runs[0], shared, place_b(b, 0), 0);
+        for (int i = 0; i < LANE_M; ++i) rows[i] = load_row(shared, 16 * a + first_a, i);
+        load_run(runs[0], shared, 16 * b + first_b, 0);
     }
 
     // sums += A·B over one step of BLOCK_K, four k at a time.
     __device__ __forceinline__ void multiply(const uint4* shared, int a, int b) {
-        const int first_a = a + TileA::slot(row, 0);
+        int at_a = 16 * a + first_a, at_b = 16 * b + first_b;
+        settle(at_a);
+        settle(at_b);
         // Rolled, to stay in the instruction cache nearest to the multipliers.
 #pragma unroll 1
-        for (int v = 0; v < VECTORS; ++v) {
+        for (int v = 0; v < 16 * VECTORS; v += 16) {
             // Behind the last come the first again, which nobody needs: a condition would double the text.
-            const int next = (v + 1) % VECTORS, next_a = first_a ^ next;
-            const int at_b = place_b(b, v), next_b = place_b(b, next);
+            const int next = (v + 16) % (16 * VECTORS);
+            const int next_a = at_a ^ next, this_b = of_vector(at_b, v), next_b = of_vector(at_b, next);
 #pragma unroll
             for (int run = 0; run < RUNS; ++run) {
                 const bool last = run + 1 == RUNS;
-                if (!last) load_run(runs[(run + 1) % 2], shared, at_b, run + 1);
+                if (!last) load_run(runs[(run + 1) % 2], shared, this_b, run + 1);
                 if (last && RUNS > 1) load_run(runs[0], shared, next_b, 0);
 #pragma unroll
                 for (int i = 0; i < LANE_M; ++i) {
@@ -102,24 +107,29 @@ struct FmaWarp {
   private:
     static __device__ __forceinline__ int lane_row(int lane) { return lane / 2 % 8; }
     static __device__ __forceinline__ int lane_run(int lane) { return lane % 2 + lane / 16 * 2; }
-    static __device__ __forceinline__ float4 vector(const uint4* at) { return *reinterpret_cast<const float4*>(at); }
     static __device__ __forceinline__ float part(const float4& x, int k) {
         return k == 0 ? x.x : k == 1 ? x.y : k == 2 ? x.z : x.w;
     }
 
-    // Where the lane's first vector of B lies, of vector v of K.
-    __device__ __forceinline__ int place_b(int b, int v) const {
-        return B_IS_K_BY_N ? b + TileB::slot(4 * v, column / 4) : (b + TileB::slot(column, 0)) ^ v;
+    // Where the lane's vectors of B lie, `v` bytes along K from those at `at`.
+    static __device__ __forceinline__ int of_vector(int at, int v) {
+        return B_IS_K_BY_N ? (at ^ 16 * TileB::permutation(v / 4)) + 4 * v * TileB::VECTORS : at ^ v;
     }
     static __device__ __forceinline__ float4 load_row(const uint4* shared, int at, int i) {
-        return vector(TileA::shifted(shared, at, 8 * i, 0));
+        return load<TileA>(shared, at, 8 * i, 0);
     }
     static __device__ __forceinline__ void load_run(Run& run, const uint4* shared, int at, int index) {
 #pragma unroll
         for (int n = 0; n < 4; ++n) {
-            run.vectors[n] = vector(B_IS_K_BY_N ? TileB::shifted(shared, at, n, 4 * index)
-                                                : TileB::shifted(shared, at, 16 * index + n, 0));
+            run.vectors[n] = B_IS_K_BY_N ? load<TileB>(shared, at, n, 4 * index) : load<TileB>(shared, at, 16 * index + n, 0);
         }
+    }
+    // `TileLayout::shifted` in bytes, which are what an address is made of.
+    template <class Layout>
+    static __device__ __forceinline__ float4 load(const uint4* shared, int at, int rows, int vectors) {
+        const int flipped = at ^ 16 * (Layout::permutation(rows) ^ vectors % 8);
+        const char* const from = reinterpret_cast<const char*>(shared) + flipped;
+        return *reinterpret_cast<const float4*>(from + 16 * (rows * Layout::VECTORS + vectors / 8 * 8));
     }
 
     // Four sums of a row. Registers lie in two banks by their number's last bit, and three of one bank take a cycle more:

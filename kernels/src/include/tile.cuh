@@ -60,11 +60,10 @@ struct TileLayout {
     }
     // Where slot(row + rows, vector + vectors) lies, from `at`, the slot (row, vector) with the tile's own place (a
     // multiple of 16) added. `rows` is a multiple of 8 or has no bit in common with `row`, and `vectors` none with
-    // `vector`: there XOR is linear, and beyond the permutation's three bits it is an addition. With constants that leaves
-    // one XOR for each pattern, and the rest goes into the instruction's offset, instead of a register and an addition for
-    // every slot.
+    // `vector`: there XOR is linear. With constants that leaves one XOR for each pattern, and the rest goes into the
+    // instruction's offset, instead of a register and an addition for every slot.
     static __device__ __forceinline__ const uint4* shifted(const uint4* shared, int at, int rows, int vectors) {
-        return shared + (at ^ (permutation(rows) ^ vectors % 8)) + (rows * ROW_VECTORS + vectors / 8 * 8);
+        return shared + (at ^ (permutation(rows) ^ vectors)) + rows * ROW_VECTORS;
     }
 
     static __device__ __forceinline__ int thread_row() { return threadIdx.x / ROW_VECTORS; }

@@ -74,6 +74,13 @@ impl Tile {
         if build.copies_async() && !build.k_by_n { self.min_blocks } else { 1 }
     }
 
+    /// Whether a thread's registers hold all it needs: with the most sums, and copies that go through them, room is left for
+    /// eight vectors.
+    pub const fn fits_registers(&self, build: Build) -> bool {
+        let (sums, copies) = (self.block_m * self.block_n, (self.block_m + self.block_n) * self.vectors);
+        build.copies_async() || sums / self.threads() < 128 || copies / self.threads() <= 8
+    }
+
     /// Dynamic shared memory, bytes: the stages, or the slabs on the way out where those are larger.
     pub fn shared_bytes(&self, build: Build) -> u32 {
         let stages = self.built_stages(build) * (self.block_m + self.block_n) * self.vectors * 16;
@@ -100,7 +107,11 @@ impl Tile {
 
     /// Every compile unit of a source that includes `cluster.cuh`: alone, and in clusters.
     pub fn units(&self, source: &str, entry: &str, build: Build) -> impl Iterator<Item = CompileUnit> {
-        let ways: &[bool] = if self.takes_clusters(build) { &[false, true] } else { &[false] };
+        let ways: &[bool] = match (self.fits_registers(build), self.takes_clusters(build)) {
+            (false, _) => &[],
+            (true, false) => &[false],
+            (true, true) => &[false, true],
+        };
         ways.iter().map(move |&clusters| self.unit(source, entry, build, clusters))
     }
 
@@ -148,7 +159,8 @@ impl Tile {
         match build.math {
             Math::Fp32 => {
                 let reuse = (m / 8.0) * (n / 4.0) / (m / 8.0 + n / 4.0);
-                0.9 * reuse / (reuse + 1.0)
+                // About the share of multiply-adds among the instructions.
+                reuse / (reuse + 1.1)
             }
             Math::Int8 | Math::Fp16 | Math::Tf32 => {
                 let reuse = m * n / (m + n);
@@ -202,7 +214,8 @@ pub(super) mod tests {
             for (math, menu) in maths.chain([(Math::Fp32, FMA_TILES)]) {
                 let ways = [(true, false), (true, true), (false, false), (false, true)];
                 for (aligned, k_by_n) in ways.into_iter().filter(|(_, k_by_n)| math.takes_k_by_n() || !k_by_n) {
-                    all.extend(menu.iter().map(|tile| (*tile, Build { arch, math, aligned, k_by_n })));
+                    let build = Build { arch, math, aligned, k_by_n };
+                    all.extend(menu.iter().filter(|tile| tile.fits_registers(build)).map(|tile| (*tile, build)));
                 }
             }
         }
