@@ -74,6 +74,13 @@ impl Tile {
         if build.copies_async() && !build.k_by_n { self.min_blocks } else { 1 }
     }
 
+    /// Whether a thread's registers hold all it needs: with the most sums, and copies that go through them, room is left for
+    /// eight vectors.
+    pub const fn fits_registers(&self, build: Build) -> bool {
+        let (sums, copies) = (self.block_m * self.block_n, (self.block_m + self.block_n) * self.vectors);
+        build.copies_async() || sums / self.threads() < 128 || copies / self.threads() <= 8
+    }
+
     /// Dynamic shared memory, bytes: the stages, or the slabs on the way out where those are larger.
     pub fn shared_bytes(&self, build: Build) -> u32 {
         self.shared_bytes_of(build, u64::MAX)
@@ -107,7 +114,11 @@ impl Tile {
 
     /// Every compile unit of a source that includes `cluster.cuh`: alone, and in clusters.
     pub fn units(&self, source: &str, entry: &str, build: Build) -> impl Iterator<Item = CompileUnit> {
-        let ways: &[bool] = if self.takes_clusters(build) { &[false, true] } else { &[false] };
+        let ways: &[bool] = match (self.fits_registers(build), self.takes_clusters(build)) {
+            (false, _) => &[],
+            (true, false) => &[false],
+            (true, true) => &[false, true],
+        };
         ways.iter().map(move |&clusters| self.unit(source, entry, build, clusters))
     }
 
@@ -132,9 +143,10 @@ impl Tile {
 
     /// Blocks that fit on a multiprocessor together, as far as that can be said before compiling.
     pub fn blocks_per_multiprocessor(&self, build: Build, target: &Target) -> u32 {
-        // Sums and two sets of fragments, and about 60 for addresses; ptxas is close to it for all tiles here.
+        // Sums, what they are multiplied from (two sets of fragments; rows and two runs), and about 60 for addresses; ptxas is
+        // close to it for all tiles here.
         let (warp_m, warp_n) = (self.block_m / self.warps_m, self.block_n / self.warps_n);
-        let fragments = if build.math == Math::Fp32 { warp_m / 2 + 4 } else { (warp_m + warp_n) / 2 };
+        let fragments = if build.math == Math::Fp32 { warp_m / 2 + 32 } else { (warp_m + warp_n) / 2 };
         let estimate = (warp_m * warp_n / 32 + fragments + 60).next_multiple_of(8);
         let registers = estimate.min(65536 / (self.threads() * self.built_min_blocks(build))).min(255);
         let threads = match target.arch.0 {
@@ -154,7 +166,8 @@ impl Tile {
         match build.math {
             Math::Fp32 => {
                 let reuse = (m / 8.0) * (n / 4.0) / (m / 8.0 + n / 4.0);
-                0.9 * reuse / (reuse + 1.0)
+                // About the share of multiply-adds among the instructions.
+                reuse / (reuse + 1.1)
             }
             Math::Int8 | Math::Fp16 | Math::Tf32 => {
                 let reuse = m * n / (m + n);
@@ -186,9 +199,11 @@ pub const MMA_TILES: &[Tile] = &[
     Tile::new([32, 32], 8, [2, 2], 8, 1),
 ];
 
-/// Tiles for plain multiply-adds. Lanes hold 8x8, 4x8, 2x8 or 2x4 sums.
+/// Tiles for plain multiply-adds. Lanes hold 8x16, 8x8, 4x8, 2x8 or 2x4 sums.
 pub const FMA_TILES: &[Tile] = &[
-    Tile::new([128, 128], 4, [2, 4], 3, 1),
+    Tile::new([128, 128], 8, [2, 2], 3, 2),
+    Tile::new([128, 128], 4, [2, 2], 3, 2),
+    Tile::new([256, 64], 4, [4, 1], 3, 2),
     Tile::new([128, 64], 4, [2, 2], 3, 3),
     Tile::new([64, 128], 4, [1, 4], 3, 3),
     Tile::new([64, 64], 4, [2, 2], 3, 4),
@@ -209,7 +224,8 @@ pub(super) mod tests {
             for (math, menu) in maths.chain([(Math::Fp32, FMA_TILES)]) {
                 let ways = [(true, false), (true, true), (false, false), (false, true)];
                 for (aligned, k_by_n) in ways.into_iter().filter(|(_, k_by_n)| math.takes_k_by_n() || !k_by_n) {
-                    all.extend(menu.iter().map(|tile| (*tile, Build { arch, math, aligned, k_by_n })));
+                    let build = Build { arch, math, aligned, k_by_n };
+                    all.extend(menu.iter().filter(|tile| tile.fits_registers(build)).map(|tile| (*tile, build)));
                 }
             }
         }
