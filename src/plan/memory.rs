@@ -79,7 +79,7 @@ pub fn lay_out(
 }
 
 fn step(choice: Choice, operands: Vec<Bound>) -> Step {
-    let Choice { work, candidate, offers, refusals } = choice;
+    let Choice { work, candidate, offers, refusals, instead } = choice;
     Step {
         group: work.group,
         node: work.node,
@@ -92,6 +92,8 @@ fn step(choice: Choice, operands: Vec<Bound>) -> Step {
         bytes: work.cost.bytes,
         offers,
         refusals,
+        parts: work.parts,
+        instead,
     }
 }
 
