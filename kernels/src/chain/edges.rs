@@ -72,10 +72,14 @@ pub(super) fn chains() -> Vec<Site> {
 /// For the kernel of few rows.
 pub(super) fn few_rows() -> Vec<Site> {
     let mut chains = Vec::new();
-    for precision in [Precision::Fp16, Precision::Int8] {
-        let of = |real, m, k, columns: &[u32]| chain(precision, real, m, k, columns);
+    for precision in [Precision::Fp16, Precision::Int8, Precision::Fp32, Precision::Tf32] {
+        let converts = matches!(precision, Precision::Fp16 | Precision::Int8);
+        let of = |real, m, k, columns: &[u32]| chain(precision, real && converts, m, k, columns);
         // The sizes of the zoo's; widths that no warp, vector or block divides; more columns than warps take at once.
         chains.push(of(true, 1, 784, &[256, 128, 10]));
+        if precision == Precision::Tf32 {
+            continue; // multiplied as FP32
+        }
         chains.push(of(false, 2, 33, &[17, 9, 1]));
         chains.push(of(true, 3, 5, &[300, 41]));
         chains.push(of(false, 8, 520, &[65, 70, 33]));

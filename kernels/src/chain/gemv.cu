@@ -2,8 +2,8 @@
 //
 // y = f_3( f_2( f_1( a · w_1ᵀ ) · w_2ᵀ ) · w_3ᵀ ),   f(sum) = post(sum + bias), rounded as the layer's output is stored
 //
-// Shapes     a (M,K), M <= BATCH, with any pitch, of ELEMENT (f16 or int8_t), or with A_IS_REAL=1 float, which is rounded
-//            or quantized as it is read; w_i [n_pad][k_pad] row-major, ELEMENT; y (M,N) f32, f16 or s8. Sums are f32,
+// Shapes     a (M,K), M <= BATCH, with any pitch, of ELEMENT (float, f16 or int8_t), or with A_IS_REAL=1 float, which is
+//            rounded or quantized as it is read; w_i [n_pad][k_pad] row-major, ELEMENT; y (M,N) f32, f16 or s8. Sums are f32,
 //            of s8 s32.
 // Requires   sm_90: clusters.
 // Grid       one cluster of 8 blocks; a warp takes ROWS rows of w at a time.
@@ -13,12 +13,13 @@
 // Work       Σ 2·M·N·K operations; w is read once, by eight multiprocessors: for layers that are small.
 // Sums       each lane takes every 32nd vector along K; lanes are added by shuffles in a tree.
 //
-// Defined on the command line: ELEMENT, A_IS_REAL, BATCH (1, 2, 4, 8).
+// Defined on the command line: ELEMENT, A_IS_REAL, BATCH (1, 4, 8).
 #include "include/epilogue.cuh"
 #include "include/ptx_hopper.cuh"
 
 constexpr int BLOCKS = 8, WARPS = 8, ROWS = 4;
 constexpr int WIDTH = 16 / sizeof(ELEMENT);
+constexpr int REALS = WIDTH == 4 ? 4 : 8;  // of a vector, where it holds reals
 
 // Mirrored in `kernels/src/chain/gemv.rs`.
 struct ChainLayer {
@@ -43,13 +44,19 @@ struct Layer {
     const float* scales;
 };
 
+__device__ __forceinline__ void unpack(uint4 vector, float (&x)[8]) { unpack_f16(vector, x); }
+__device__ __forceinline__ void unpack(uint4 vector, float (&x)[4]) {
+    x[0] = __uint_as_float(vector.x), x[1] = __uint_as_float(vector.y);
+    x[2] = __uint_as_float(vector.z), x[3] = __uint_as_float(vector.w);
+}
+
 // Products of the numbers of two vectors, added to a sum.
 __device__ __forceinline__ float add_products(float sum, uint4 a, uint4 b) {
-    float x[8], y[8];
-    unpack_f16(a, x);
-    unpack_f16(b, y);
+    float x[REALS], y[REALS];
+    unpack(a, x);
+    unpack(b, y);
 #pragma unroll
-    for (int i = 0; i < 8; ++i) sum = fmaf(x[i], y[i], sum);
+    for (int i = 0; i < REALS; ++i) sum = fmaf(x[i], y[i], sum);
     return sum;
 }
 __device__ __forceinline__ int add_products(int sum, uint4 a, uint4 b) {
@@ -70,6 +77,7 @@ struct SumOfProducts<int8_t> {
 typedef SumOfProducts<ELEMENT>::Type Sum;
 
 // A number as the next layer reads it.
+__device__ __forceinline__ void keep(float* to, float x, float) { *to = x; }
 __device__ __forceinline__ void keep(f16* to, float x, float) { *to = from_f32<f16>(x); }
 __device__ __forceinline__ void keep(int8_t* to, float x, float inv_scale) {
     *to = from_f32<int8_t>(__fmul_rn(x, inv_scale));

@@ -8,7 +8,6 @@ use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Ta
 use crate::site::{ChainSite, Site, VECTOR_BYTES, vector_width};
 use crate::target::{Arch, Target};
 use bytemuck::{Pod, Zeroable};
-use limpid_graph::ir::Precision;
 use limpid_graph::tensor::DType;
 
 /// See `chain/gemv.cu`.
@@ -20,7 +19,7 @@ const BLOCKS: u32 = 8;
 const THREADS: u32 = 256;
 const MOST_LAYERS: usize = 3;
 /// Rows of a it is compiled for; a site takes the least that suffices.
-const BATCHES: [u32; 4] = [1, 2, 4, 8];
+const BATCHES: [u32; 3] = [1, 4, 8];
 /// Bytes of weights beyond which eight multiprocessors are too few to read them.
 const MOST_BYTES: u64 = 4 << 20;
 
@@ -75,8 +74,11 @@ impl Kernel for Gemv {
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {
-        let types = [DType::F16, DType::I8].into_iter().filter(|_| arch == Arch(90));
-        let kinds = types.flat_map(|dtype| [false, true].map(|real_a| (dtype, real_a)));
+        if arch != Arch(90) {
+            return Vec::new();
+        }
+        let converted = [DType::F16, DType::I8].into_iter().flat_map(|dtype| [(dtype, false), (dtype, true)]);
+        let kinds = converted.chain([(DType::F32, false)]);
         kinds.flat_map(|(dtype, real_a)| BATCHES.map(|batch| unit(dtype, real_a, batch))).collect()
     }
 }
@@ -85,9 +87,6 @@ fn candidate(site: &ChainSite, target: &Target) -> Result<Candidate, String> {
     let (first, last) = takes(site, MOST_LAYERS, target)?;
     let batch = BATCHES.into_iter().find(|&batch| first.m <= batch);
     let batch = batch.ok_or_else(|| format!("needs at most 8 rows, got {}", first.m))?;
-    if !matches!(first.precision, Precision::Fp16 | Precision::Int8) {
-        return Err(format!("multiplies int8 or fp16, the site asks for {}", first.precision));
-    }
     let dtype = multiplied(first.precision);
     let width = vector_width(dtype);
     let weights: u64 = site.layers.iter().map(|layer| ChainSite::packing(layer).bytes(&[])).sum();

@@ -71,7 +71,7 @@ constexpr int STEP = ROW_BYTES / Math::SIZE;                // numbers of K
 constexpr int BOXES = A_IS_REAL ? 4 / Math::SIZE : 1;       // copies of a in a step
 constexpr int A_BYTES = BOXES * BOX_BYTES;
 constexpr int STAGE_BYTES = A_BYTES + MOST_COLUMNS * ROW_BYTES;
-constexpr int PITCH = MOST_COLUMNS * Math::SIZE + 16;       // bytes of a row between layers; rows begin 4 banks apart
+constexpr int PITCH = MOST_COLUMNS * 2 + 16;                // bytes of a row between layers; rows begin 4 banks apart
 
 // Mirrored in `kernels/src/chain/wgmma.rs`.
 struct ChainLayer {
@@ -92,6 +92,34 @@ struct ChainParams {
 struct Tensors {
     const float* bias;
     const float* scales;
+};
+
+// What a thread's sums are finished with, by column, where a warpgroup has N. Asked for before the main loop: behind it,
+// everyone would wait for memory.
+template <int N>
+struct Terms {
+    static constexpr bool SCALED = Math::SIZE == 1;  // sums of integers
+    float2 bias[N / 8], scales[SCALED ? N / 8 : 1];
+
+    // `first` is the thread's first column; both end with whole eights.
+    __device__ __forceinline__ Terms(const Tensors& t, int first, int columns) {
+#pragma unroll
+        for (int j = 0; j < N / 8; ++j) {
+            const int column = first + 8 * j;
+            const bool inside = column < columns;
+            bias[j] = t.bias && inside ? *reinterpret_cast<const float2*>(t.bias + column) : make_float2(0.0f, 0.0f);
+            if (SCALED) scales[j] = inside ? *reinterpret_cast<const float2*>(t.scales + column) : make_float2(0.0f, 0.0f);
+        }
+    }
+    static __device__ __forceinline__ float real(float sum, float bias, float) { return sum + bias; }
+    static __device__ __forceinline__ float real(int sum, float bias, float scale) {
+        return __fmaf_rn(__int2float_rn(sum), scale, bias);
+    }
+    // Of the j-th pair of columns, its first or second.
+    __device__ __forceinline__ float of(Sum sum, int j, bool second) const {
+        const float2& scale = scales[SCALED ? j : 0];
+        return second ? real(sum, bias[j].y, scale.y) : real(sum, bias[j].x, scale.x);
+    }
 };
 
 #include "chain/feed.cuh"
@@ -152,28 +180,38 @@ struct Consumer {
     __device__ __forceinline__ void inner(const ChainLayer& layer, const Tensors& t) {
         if (layer.width == 64) {
             Sum d[32];
+            const Terms<64> terms(t, column<64>(), layer.columns);
             multiply<OF_A, 64>(d, layer);
-            pass_on<64>(d, layer, t);
+            pass_on<64>(d, layer, terms);
         } else {
             Sum d[64];
+            const Terms<128> terms(t, column<128>(), layer.columns);
             multiply<OF_A, 128>(d, layer);
-            pass_on<128>(d, layer, t);
+            pass_on<128>(d, layer, terms);
         }
     }
 
     __device__ __forceinline__ void last(const ChainLayer& layer, const Tensors& t, void* y) {
         if (layer.width == 16) {
             Sum d[8];
+            const Terms<16> terms(t, column<16>(), layer.columns);
             multiply<false, 16>(d, layer);
-            store<16>(d, layer, t, y);
+            store<16>(d, layer, terms, y);
         } else {
             Sum d[32];
+            const Terms<64> terms(t, column<64>(), layer.columns);
             multiply<false, 64>(d, layer);
-            store<64>(d, layer, t, y);
+            store<64>(d, layer, terms, y);
         }
     }
 
   private:
+    // This thread's first, where a warpgroup has N.
+    template <int N>
+    __device__ __forceinline__ int column() const {
+        return warpgroup * N + lane % 4 * 2;
+    }
+
     // One layer's sums of this warpgroup's N columns.
     template <bool OF_A, int N>
     __device__ __forceinline__ void multiply(Sum (&d)[N / 2], const ChainLayer& layer) {
@@ -214,26 +252,28 @@ struct Consumer {
         ring.release(stage);
     }
 
-    static __device__ __forceinline__ float finished(const ChainLayer& layer, const Tensors& t, int column, Sum sum) {
-        typedef Real<Sum>::Way Way;
-        if (column >= layer.columns) return 0.0f;
-        const float x = Real<Sum>::of({t.bias, t.scales, nullptr, nullptr}, column, sum);
-        return Way::at_most(Way::at_least(x, layer.low), layer.high);
+    // Sum 2h + e of the j-th four.
+    template <int N>
+    __device__ __forceinline__ float finished(const Sum (&d)[N / 2], const ChainLayer& layer, const Terms<N>& terms, int j,
+                                              int h, int e) const {
+        typedef typename Real<Sum>::Way Way;
+        const float x = terms.of(d[4 * j + 2 * h + e], j, e == 1);
+        const float clipped = Way::at_most(Way::at_least(x, layer.low), layer.high);
+        return column<N>() + 8 * j + e < layer.columns ? clipped : 0.0f;
     }
 
     // To the rows between layers. Numbers of K behind them, up to a whole step, are zeros.
     template <int N>
-    __device__ __forceinline__ void pass_on(const Sum (&d)[N / 2], const ChainLayer& layer, const Tensors& t) const {
+    __device__ __forceinline__ void pass_on(const Sum (&d)[N / 2], const ChainLayer& layer, const Terms<N>& terms) const {
         bar_sync(1, CONSUMERS);  // everyone has read what the layer before left
         const int row = first + row_of(lane / 4);
 #pragma unroll
         for (int j = 0; j < N / 8; ++j) {
-            const int column = warpgroup * N + 8 * j + lane % 4 * 2;
 #pragma unroll
             for (int h = 0; h < 2; ++h) {
-                unsigned char* const to = ring.between + (row + 8 * h) * PITCH + column * Math::SIZE;
-                Math::store_pair(to, finished(layer, t, column, d[4 * j + 2 * h]),
-                                 finished(layer, t, column + 1, d[4 * j + 2 * h + 1]), layer.inv_scale);
+                unsigned char* const to = ring.between + (row + 8 * h) * PITCH + (column<N>() + 8 * j) * Math::SIZE;
+                Math::store_pair(to, finished<N>(d, layer, terms, j, h, 0), finished<N>(d, layer, terms, j, h, 1),
+                                 layer.inv_scale);
             }
         }
         constexpr int WRITTEN = 2 * N * Math::SIZE, VECTORS = WRITTEN < ROW_BYTES ? (ROW_BYTES - WRITTEN) / 16 : 0;
@@ -244,24 +284,30 @@ struct Consumer {
         bar_sync(1, CONSUMERS);
     }
 
-    // To memory, element by element: the last layer's rows are short, as a rule.
+    // To memory, by way of the rows between layers: threads write neighbours, and a loop converts, which is long.
     template <int N>
-    __device__ __forceinline__ void store(const Sum (&d)[N / 2], const ChainLayer& layer, const Tensors& t,
+    __device__ __forceinline__ void store(const Sum (&d)[N / 2], const ChainLayer& layer, const Terms<N>& terms,
                                           void* y) const {
-        const int row = static_cast<int>(blockIdx.x) * BLOCK_M + first + row_of(lane / 4);
+        static_assert(2 * N * sizeof(float) <= PITCH, "a row of reals fits");
+        bar_sync(1, CONSUMERS);  // everyone has read what the layer before left
+        const int row = first + row_of(lane / 4);
 #pragma unroll
         for (int j = 0; j < N / 8; ++j) {
 #pragma unroll
-            for (int e = 0; e < 2; ++e) {
-                const int column = warpgroup * N + 8 * j + lane % 4 * 2 + e;
-                if (column >= p.y_padded) continue;
-#pragma unroll
-                for (int h = 0; h < 2; ++h) {
-                    if (row + 8 * h >= p.rows) continue;
-                    const int64_t at = static_cast<int64_t>(row + 8 * h) * p.y_pitch + column;
-                    store_1(y, p.y_type, at, layer.inv_scale, finished(layer, t, column, d[4 * j + 2 * h + e]));
-                }
+            for (int h = 0; h < 2; ++h) {
+                unsigned char* const to = ring.between + (row + 8 * h) * PITCH + (column<N>() + 8 * j) * sizeof(float);
+                *reinterpret_cast<float2*>(to) =
+                    make_float2(finished<N>(d, layer, terms, j, h, 0), finished<N>(d, layer, terms, j, h, 1));
             }
+        }
+        bar_sync(1, CONSUMERS);
+        const int top = static_cast<int>(blockIdx.x) * BLOCK_M;
+        const int rows = p.rows - top < BLOCK_M ? p.rows - top : BLOCK_M;
+#pragma unroll 1
+        for (int i = threadIdx.x; i < rows * p.y_padded; i += CONSUMERS) {
+            const int line = i / p.y_padded, at = i - line * p.y_padded;
+            const float x = reinterpret_cast<const float*>(ring.between + line * PITCH)[at];
+            store_1(y, p.y_type, static_cast<int64_t>(top + line) * p.y_pitch + at, layer.inv_scale, x);
         }
     }
 };

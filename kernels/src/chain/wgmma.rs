@@ -19,6 +19,8 @@ const BLOCK_M: u32 = 64;
 const THREADS: u32 = 384;
 const MOST_LAYERS: usize = 3;
 const MOST_COLUMNS: u32 = 256;
+/// Bytes of a row between layers: f16, or of the last layer, which is half as wide, f32.
+const PITCH: u32 = 2 * MOST_COLUMNS + VECTOR_BYTES;
 /// Bytes of K in a step.
 const ROW_BYTES: u32 = 128;
 /// Blocks that share the weights they read.
@@ -78,7 +80,7 @@ impl Build {
     }
 
     fn shared_bytes(&self) -> u32 {
-        self.stages() * (self.stage_bytes() + 16) + BLOCK_M * (MOST_COLUMNS * self.size() + VECTOR_BYTES)
+        self.stages() * (self.stage_bytes() + 16) + BLOCK_M * PITCH
     }
 
     fn unit(&self) -> CompileUnit {

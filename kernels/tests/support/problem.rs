@@ -280,7 +280,9 @@ impl Problem {
             let b: Vec<f64> = weights.to_f32().into_iter().map(f64::from).collect();
             let finish =
                 inputs.finish(&layer.epilogue, layer.precision, (layer.n, 1), scale, (layer.dtype_y, layer.scale_y));
-            values = reference::gemm(layer, &values, &b, false, &finish);
+            // Chains of f32 multiply it as it is, where TF32 would do.
+            let real = if dtype == DType::F32 { Precision::Fp32 } else { layer.precision };
+            values = reference::gemm(&GemmSite { precision: real, ..*layer }, &values, &b, false, &finish);
             if index + 1 < site.layers.len() && dtype == DType::F16 {
                 values = quantized::converted(&values, dtype, Scale::ONE);
             }
@@ -298,7 +300,9 @@ impl Problem {
         }
         // Sums in another order may round what lies between to a neighbour; of integers nothing may differ.
         let largest = values.iter().fold(0.0f64, |most, value| most.max(value.abs())) as f32;
-        let tolerance = (dtype != DType::I8).then(|| Tolerance::gemm(DType::F16, last.k as usize, largest));
+        let terms = if dtype == DType::F32 { site.layers.iter().map(|layer| layer.k).sum() } else { last.k };
+        let stored = if dtype == DType::F32 { last.dtype_y } else { DType::F16 };
+        let tolerance = (dtype != DType::I8).then(|| Tolerance::gemm(stored, terms as usize, largest));
         Self::plain(inputs, rows(last.m, last.n, last.pitch_y, last.dtype_y), values, tolerance)
     }
 
