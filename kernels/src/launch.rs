@@ -58,6 +58,8 @@ pub enum Role {
     Bias,
     /// Of an INT8 product: f32, `scale_x · scale_w[k]` for each output channel, padded as the bias with zeros.
     Scales,
+    /// A constant of a site that has several; the site says which.
+    Constant(u8),
     /// The tensor added before the last activation; the output's shape.
     Residual,
     /// Scratch of [`Candidate::workspace`] bytes, contents undefined on entry.
@@ -134,7 +136,7 @@ pub struct Launch {
     ///
     /// Kernels leave it false; [`crate::catalog::candidates`] sets it for GPUs that can do it, because every kernel of
     /// the catalog keeps to this: **each thread executes `griddepcontrol.wait` before it ends, and before it touches
-    /// memory that any grid writes**, which is all but [`Role::Weights`], [`Role::Bias`] and [`Role::Scales`]. The
+    /// memory that any grid writes**, which is all but [`Role::Weights`], [`Role::Bias`], [`Role::Scales`] and [`Role::Constant`]. The
     /// emulator reports a thread that does not.
     ///
     /// The wait is for the one grid right before, and yet enough for all of them. Let grids 1, 2, … follow each other

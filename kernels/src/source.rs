@@ -5,6 +5,9 @@ use std::sync::LazyLock;
 
 /// Every `.cu` and `.cuh`, by its path under `kernels/src/`.
 pub const SOURCES: &[(&str, &str)] = &[
+    ("chain/feed.cuh", include_str!("chain/feed.cuh")),
+    ("chain/gemv.cu", include_str!("chain/gemv.cu")),
+    ("chain/wgmma.cu", include_str!("chain/wgmma.cu")),
     ("conv/direct.cu", include_str!("conv/direct.cu")),
     ("conv/implicit.cuh", include_str!("conv/implicit.cuh")),
     ("conv/mma.cu", include_str!("conv/mma.cu")),
@@ -45,6 +48,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/ptx.cuh", include_str!("include/ptx.cuh")),
     ("include/ptx_hopper.cuh", include_str!("include/ptx_hopper.cuh")),
     ("include/ptx_wgmma.cuh", include_str!("include/ptx_wgmma.cuh")),
+    ("include/real_left.cuh", include_str!("include/real_left.cuh")),
     ("include/reduce.cuh", include_str!("include/reduce.cuh")),
     ("include/ring.cuh", include_str!("include/ring.cuh")),
     ("include/row.cuh", include_str!("include/row.cuh")),

@@ -120,5 +120,6 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
         const int64_t partial_row = partial ? static_cast<int64_t>(work.partial(p.grid)) * p.pixels : 0;
         return {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
     };
-    multiply_and_finish<true, Warp>(a, b, work, output, shared, ahead.beside, [&] { prefetch_ahead(ahead); });
+    Warp warp;
+    multiply_and_finish<true>(warp, a, b, work, output, shared, ahead.beside, [&] { prefetch_ahead(ahead); });
 }
