@@ -6,9 +6,11 @@
 //! between `c` and `c` rounded up to that vector width, so that readers may load whole vectors without a
 //! mask and NaN never comes from padding. Everything else is a [`View`]: extents and strides.
 
+mod chain;
 mod tensor;
 
 pub use crate::scale::Scale;
+pub use chain::ChainSite;
 pub use tensor::{Image, Strided, VECTOR_BYTES, View, vector_width};
 
 use limpid_graph::ir::Precision;
@@ -90,17 +92,6 @@ pub struct GemmSite {
     pub precision: Precision,
     /// The residual's image is n=1,h=1,w=m,c=n.
     pub epilogue: EpilogueSite,
-}
-
-/// Dense layers one after another: each multiplies what the one before has made, and only the last one's rows are
-/// stored. What lies between is rounded, or quantized, as `dtype_y` and `scale_y` of the layer that makes it say.
-///
-/// Role::Input(0) is the first layer's left operand; [`ChainSite::weights`], [`ChainSite::bias`] and
-/// [`ChainSite::scales`] name the roles of constants.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct ChainSite {
-    pub layers: Vec<GemmSite>,
 }
 
 /// Where a GEMM's right operand comes from.

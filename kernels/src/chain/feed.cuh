@@ -35,13 +35,14 @@ struct Ring {
             fence_mbarrier_init();
         }
         __syncthreads();
-        meet();
+        arrive();
     }
-    // All threads of the cluster.
-    __device__ __forceinline__ void meet() const {
-        if (blocks == 1) return;
-        barrier_cluster_arrive();
-        barrier_cluster_wait();
+    // All threads of the cluster meet, as soon as the first ones wait.
+    __device__ __forceinline__ void arrive() const {
+        if (blocks > 1) barrier_cluster_arrive_relaxed();
+    }
+    __device__ __forceinline__ void wait() const {
+        if (blocks > 1) barrier_cluster_wait();
     }
     // By each warp, when it has multiplied a stage.
     __device__ __forceinline__ void release(int stage) const {
@@ -49,16 +50,11 @@ struct Ring {
         if (blocks == 1) {
             if (lane == 0) mbarrier_arrive(empty + stage);
         } else if (lane < blocks) {
-            mbarrier_arrive_cluster(mapa(empty + stage, lane));
+            mbarrier_arrive_cluster_read(mapa(empty + stage, lane));
         }
     }
     __device__ __forceinline__ void wait_empty(const Place& place) const {
-        if (blocks == 1) {
-            mbarrier_wait(empty + place.stage, place.parity ^ 1);
-        } else {
-            while (!mbarrier_try_wait_parity_cluster(empty + place.stage, place.parity ^ 1)) {
-            }
-        }
+        mbarrier_wait(empty + place.stage, place.parity ^ 1);
     }
 };
 
@@ -79,45 +75,51 @@ struct Producer {
     const Ring& ring;
     const TensorMap &a, &w0, &w1, &w2;
 
-    // This block's part of a tile of weights, for every block of the cluster.
+    // The first stages as far as no other block is needed: it may not have begun.
+    __device__ __forceinline__ void begin(const ChainParams& p) const {
+        int stage = 0;
+#pragma unroll 1
+        for (Steps steps(p); steps.any() && stage < STAGES; steps.advance()) begin(stage++, steps);
+    }
+    // All others, when every block has begun.
+    __device__ __forceinline__ void run(const ChainParams& p) const {
+        Place place;
+        int begun = STAGES;
+#pragma unroll 1
+        for (Steps steps(p); steps.any(); steps.advance()) {
+            if (begun > 0) {
+                --begun;
+            } else {
+                ring.wait_empty(place);
+                begin(place.stage, steps);
+            }
+            load_weights(place.stage, steps);
+            place.advance();
+        }
+    }
+
+  private:
+    // Says what will come, and asks for the rows.
     __device__ __forceinline__ void begin(int stage, const Steps& steps) const {
-        const int rows = 2 * steps.p.layers[steps.layer].width;
+        const int weights = 2 * steps.p.layers[steps.layer].width * ROW_BYTES;
+        mbarrier_arrive_expect_tx(ring.full + stage, weights + (steps.layer == 0 ? A_BYTES : 0));
+        if (steps.layer > 0) return;
+#pragma unroll
+        for (int box = 0; box < BOXES; ++box) {
+            const int at[2] = {(steps.step * BOXES + box) * (STEP / BOXES), static_cast<int>(blockIdx.x) * BLOCK_M};
+            cp_async_bulk_tensor_load(ring.stages + stage * STAGE_BYTES + box * BOX_BYTES, &a, at, ring.full + stage);
+        }
+    }
+    // This block's part of a tile of weights, for every block of the cluster.
+    __device__ __forceinline__ void load_weights(int stage, const Steps& steps) const {
         uint64_t* const full = ring.full + stage;
-        mbarrier_arrive_expect_tx(full, rows * ROW_BYTES + (steps.layer == 0 ? A_BYTES : 0));
-        const int part = rows / ring.blocks * ring.rank;
+        const int part = 2 * steps.p.layers[steps.layer].width / ring.blocks * ring.rank;
         unsigned char* const to = ring.stages + stage * STAGE_BYTES + A_BYTES + part * ROW_BYTES;
         const int at[2] = {steps.step * STEP, part};
         if (steps.layer == 0) load(to, w0, at, full);
         if (steps.layer == 1) load(to, w1, at, full);
         if (steps.layer == 2) load(to, w2, at, full);
     }
-    __device__ __forceinline__ void load_a(int stage, int step) const {
-#pragma unroll
-        for (int box = 0; box < BOXES; ++box) {
-            const int at[2] = {(step * BOXES + box) * (STEP / BOXES), static_cast<int>(blockIdx.x) * BLOCK_M};
-            cp_async_bulk_tensor_load(ring.stages + stage * STAGE_BYTES + box * BOX_BYTES, &a, at, ring.full + stage);
-        }
-    }
-    __device__ __forceinline__ void run(const ChainParams& p) const {
-        // No kernel writes weights: they need not wait until the grid before has ended.
-        int early = 0;
-        for (Steps ahead(p); ahead.any() && early < STAGES; ahead.advance()) begin(early++, ahead);
-        griddepcontrol_wait();
-        Place place;
-#pragma unroll 1
-        for (Steps steps(p); steps.any(); steps.advance()) {
-            if (early > 0) {
-                --early;
-            } else {
-                ring.wait_empty(place);
-                begin(place.stage, steps);
-            }
-            if (steps.layer == 0) load_a(place.stage, steps.step);
-            place.advance();
-        }
-    }
-
-  private:
     __device__ __forceinline__ void load(unsigned char* to, const TensorMap& map, const int (&at)[2],
                                          uint64_t* full) const {
         if (ring.blocks == 1) {

@@ -314,9 +314,9 @@ struct Consumer {
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 chain_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap w0,
-            const __grid_constant__ TensorMap w1, const __grid_constant__ TensorMap w2, const float* __restrict__ bias0,
-            const float* __restrict__ scales0, const float* __restrict__ bias1, const float* __restrict__ scales1,
-            const float* __restrict__ bias2, const float* __restrict__ scales2, void* __restrict__ y,
+            const __grid_constant__ TensorMap w1, const __grid_constant__ TensorMap w2, const float* bias0,
+            const float* scales0, const float* bias1, const float* scales1,
+            const float* bias2, const float* scales2, void* y,
             const __grid_constant__ ChainParams p) {
     DYNAMIC_SHARED_1024(unsigned char, shared);
     if (threadIdx.x == CONSUMERS) {
@@ -327,14 +327,16 @@ chain_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorM
     ring.initialise();
     if (threadIdx.x >= CONSUMERS) {
         setmaxnreg_dec<40>();
-        if (threadIdx.x == CONSUMERS) {
-            Producer{ring, a, w0, w1, w2}.run(p);
-        } else {
-            griddepcontrol_wait();  // as every thread has to, before it ends
-        }
+        const Producer producer{ring, a, w0, w1, w2};
+        griddepcontrol_wait();
+        if (threadIdx.x == CONSUMERS) producer.begin(p);
+        __syncwarp();
+        ring.wait();
+        if (threadIdx.x == CONSUMERS) producer.run(p);
         __syncwarp();
     } else {
         setmaxnreg_inc<232>();
+        ring.wait();
         griddepcontrol_wait();
         Consumer consumer(ring, p);
         consumer.inner<true>(p.layers[0], {bias0, scales0});
@@ -344,5 +346,6 @@ chain_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorM
     }
     griddepcontrol_launch_dependents();
     // No block may end while others still copy into it, or tell its barriers.
-    ring.meet();
+    ring.arrive();
+    ring.wait();
 }

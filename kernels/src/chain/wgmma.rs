@@ -173,7 +173,7 @@ fn candidates(site: &ChainSite, target: &Target) -> Result<Vec<Candidate>, Strin
         y_padded: y.padded_columns() as i32,
     };
     let blocks = first.m.div_ceil(BLOCK_M);
-    let clusters = CLUSTERS.into_iter().filter(|&cluster| cluster <= blocks && (cluster > 1 || blocks < 4));
+    let clusters = CLUSTERS.into_iter().filter(|&cluster| cluster <= blocks);
     clusters.map(|cluster| candidate(site, build, cluster, &params)).collect()
 }
 

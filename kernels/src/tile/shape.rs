@@ -206,7 +206,7 @@ pub const MMA_TILES: &[Tile] = &[
 /// Tiles for tensor cores whose left operand is f32 that is converted: it takes two or four times the room, so steps are
 /// short, and each number is converted once for every warp beside another, so the tile that has all columns is wide.
 pub const REAL_TILES: &[Tile] = &[
-    Tile::new([64, 256], 4, [2, 4], 4, 1),
+    Tile::new([64, 256], 4, [2, 4], 3, 1),
     Tile::new([64, 128], 4, [2, 2], 4, 1),
     Tile::new([64, 64], 4, [2, 2], 4, 1),
     Tile::new([32, 64], 4, [2, 2], 4, 1),
