@@ -16,6 +16,7 @@
 // (cluster.cuh).
 #pragma once
 #include "include/epilogue.cuh"
+#include "include/index.cuh"
 #include "include/ptx.cuh"
 
 constexpr int THREADS = 32 * WARPS_M * WARPS_N;
@@ -95,6 +96,45 @@ __device__ __forceinline__ void start_copy(uint4* shared, int at, Source& source
     }
     source.advance();
 }
+
+// The same of a source's first COUNT tiles, with the addresses worked out beforehand, while the grids before are still at
+// work, where there are registers for them.
+template <class Source, int COUNT>
+struct FirstCopies {
+    typedef typename Source::Layout Layout;
+    static constexpr bool BEFOREHAND = COUNT * Layout::COPIES <= 8;
+    const void* from[BEFOREHAND ? COUNT : 1][Layout::COPIES];
+    uint32_t valid;  // a bit each
+
+    __device__ __forceinline__ FirstCopies(Source& source, int steps) : from{}, valid(0) {
+        if constexpr (BEFOREHAND) {
+#pragma unroll
+            for (int step = 0; step < COUNT; ++step) {
+                if (step >= steps) continue;
+#pragma unroll
+                for (int j = 0; j < Layout::COPIES; ++j) {
+                    from[step][j] = made_here(source.address(j));
+                    valid |= static_cast<uint32_t>(source.valid(j)) << (step * Layout::COPIES + j);
+                }
+                source.advance();
+            }
+            valid = made_here(valid);
+        }
+    }
+
+    __device__ __forceinline__ void start(uint4* shared, int at, int step, Source& source) const {
+        if constexpr (BEFOREHAND) {
+#pragma unroll
+            for (int j = 0; j < Layout::COPIES; ++j) {
+                if (!Layout::thread_copies(j)) continue;
+                const bool there = valid >> (step * Layout::COPIES + j) & 1;
+                cp_async_16(Layout::thread_target(shared, at, j), from[step][j], there);
+            }
+        } else {
+            start_copy(shared, at, source);
+        }
+    }
+};
 #else
 // This thread's share of a tile, on its way through registers.
 template <class Source>
@@ -135,19 +175,20 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     // youngest STAGES-2 groups" always means: this step's tiles are there.
     // The first group takes all of B's first tiles along, the last one the tiles of the last stage.
     if (!B_IS_CONSTANT && !beside) griddepcontrol_wait();
-#pragma unroll(STAGES <= 4 ? STAGES : 1)
+#pragma unroll
     for (int step = 0; step < STAGES && step < steps; ++step) start_copy(shared, step * STAGE + SIZE_A, b);
+    const FirstCopies<A, STAGES> first(a, steps);
     if (B_IS_CONSTANT && !beside) griddepcontrol_wait();
-#pragma unroll(STAGES <= 4 ? STAGES : 1)
+#pragma unroll
     for (int step = 0; step < STAGES; ++step) {
-        if (step < steps) start_copy(shared, step * STAGE, a);
+        if (step < steps) first.start(shared, step * STAGE, step, a);
         if (step != STAGES - 2) cp_async_commit_group();
     }
-    meanwhile();
     // Blocks that wait would take shared memory and places from those at work, and come to lie where these have left room
     // instead of one to a multiprocessor: they may start with the last copies, not earlier. Not later either: a grid takes
     // a while to start.
     if (steps <= STAGES) griddepcontrol_launch_dependents();
+    meanwhile();
     int reading = 0;
     for (int step = 0; step < steps; ++step) {
         cp_async_wait_group<STAGES - 2>();
@@ -201,8 +242,8 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
 // How the grid covers the work: x runs over column tiles, then row tiles, then batches (or groups), so that blocks
 // which share a tile of A run side by side and find it in L2; y runs over the shares of K.
 struct TileGrid {
-    int tiles_m;
-    int tiles_n;
+    Divisor tiles_m;
+    Divisor tiles_n;
     int share;   // steps of BLOCK_K along K that a block takes
     int longer;  // the first so many shares have one more
 };
@@ -212,17 +253,17 @@ struct BlockWork {
     int first_step, steps;
 
     __device__ __forceinline__ explicit BlockWork(const TileGrid& grid) {
-        const int tile = blockIdx.x / grid.tiles_n;
-        column = (blockIdx.x % grid.tiles_n) * BLOCK_N;
-        row = (tile % grid.tiles_m) * BLOCK_M;
-        batch = tile / grid.tiles_m;
+        uint32_t left = blockIdx.x;
+        column = take_index(left, grid.tiles_n) * BLOCK_N;
+        row = take_index(left, grid.tiles_m) * BLOCK_M;
+        batch = left;
         const int share = blockIdx.y;
         first_step = share * grid.share + min(share, grid.longer);
         steps = grid.share + (share < grid.longer);
     }
     // The number of its batch among those of all shares.
     __device__ __forceinline__ int partial(const TileGrid& grid) const {
-        return blockIdx.y * (gridDim.x / (grid.tiles_m * grid.tiles_n)) + batch;
+        return blockIdx.y * (gridDim.x / (grid.tiles_m.value * grid.tiles_n.value)) + batch;
     }
 };
 

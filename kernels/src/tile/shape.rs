@@ -196,11 +196,8 @@ pub const MMA_TILES: &[Tile] = &[
     Tile::new([128, 32], 8, [4, 1], 3, 1),
     Tile::new([32, 128], 8, [1, 4], 3, 1),
     Tile::new([64, 32], 8, [2, 2], 4, 1),
-    Tile::new([64, 32], 8, [2, 2], 8, 1),
     Tile::new([32, 64], 8, [2, 2], 4, 1),
-    Tile::new([32, 64], 8, [2, 2], 8, 1),
     Tile::new([32, 32], 8, [2, 2], 4, 1),
-    Tile::new([32, 32], 8, [2, 2], 8, 1),
 ];
 
 /// Tiles for tensor cores whose left operand is f32 that is converted: it takes two or four times the room, so steps are

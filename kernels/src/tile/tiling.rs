@@ -1,6 +1,7 @@
 //! A tile laid over a problem: its grid, its splits of K, its cost.
 
 use super::{Build, Math, Tile};
+use crate::index::Divisor;
 use crate::launch::{Arg, CandidateCost, Launch, Tactic};
 use crate::target::Target;
 use bytemuck::{Pod, Zeroable};
@@ -24,8 +25,8 @@ pub struct Problem {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct TileGrid {
-    tiles_m: i32,
-    tiles_n: i32,
+    tiles_m: Divisor,
+    tiles_n: Divisor,
     share: i32,
     longer: i32,
 }
@@ -134,8 +135,8 @@ impl Tiling {
     /// The kernel's parameter.
     pub fn grid_params(&self) -> TileGrid {
         TileGrid {
-            tiles_m: self.tiles_m as i32,
-            tiles_n: self.tiles_n as i32,
+            tiles_m: Divisor::new(self.tiles_m as u32),
+            tiles_n: Divisor::new(self.tiles_n as u32),
             share: (self.steps / self.shares()) as i32,
             longer: (self.steps % self.shares()) as i32,
         }

@@ -113,7 +113,7 @@ const PLANTS: [Plant; 14] = [
     Plant {
         what: "input read while it may still be written",
         file: "include/tile.cuh",
-        from: "if (B_IS_CONSTANT && !beside) griddepcontrol_wait();\n#pragma unroll(STAGES <= 4 ? STAGES : 1)\n    for (int step",
+        from: "if (B_IS_CONSTANT && !beside) griddepcontrol_wait();\n#pragma unroll\n    for (int step",
         to: "for (int step",
         words: &["read of byte", "ahead of griddepcontrol.wait"],
     },
