@@ -58,6 +58,8 @@ pub enum Role {
     Bias,
     /// Of an INT8 product: f32, `scale_x · scale_w[k]` for each output channel, padded as the bias with zeros.
     Scales,
+    /// A constant of a site that has several; the site says which.
+    Constant(u8),
     /// The tensor added before the last activation; the output's shape.
     Residual,
     /// Scratch of [`Candidate::workspace`] bytes, contents undefined on entry.
@@ -134,7 +136,7 @@ pub struct Launch {
     ///
     /// Kernels leave it false; [`crate::catalog::candidates`] sets it for GPUs that can do it, because every kernel of
     /// the catalog keeps to this: **each thread executes `griddepcontrol.wait` before it ends, and before it touches
-    /// memory that any grid writes**, which is all but [`Role::Weights`], [`Role::Bias`] and [`Role::Scales`]. The
+    /// memory that any grid writes**, which is all but [`Role::Weights`], [`Role::Bias`], [`Role::Scales`] and [`Role::Constant`]. The
     /// emulator reports a thread that does not.
     ///
     /// The wait is for the one grid right before, and yet enough for all of them. Let grids 1, 2, … follow each other
@@ -200,6 +202,9 @@ pub struct Tactic {
     pub parameters: Vec<(String, u32)>,
 }
 
+/// The parameters of a tactic that say how many blocks share the K of a tile.
+const SHARES_OF_K: [&str; 2] = ["split_k", "cluster_k"];
+
 impl Tactic {
     /// A tactic of this kernel.
     pub fn new(kernel: &str, parameters: &[(&str, u32)]) -> Self {
@@ -210,10 +215,16 @@ impl Tactic {
     /// True if both have the same tiles, and differ at most in how many blocks share their K.
     pub fn has_tiles_of(&self, other: &Self) -> bool {
         let tiles = |tactic: &Self| {
-            let tiles = tactic.parameters.iter().filter(|(name, _)| !["split_k", "cluster_k"].contains(&name.as_str()));
+            let tiles = tactic.parameters.iter().filter(|(name, _)| !SHARES_OF_K.contains(&name.as_str()));
             tiles.cloned().collect::<Vec<_>>()
         };
         self.kernel == other.kernel && tiles(self) == tiles(other)
+    }
+
+    /// How many blocks share the K of a tile.
+    pub fn shares_of_k(&self) -> u32 {
+        let shares = self.parameters.iter().filter(|(name, _)| SHARES_OF_K.contains(&name.as_str()));
+        shares.map(|&(_, count)| count).product()
     }
 }
 
@@ -303,5 +314,6 @@ mod tests {
         assert!(tactic("a", 64, 1).has_tiles_of(&tactic("a", 64, 5)));
         assert!(!tactic("a", 64, 1).has_tiles_of(&tactic("a", 32, 1)));
         assert!(!tactic("a", 64, 1).has_tiles_of(&tactic("b", 64, 1)));
+        assert_eq!((tactic("a", 64, 5).shares_of_k(), Tactic::new("a", &[("block_m", 64)]).shares_of_k()), (5, 1));
     }
 }

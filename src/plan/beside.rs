@@ -46,7 +46,8 @@ fn independent(a: &Step, b: &Step) -> bool {
 fn writes(role: Role) -> bool {
     match role {
         Role::Output(_) | Role::Workspace => true,
-        Role::Input(_) | Role::Residual | Role::Weights | Role::Bias | Role::Scales | Role::Ahead => false,
+        Role::Input(_) | Role::Residual | Role::Ahead => false,
+        Role::Weights | Role::Bias | Role::Scales | Role::Constant(_) => false,
     }
 }
 

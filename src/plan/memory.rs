@@ -80,7 +80,7 @@ pub fn lay_out(
 }
 
 fn step(choice: Choice, operands: Vec<Bound>) -> Step {
-    let Choice { work, candidate, offers, refusals } = choice;
+    let Choice { work, candidate, offers, refusals, instead } = choice;
     Step {
         group: work.group,
         node: work.node,
@@ -93,6 +93,8 @@ fn step(choice: Choice, operands: Vec<Bound>) -> Step {
         bytes: work.cost.bytes,
         offers,
         refusals,
+        parts: work.parts,
+        instead,
     }
 }
 

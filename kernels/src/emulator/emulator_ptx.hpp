@@ -8,6 +8,9 @@ struct f16 {
     uint16_t bits;
 };
 
+template <typename T>
+__forceinline__ void settle(T&) {}
+
 // ---- Conversions (PTX ISA: "Data Movement and Conversion Instructions: cvt") ---------------------------------
 
 __forceinline__ float cvt_f32_f16(f16 x) { return emulator::f32_from_f16(x.bits); }

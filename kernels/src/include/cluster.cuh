@@ -163,7 +163,7 @@ struct WayOut {
 // Multiplies and brings the sums out by what `output()` makes. `meanwhile()` is called when the first copies are on their
 // way. Where the grid runs `beside` the one before, that one is waited for in the end.
 template <bool B_IS_CONSTANT, class Warp, class A, class B, class MakeOutput, class Meanwhile>
-__device__ __forceinline__ void multiply_and_finish(const A& a, const B& b, const BlockWork& work,
+__device__ __forceinline__ void multiply_and_finish(Warp& warp, const A& a, const B& b, const BlockWork& work,
                                                     const MakeOutput& output, uint4* shared, bool beside,
                                                     const Meanwhile& meanwhile) {
 #if IN_CLUSTERS
@@ -172,7 +172,6 @@ __device__ __forceinline__ void multiply_and_finish(const A& a, const B& b, cons
 #else
     uint4* const stages = shared;
 #endif
-    Warp warp;
     if constexpr (FIRST_EARLY) {
         WayOut<Warp> way_out(work);
         Addends<typename Warp::Sum> first;

@@ -38,6 +38,17 @@ __device__ __forceinline__ uint32_t shared_address(const void* shared) {
     return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
 }
 
+// Hides from the compiler what a number or pointer was made of: it is kept in registers, and not made again, or added up
+// with something else in another order, wherever it is used.
+template <typename T>
+__device__ __forceinline__ void settle(T& x) {
+    if constexpr (sizeof(T) == 8) {
+        asm volatile("" : "+l"(x));
+    } else {
+        asm volatile("" : "+r"(x));
+    }
+}
+
 // ---- Conversions (PTX ISA: "Data Movement and Conversion Instructions: cvt") ---------------------------------
 
 // Exact.

@@ -45,11 +45,13 @@ static_assert(STAGES == 2, "copies through registers alternate between two buffe
 //      rows 4,5   2 3 0 1 | 2 3 0 1    row 2   2 3 0 1 6 7 4 5
 //      rows 6,7   3 2 1 0 | 3 2 1 0    ...
 //
-// For copying, thread t takes the vectors t, t + THREADS, ...: always the same v, in rows ROW_STEP apart.
-template <int ROWS, int ROW_VECTORS>
+// For copying, thread t takes the vectors t, t + THREADS, ...: always the same v, in rows ROW_STEP apart. SPREAD is
+// how many neighbouring vectors of a row are read together with those of other rows: 1 by ldmatrix.
+template <int ROWS, int ROW_VECTORS, int SPREAD = 1>
 struct TileLayout {
     static_assert((THREADS & (THREADS - 1)) == 0 && (ROW_VECTORS & (ROW_VECTORS - 1)) == 0, "powers of two");
     static_assert(THREADS % ROW_VECTORS == 0, "a row of threads covers whole rows of the tile");
+    static_assert(SPREAD == 1 || ROW_VECTORS >= 8, "rows share no permutation");
     static constexpr int VECTORS = ROW_VECTORS;
     static constexpr int SIZE = ROWS * ROW_VECTORS;
     static constexpr int ROW_STEP = THREADS / ROW_VECTORS;
@@ -57,7 +59,7 @@ struct TileLayout {
     static constexpr int PERIOD = ROW_VECTORS < 8 ? ROW_VECTORS : 8;  // different permutations
     static constexpr int REPEAT = 8 / PERIOD;                         // rows that share one
 
-    static __device__ __forceinline__ int permutation(int row) { return (row / REPEAT) % PERIOD; }
+    static __device__ __forceinline__ int permutation(int row) { return (row / REPEAT * SPREAD) % PERIOD; }
     static __device__ __forceinline__ int slot(int row, int vector) {
         return row * ROW_VECTORS + (vector ^ permutation(row));
     }

@@ -79,9 +79,10 @@ impl Tiling {
         let padded = |tile: &Tile| {
             problem.rows.next_multiple_of(tile.block_m.into()) * problem.columns.next_multiple_of(tile.block_n.into())
         };
-        let least = menu.iter().map(padded).min().unwrap_or(0);
+        let menu = || menu.iter().filter(|tile| tile.fits_registers(build));
+        let least = menu().map(padded).min().unwrap_or(0);
         let mut all = Vec::new();
-        for tile in menu {
+        for tile in menu() {
             let shared = tile.shared_bytes(build);
             if padded(tile) > 3 * least || shared > target.shared_per_block {
                 continue;

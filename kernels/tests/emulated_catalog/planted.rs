@@ -57,8 +57,8 @@ const PLANTS: [Plant; 14] = [
     Plant {
         what: "wrong fragment row",
         file: "include/fragment.cuh",
-        from: "TileA::slot(row + lane % 16, lane / 16)",
-        to: "TileA::slot(row + (lane + 1) % 16, lane / 16)",
+        from: "Tile::slot(row + lane % 16, lane / 16)",
+        to: "Tile::slot(row + (lane + 1) % 16, lane / 16)",
         words: &["got "],
     },
     Plant {
@@ -106,8 +106,8 @@ const PLANTS: [Plant; 14] = [
     Plant {
         what: "misaligned 16-byte load",
         file: "include/fragment.cuh",
-        from: "ldmatrix_x4(f.a[m], TileA::shifted(shared, at, 16 * m, 2 * step));",
-        to: "ldmatrix_x4(f.a[m], reinterpret_cast<const f16*>(TileA::shifted(shared, at, 16 * m, 2 * step)) + 4);",
+        from: "ldmatrix_x4(fragments[m], Tile::shifted(shared, at, 16 * m, 2 * step));",
+        to: "ldmatrix_x4(fragments[m], reinterpret_cast<const f16*>(Tile::shifted(shared, at, 16 * m, 2 * step)) + 4);",
         words: &["ldmatrix needs 16-byte alignment"],
     },
     Plant {
