@@ -31,6 +31,7 @@ __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) 
     const auto saturated = [](int x) { return static_cast<uint32_t>(x < -128 ? -128 : x > 127 ? 127 : x) & 0xff; };
     return above << 16 | saturated(high) << 8 | saturated(low);
 }
+__forceinline__ uint32_t prmt_b32(uint32_t x, uint32_t y, uint32_t selector) { return __byte_perm(x, y, selector); }
 #if __CUDA_ARCH__ >= 800
 __forceinline__ uint32_t cvt_rna_tf32_f32(uint32_t x) { return emulator::tf32_from_f32(x); }
 #endif

@@ -122,6 +122,14 @@ __device__ __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint3
     return y;
 }
 
+// Four bytes, each picked by a nibble of `selector` from x (0-3) or y (4-7), the lowest first; 8 and more: eight times the
+// sign of the byte that is picked by 8 less (PTX ISA: "Data Movement and Conversion Instructions: prmt").
+__device__ __forceinline__ uint32_t prmt_b32(uint32_t x, uint32_t y, uint32_t selector) {
+    uint32_t z;
+    asm("prmt.b32 %0, %1, %2, %3;" : "=r"(z) : "r"(x), "r"(y), "r"(selector));
+    return z;
+}
+
 #if __CUDA_ARCH__ >= 800
 // To TF32, which is binary32 with 10 bits of mantissa: to nearest, ties away from zero. Without it `mma` would
 // cut the low 13 bits off, which loses half a bit and biases sums towards zero.
