@@ -110,6 +110,11 @@ impl EpilogueParams {
         }
     }
 
+    /// The output's `ElementType`.
+    pub(crate) fn y_type(&self) -> i32 {
+        self.y_type
+    }
+
     /// Whether nothing is done before the residual is added, if there is one, and little behind it. To numbers that are
     /// stored as `integers`, no more than saturation to i8 and a lower bound of 0 do to them rounded, since rounding keeps
     /// order; to reals, no upper bound.

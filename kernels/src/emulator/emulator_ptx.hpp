@@ -8,6 +8,9 @@ struct f16 {
     uint16_t bits;
 };
 
+template <typename T>
+__forceinline__ void settle(T&) {}
+
 // ---- Conversions (PTX ISA: "Data Movement and Conversion Instructions: cvt") ---------------------------------
 
 __forceinline__ float cvt_f32_f16(f16 x) { return emulator::f32_from_f16(x.bits); }
@@ -84,6 +87,7 @@ __forceinline__ void cp_async_wait_group() {
 // ---- No instruction, prefetch, griddepcontrol -----------------------------------------------------------------
 
 __forceinline__ uint32_t made_here(uint32_t x) { return x; }
+__forceinline__ const void* made_here(const void* x) { return x; }
 
 // It changes nothing that a kernel could see.
 __forceinline__ void prefetch_l2(const void*) {}
