@@ -195,6 +195,8 @@ pub fn scales_len(precision: Precision, columns: u32) -> usize {
 mod tests {
     use super::*;
     use crate::site::Scale;
+    use limpid_graph::ops::Epilogue;
+    use limpid_graph::ops::exact::{activate, quantize};
 
     #[test]
     fn vectors_only_where_rows_are_whole_vectors() {
@@ -213,6 +215,32 @@ mod tests {
         let narrow = Image { n: 1, h: 1, w: 3, c: 5, pitch: 5, dtype: DType::F32, scale: Scale::ONE };
         let odd = EpilogueSite { steps: Default::default(), residual: Some(narrow) };
         assert_eq!(params(&odd, 5, 8, 8, DType::F32), 0, "the residual's rows are not aligned");
+    }
+
+    #[test]
+    fn what_is_plain_of_integers_is_what_saturation_and_relu_do_to_them() {
+        let scale = 0.05;
+        let clip = |min, max| Activation::Clip { min, max };
+        let cases = [
+            (Activation::Identity, true),
+            (Activation::Relu, true),
+            (clip(0.0, 6.33), true),
+            (clip(0.0, 6.3), false),
+            (clip(-1.0, f32::INFINITY), false),
+            (clip(f32::NEG_INFINITY, 6.4), true),
+        ];
+        for (post, plain) in cases {
+            let steps = Epilogue { post, ..Epilogue::default() };
+            let site = EpilogueSite { steps, residual: None };
+            let params = EpilogueParams::new(&site, 16, 16, 16, DType::I8, Scale::new(scale));
+            assert_eq!(params.is_plain(false, true), plain, "{post:?}");
+            let same = (-1200..1200).map(|n| n as f32 * 0.0123).all(|x| {
+                let saturated = quantize(x, scale.recip());
+                let zero = matches!(post, Activation::Relu | Activation::Clip { min: 0.0, .. });
+                quantize(activate(post, x), scale.recip()) == if zero { saturated.max(0) } else { saturated }
+            });
+            assert_eq!(same, plain, "{post:?}");
+        }
     }
 
     #[test]
