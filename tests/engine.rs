@@ -108,7 +108,7 @@ fn a_newer_format_is_refused_by_name() {
     let mut bytes = written().1.clone();
     bytes[8..12].copy_from_slice(&200u32.to_le_bytes());
     let error = refusal(&bytes);
-    assert!(matches!(error, EngineError::Version { found: 200, known: 5, .. }), "{error}");
+    assert!(matches!(error, EngineError::Version { found: 200, known: 6, .. }), "{error}");
     assert!(error.help().is_some_and(|help| help.contains("update limpid")));
 }
 

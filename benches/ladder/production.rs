@@ -72,6 +72,7 @@ fn site(problem: &Problem) -> Site {
             stride_y: u64::from(m) * u64::from(n),
             b: GemmOperand::Weights,
             dtype_a: DType::F16,
+            scale_a: Scale::ONE,
             dtype_y: DType::F16,
             scale_y: Scale::ONE,
             precision: Precision::Fp16,

@@ -37,6 +37,8 @@ pub const KERNELS: &[&dyn Kernel] = &[
     &crate::gemm::Mma,
     &crate::gemm::Simt,
     &crate::gemm::Gemv,
+    &crate::chain::Wgmma,
+    &crate::chain::Gemv,
     &crate::conv_transpose::Mma,
     &crate::conv_transpose::Simt,
     &crate::conv_transpose::Direct,

@@ -110,6 +110,11 @@ impl EpilogueParams {
         }
     }
 
+    /// The output's `ElementType`.
+    pub(crate) fn y_type(&self) -> i32 {
+        self.y_type
+    }
+
     /// Columns written, padding included.
     pub fn padded_columns(&self) -> u32 {
         self.padded_columns as u32

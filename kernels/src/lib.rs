@@ -12,6 +12,7 @@
 
 pub mod axis;
 pub mod catalog;
+pub mod chain;
 pub mod conv;
 pub mod conv_transpose;
 pub mod depthwise;

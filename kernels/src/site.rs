@@ -6,9 +6,11 @@
 //! between `c` and `c` rounded up to that vector width, so that readers may load whole vectors without a
 //! mask and NaN never comes from padding. Everything else is a [`View`]: extents and strides.
 
+mod chain;
 mod tensor;
 
 pub use crate::scale::Scale;
+pub use chain::ChainSite;
 pub use tensor::{Image, Strided, VECTOR_BYTES, View, vector_width};
 
 use limpid_graph::ir::Precision;
@@ -77,7 +79,13 @@ pub struct GemmSite {
     pub stride_a: u64,
     pub stride_y: u64,
     pub b: GemmOperand,
+    /// What the precision multiplies, or f32 that is converted on the way in: rounded to f16 as ONNX's Cast does, or
+    /// quantized to `scale_a`. Only beside weights.
     pub dtype_a: DType,
+    /// What f32 is quantized to in INT8; else [`Scale::ONE`]. (What i8 stands for is part of [`Role::Scales`].)
+    ///
+    /// [`Role::Scales`]: crate::launch::Role::Scales
+    pub scale_a: Scale,
     pub dtype_y: DType,
     /// What y's integers stand for.
     pub scale_y: Scale,
@@ -338,6 +346,7 @@ pub enum Site {
     Conv(ConvSite),
     ConvTranspose(ConvTransposeSite),
     Gemm(GemmSite),
+    Chain(ChainSite),
     Pool(PoolSite),
     Resize(ResizeSite),
     Picture(PictureSite),
@@ -357,6 +366,10 @@ impl Site {
         let one = |scale: Scale| if scale.is_quantized() { Scale::new(1.0) } else { scale };
         let image = |image: &mut Image| image.scale = one(image.scale);
         let view = |view: &mut View| view.scale = one(view.scale);
+        let product = |s: &mut GemmSite| {
+            [&mut s.scale_a, &mut s.scale_y].into_iter().for_each(|scale| *scale = one(*scale));
+            s.epilogue.residual.iter_mut().for_each(image);
+        };
         let mut site = self.clone();
         match &mut site {
             Self::Conv(s) | Self::ConvTranspose(s) => {
@@ -365,10 +378,8 @@ impl Site {
             Self::Stem(StemSite { conv: s, .. }) => {
                 [&mut s.x, &mut s.y].into_iter().chain(&mut s.epilogue.residual).for_each(image);
             }
-            Self::Gemm(s) => {
-                s.scale_y = one(s.scale_y);
-                s.epilogue.residual.iter_mut().for_each(image);
-            }
+            Self::Gemm(s) => product(s),
+            Self::Chain(s) => s.layers.iter_mut().for_each(product),
             Self::Pool(s) => [&mut s.x, &mut s.y].into_iter().for_each(image),
             Self::Resize(s) => [&mut s.x, &mut s.y].into_iter().for_each(image),
             Self::Picture(s) => image(&mut s.y),

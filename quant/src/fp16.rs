@@ -25,7 +25,8 @@ pub const RULE: &str = "fp16";
 /// overflow.
 ///
 /// `ranges` are the activations' magnitudes on sample data; without them only weights are checked. INT8 groups stay
-/// INT8; what they make as reals is stored in FP16, rounded once, unless it is an output of the network.
+/// INT8; what they make as reals is stored in FP16, rounded once, unless it is an output of the network. An input that is
+/// only given another shape before it is quantized is quantized unrounded.
 pub fn convert(
     graph: &mut Graph,
     ledger: &mut Ledger,
@@ -36,7 +37,7 @@ pub fn convert(
     let mut halves = BTreeSet::new();
     for id in graph.topological_order()? {
         let node = graph.node(id);
-        if !computes_reals(graph, node) || !wanted(node) {
+        if !computes_reals(graph, node) || is_quantized_as_it_came(graph, node) || !wanted(node) {
             continue;
         }
         match overflow(graph, node, ranges) {
@@ -59,6 +60,18 @@ fn is_real(graph: &Graph, value: ValueId) -> bool {
 
 fn computes_reals(graph: &Graph, node: &Node) -> bool {
     node.outputs.iter().any(|&v| is_real(graph, v)) || node.inputs.iter().any(|&v| is_real(graph, v))
+}
+
+/// True if a node only gives an input of the network another shape, for nobody but those who quantize it: they are to
+/// quantize what came, not what FP16 rounded it to before.
+fn is_quantized_as_it_came(graph: &Graph, node: &Node) -> bool {
+    let shapes = matches!(node.op, Op::Flatten(_) | Op::Reshape(_) | Op::Squeeze(_) | Op::Unsqueeze(_));
+    let quantized = |&value: &ValueId| {
+        let mut readers = graph.readers(value).peekable();
+        let is_read = readers.peek().is_some() && !graph.outputs.contains(&value);
+        is_read && readers.all(|(_, reader)| matches!(reader.op, Op::Quantize(_)))
+    };
+    shapes && node.inputs.first().is_some_and(|x| graph.inputs.contains(x)) && node.outputs.iter().all(quantized)
 }
 
 /// Why a node cannot be FP16, if so.

@@ -31,7 +31,7 @@
 pub(super) const MAGIC: [u8; 8] = *b"LIMPID\r\n";
 
 /// The format this program writes, and the only one it reads.
-pub(super) const VERSION: u32 = 5;
+pub(super) const VERSION: u32 = 6;
 
 /// Sections and tensors start at multiples of this: a cache line, and the widest vector any CPU loads.
 pub(super) const ALIGNMENT: u64 = 64;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// What a node becomes depends on the graph and hardly on its extents; where it does after all, a piece of work has no
 /// counterpart.
 pub(super) struct Counterparts<'p> {
-    steps: BTreeMap<(Option<NodeId>, &'p str, &'p str), &'p Step>,
+    steps: BTreeMap<(Option<NodeId>, &'p str, &'p str, usize), &'p Step>,
 }
 
 impl<'p> Counterparts<'p> {
@@ -16,13 +16,13 @@ impl<'p> Counterparts<'p> {
     pub fn new(plan: &'p Plan) -> Self {
         let mut steps = BTreeMap::new();
         for step in &plan.steps {
-            steps.entry((step.node, step.group.as_str(), step.what.as_str())).or_insert(step);
+            steps.entry((step.node, step.group.as_str(), step.what.as_str(), step.parts.len())).or_insert(step);
         }
         Self { steps }
     }
 
     /// The step that does the same work.
     pub fn of(&self, work: &Work) -> Option<&'p Step> {
-        self.steps.get(&(work.node, work.group.as_str(), work.what.as_str())).copied()
+        self.steps.get(&(work.node, work.group.as_str(), work.what.as_str(), work.parts.len())).copied()
     }
 }

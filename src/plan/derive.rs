@@ -54,7 +54,7 @@ pub fn derive(
     let is_carried =
         |candidate: &Candidate| candidate.launches.iter().all(|launch| carried.units.contains(&launch.unit));
     let is_allowed = |candidate: &Candidate| carried.may_compile || is_carried(candidate);
-    let lowered = lower(graph, extents, layouts, &|site| takes(site, target))?;
+    let lowered = lower(graph, extents, layouts, &|site| takes(site, target))?.joined();
     let selected = select_like(lowered, target, &near, &is_allowed, &is_carried)?;
     let inputs = ports(graph, &graph.inputs, extents, |index| layouts.input(index))?;
     let outputs = ports(graph, &graph.outputs, extents, |index| layouts.output(index))?;

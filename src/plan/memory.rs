@@ -76,10 +76,11 @@ pub fn lay_out(
         outputs,
     }
     .look_ahead()
+    .run_beside()
 }
 
 fn step(choice: Choice, operands: Vec<Bound>) -> Step {
-    let Choice { work, candidate, offers, refusals } = choice;
+    let Choice { work, candidate, offers, refusals, instead } = choice;
     Step {
         group: work.group,
         node: work.node,
@@ -92,6 +93,8 @@ fn step(choice: Choice, operands: Vec<Bound>) -> Step {
         bytes: work.cost.bytes,
         offers,
         refusals,
+        parts: work.parts,
+        instead,
     }
 }
 

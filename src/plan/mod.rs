@@ -3,17 +3,20 @@
 //!
 //! - [`lower`] turns nodes into [`Work`]: sites with operands, layout changes where layouts differ.
 //! - [`derive()`] plans for extents between those that candidates were timed at.
+//! - [`join`] offers stretches of work that one kernel may do at once.
 //! - [`select`] asks the catalog for candidates and picks one, by measurement ([`tune`]) or by the [`cost_model`].
 //! - [`dependence`] settles which grids start before the one before them has ended.
-//! - `ahead` says who brings which weights into the second-level cache.
+//! - `ahead` says who brings which weights into the second-level cache, `beside` which grids run at the same time.
 //! - [`memory`] gives every buffer its place in one arena, lifetimes overlapped.
 
 mod ahead;
+mod beside;
 mod constants;
 pub mod cost_model;
 mod counterparts;
 pub mod dependence;
 mod derive;
+pub mod join;
 pub mod lower;
 pub mod memory;
 pub mod select;
@@ -26,7 +29,8 @@ pub use derive::{Carried, derive, units_within};
 pub use select::Tuner;
 pub use timing_cache::TimingCache;
 pub use types::{
-    Bound, Buffer, BufferId, BufferKind, ConstantForm, ConstantSlot, Location, Offer, Operand, Plan, Port, Step, Work,
+    Bound, Buffer, BufferId, BufferKind, ConstantForm, ConstantSlot, Instead, Location, Offer, Operand, Part, Plan,
+    Port, Step, Work,
 };
 
 use crate::port::{Layout, Layouts};
@@ -44,7 +48,7 @@ pub fn plan(
     target: &Target,
     tuner: Option<Tuner<'_>>,
 ) -> Result<Plan, PlanError> {
-    let lowered = lower::lower(graph, bindings, layouts, &|site| select::takes(site, target))?;
+    let lowered = lower::lower(graph, bindings, layouts, &|site| select::takes(site, target))?.joined();
     let selected = select::select(lowered, target, tuner)?;
     let inputs = ports(graph, &graph.inputs, bindings, |index| layouts.input(index))?;
     let outputs = ports(graph, &graph.outputs, bindings, |index| layouts.output(index))?;

@@ -1,16 +1,21 @@
 //! Which candidate does the work of a site: the fastest as measured, or as the cost model has it.
 
+mod whole;
+
 use super::cost_model::estimate;
 use super::counterparts::Counterparts;
+use super::join::choose;
 use super::lower::Lowered;
 use super::timing_cache::TimingCache;
-use super::types::{Buffer, Offer, Plan, Step, Work};
+use super::types::{Buffer, Instead, Offer, Plan, Step, Work};
 use limpid_graph::ir::Precision;
 use limpid_kernels::catalog;
 use limpid_kernels::launch::{Candidate, CompileUnit, Refusal, Tactic};
 use limpid_kernels::site::Site;
 use limpid_kernels::target::Target;
 use std::collections::BTreeSet;
+use std::ops::Range;
+use whole::{Whole, assemble};
 
 /// Candidates of one site that are timed where nothing else is said, the most promising by the cost model first.
 pub const MOST_MEASURED: usize = 24;
@@ -73,6 +78,8 @@ pub struct Choice {
     pub offers: Vec<Offer>,
     /// Everyone who declined.
     pub refusals: Vec<Refusal>,
+    /// Other ways to do the work, alone or with what is before it.
+    pub instead: Vec<Instead>,
 }
 
 /// All sites with their winners.
@@ -115,32 +122,39 @@ fn reasons(refusals: &[Refusal]) -> String {
     refusals.iter().map(|r| format!("{}: {}", r.kernel, r.reason)).collect::<Vec<_>>().join("; ")
 }
 
-/// Picks a candidate for each site.
+/// Picks a candidate for each site, and does those together that are faster so.
 pub fn select(lowered: Lowered, target: &Target, mut tuner: Option<Tuner<'_>>) -> Result<Selected, SelectError> {
-    let Lowered { work, buffers } = lowered;
-    let mut fields = work.into_iter().map(|work| Field::new(work, target)).collect::<Result<Vec<_>, _>>()?;
+    let Lowered { work, buffers, joins } = lowered;
+    let mut pieces = work.into_iter().map(|work| Field::new(work, target)).collect::<Result<Vec<_>, _>>()?;
+    let mut wholes = Whole::all(joins, target);
     if let Some(tuner) = &mut tuner {
         let larger = tuner.larger.map(Counterparts::new);
+        let mut fields: Vec<&mut Field> =
+            pieces.iter_mut().chain(wholes.iter_mut().filter_map(|whole| whole.field.as_mut().ok())).collect();
         for field in &mut fields {
             field.enter(larger.as_ref().and_then(|larger| larger.of(&field.work)), tuner.thorough, tuner.most);
         }
         compile(&fields, tuner);
-    }
-    let count = fields.len();
-    let mut choices: Vec<Choice> = Vec::with_capacity(count);
-    for (index, mut field) in fields.into_iter().enumerate() {
-        if let Some(tuner) = &mut tuner {
-            field.time(&buffers, tuner)?;
+        let count = fields.len();
+        for (index, field) in fields.into_iter().enumerate() {
+            let outcome = field.time(&buffers, tuner);
+            // Without a whole its pieces remain.
+            if field.work.parts.is_empty() {
+                outcome?;
+            }
             tuner.measure.progress(index + 1, count);
         }
-        choices.push(field.winner());
     }
-    Ok(Selected { choices, buffers })
+    let times: Vec<f64> = pieces.iter().map(Field::time_us).collect();
+    let stretches: Vec<(Range<usize>, f64)> =
+        wholes.iter().map(|whole| (whole.pieces.clone(), whole.time_us(tuner.is_some()))).collect();
+    let taken = choose(&times, &stretches);
+    Ok(Selected { choices: assemble(pieces, wholes, &taken), buffers })
 }
 
 /// Picks a candidate for each site by the plans of other extents, `near` first: the tactic that was chosen for the
-/// same work there, or else one of its tiles, if it is offered here and `allowed`. Where no such tactic is, the best by the cost model of those
-/// that are `carried`, and the best of all if none is.
+/// same work there, or else the closest of its tiles, if it is offered here and `allowed`. Where no such tactic is, the
+/// best by the cost model of those that are `carried`, and the best of all if none is.
 pub(super) fn select_like(
     lowered: Lowered,
     target: &Target,
@@ -148,22 +162,32 @@ pub(super) fn select_like(
     allowed: &dyn Fn(&Candidate) -> bool,
     carried: &dyn Fn(&Candidate) -> bool,
 ) -> Result<Selected, SelectError> {
-    let Lowered { work, buffers } = lowered;
+    let Lowered { work, buffers, joins } = lowered;
     let near: Vec<Counterparts<'_>> = near.iter().map(|plan| Counterparts::new(plan)).collect();
-    let choose = |work: Work| {
-        let mut field = Field::new(work, target)?;
+    let known = |field: &Field| {
         let tactics: Vec<&Tactic> = near.iter().filter_map(|plan| Some(&plan.of(&field.work)?.tactic)).collect();
-        let find = |is: &dyn Fn(&Tactic) -> bool| {
-            field.ranked.iter().position(|(candidate, _)| is(&candidate.tactic) && allowed(candidate))
-        };
-        // Into how many shares K is split depends on the extents; the tiles that won there are still the best guess.
-        let of_tactic = |tactic: &&Tactic| find(&|t| t == *tactic).or_else(|| find(&|t| t.has_tiles_of(tactic)));
-        let known = tactics.iter().find_map(of_tactic);
-        let best = known.or_else(|| field.ranked.iter().position(|(candidate, _)| carried(candidate)));
-        field.ranked[..=best.unwrap_or(0)].rotate_right(1);
-        Ok(field.winner())
+        tactics.iter().find_map(|tactic| field.closest_to(tactic, allowed))
     };
-    Ok(Selected { choices: work.into_iter().map(choose).collect::<Result<_, _>>()?, buffers })
+    let piece = |work: Work| {
+        let mut field = Field::new(work, target)?;
+        let best = known(&field).or_else(|| field.ranked.iter().position(|(candidate, _)| carried(candidate)));
+        field.prefer(best.unwrap_or(0));
+        Ok(field)
+    };
+    let pieces = work.into_iter().map(piece).collect::<Result<Vec<_>, _>>()?;
+    // What is done together there is done so here, where it can be; no plan's joins overlap.
+    let mut wholes = Whole::all(joins, target);
+    let (mut taken, mut end) = (Vec::new(), 0);
+    for (number, whole) in wholes.iter_mut().enumerate() {
+        let Ok(field) = &mut whole.field else { continue };
+        let together = near.first().is_some_and(|plan| plan.of(&field.work).is_some()) && whole.pieces.start >= end;
+        if let Some(best) = known(field).filter(|_| together) {
+            field.prefer(best);
+            taken.push(number);
+            end = whole.pieces.end;
+        }
+    }
+    Ok(Selected { choices: assemble(pieces, wholes, &taken), buffers })
 }
 
 /// True if some kernel takes a site within the target's limits.
@@ -174,7 +198,7 @@ pub(super) fn takes(site: &Site, target: &Target) -> bool {
 }
 
 /// Compiles what will be timed, of all sites together: one site alone does not keep all cores busy.
-fn compile(fields: &[Field], tuner: &mut Tuner<'_>) {
+fn compile(fields: &[&mut Field], tuner: &mut Tuner<'_>) {
     let identity = tuner.measure.identity();
     let unknown =
         |field: &Field, candidate: &Candidate| tuner.cache.get(&key(&identity, &field.work.site, candidate)).is_none();
@@ -228,6 +252,22 @@ impl Field {
         self.timed = seeded.saturating_add(others).min(self.ranked.len());
     }
 
+    /// Who has this tactic, or else its tiles and the nearest number of shares of K, the larger of two: what numbers are
+    /// offered depends on how many tiles there are, and with the nearest about as many blocks are at work.
+    fn closest_to(&self, tactic: &Tactic, allowed: &dyn Fn(&Candidate) -> bool) -> Option<usize> {
+        let distance = |candidate: &Candidate| {
+            let [here, there] = [candidate.tactic.shares_of_k(), tactic.shares_of_k()].map(f64::from);
+            (candidate.tactic != *tactic, (here / there).ln().abs(), -here)
+        };
+        let alike = self.ranked.iter().map(|(candidate, _)| candidate).enumerate();
+        let alike = alike.filter(|(_, candidate)| candidate.tactic.has_tiles_of(tactic) && allowed(candidate));
+        let nearest = alike.min_by(|(_, a), (_, b)| {
+            let [a, b] = [distance(a), distance(b)];
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.total_cmp(&b.2))
+        });
+        nearest.map(|(index, _)| index)
+    }
+
     /// Those who are timed.
     fn contenders(&self) -> impl Iterator<Item = &(Candidate, Offer)> {
         self.ranked.iter().take(self.timed)
@@ -265,11 +305,22 @@ impl Field {
         Ok(())
     }
 
+    /// What the choice goes by: the winner's time.
+    fn time_us(&self) -> f64 {
+        let best = &self.ranked[0].1;
+        best.measured_us.unwrap_or(best.estimated_us)
+    }
+
+    /// Makes this candidate the winner; the others keep their order.
+    fn prefer(&mut self, index: usize) {
+        self.ranked[..=index].rotate_right(1);
+    }
+
     fn winner(mut self) -> Choice {
         let offers = self.ranked.iter().map(|(_, offer)| offer.clone()).collect();
         // `Field::new` refuses an empty one.
         let candidate = self.ranked.swap_remove(0).0;
-        Choice { work: self.work, candidate, offers, refusals: self.refusals }
+        Choice { work: self.work, candidate, offers, refusals: self.refusals, instead: Vec::new() }
     }
 }
 
@@ -300,6 +351,7 @@ pub(crate) fn precision_of(site: &Site) -> Precision {
         Site::Conv(s) | Site::ConvTranspose(s) => s.precision,
         Site::Stem(s) => s.conv.precision,
         Site::Gemm(s) => s.precision,
+        Site::Chain(s) => s.layers.first().map_or(Precision::Fp32, |layer| layer.precision),
         _ => Precision::Fp32,
     }
 }

@@ -90,6 +90,34 @@ pub struct Work {
     pub scales: Option<Scale>,
     /// The least the group must compute and move.
     pub cost: Cost,
+    /// The pieces it does at once, where it is a [`Join`](super::join::Join); else none.
+    pub parts: Vec<Part>,
+}
+
+/// A piece of work that is done together with others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// See [`Work::group`].
+    pub group: String,
+    /// See [`Work::node`].
+    pub node: Option<NodeId>,
+    /// See [`Work::what`].
+    pub what: String,
+}
+
+/// Another way to do a step's work, alone or with that of the steps before it, which was not taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Instead {
+    /// What it does, group by group.
+    pub parts: Vec<Part>,
+    /// The best tactics for it: one for all parts, or one for each; none where no kernel takes it.
+    pub tactics: Vec<Tactic>,
+    /// By the cost model, µs.
+    pub estimated_us: f64,
+    /// On the GPU, µs; `None` where not all of it was measured.
+    pub measured_us: Option<f64>,
+    /// Who declined, where no kernel takes it.
+    pub refusals: Vec<Refusal>,
 }
 
 /// Where an operand lies when the plan runs.
@@ -152,6 +180,18 @@ pub struct Step {
     pub offers: Vec<Offer>,
     /// Every kernel that declined, with its reason.
     pub refusals: Vec<Refusal>,
+    /// See [`Work::parts`].
+    pub parts: Vec<Part>,
+    /// Other ways, in pieces or together with steps before it, that were not taken.
+    pub instead: Vec<Instead>,
+}
+
+impl Step {
+    /// The groups whose work it does, with their nodes: its own, and those of its parts.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, Option<NodeId>)> {
+        let parts = self.parts.iter().map(|part| (part.group.as_str(), part.node));
+        std::iter::once((self.group.as_str(), self.node)).chain(parts)
+    }
 }
 
 /// A constant's place.

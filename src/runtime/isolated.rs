@@ -42,14 +42,20 @@ impl IsolatedNode {
         graph.outputs = graph.node(node).outputs.clone();
         graph.inputs = inputs;
         graph.drop_unused_values();
-        let chosen: Vec<&Step> = from.steps.iter().filter(|step| step.node == Some(node)).collect();
+        // A step may do several nodes' work.
+        let does = |step: &&Step| step.groups().any(|of| of.1 == Some(node));
+        let chosen: Vec<&Step> = from.steps.iter().filter(does).collect();
         let mut cache = TimingCache::new();
         let mut choice = AsChosen { steps: chosen.clone() };
         let (larger, most) = (Some(from), MOST_MEASURED);
         let tuner = Tuner { measure: &mut choice, cache: &mut cache, larger, thorough: true, most };
         let plan = plan(&graph, &from.bindings, &Layouts::default(), &from.target, Some(tuner))?;
         // What only brings the inputs into the form that the node wants is no step of its own.
-        let belongs = |step: &Step| step.node == Some(node) && chosen.iter().any(|other| other.what == step.what);
+        let known = |step: &Step| {
+            let parts = chosen.iter().flat_map(|other| &other.parts).map(|part| &part.what);
+            chosen.iter().map(|other| &other.what).chain(parts).any(|what| *what == step.what)
+        };
+        let belongs = |step: &Step| step.node == Some(node) && known(step);
         let own = plan.steps.iter().enumerate().filter(|(_, step)| belongs(step)).map(|(index, _)| index).collect();
         let mut isolated = Self { graph, plan, own, notes: Vec::new() };
         isolated.notes = isolated.differences(engine, &chosen);

@@ -29,6 +29,8 @@ struct ConvParams {
     int channel_vectors;        // C of one group, in vectors
     int depth_vectors;          // R·S·C
     int step_r, step_s, step_c; // VECTORS as a count of rows of taps, taps, vectors
+    Divisor by_width, by_height;          // of y
+    Divisor by_vectors, by_kernel_width;  // C, S
 };
 
 // The left matrix: each thread follows the same column of K in several rows, so it keeps one position (r, s, c),
@@ -54,7 +56,7 @@ struct PixelSource {
 #pragma unroll
         for (int j = 0; j < Layout::COPIES; ++j) {
             const int pixel = work.row + Layout::thread_row() + j * Layout::ROW_STEP;
-            const int line = pixel / p.out_width, image = line / p.out_height;
+            const int line = divide(pixel, p.by_width), image = divide(line, p.by_height);
             const int row = (line - image * p.out_height) * p.stride_h - p.pad_h;
             left[j] = (pixel - line * p.out_width) * p.stride_w - p.pad_w;
             corner[j] = ((image * p.height + row) * p.width + left[j]) * p.pixel_vectors;
@@ -62,9 +64,9 @@ struct PixelSource {
             top[j] = pixel < p.pixels ? row : OUTSIDE;
         }
         const int depth = work.first_step * Layout::VECTORS + Layout::thread_vector();
-        const int taps = depth / p.channel_vectors;
+        const int taps = divide(depth, p.by_vectors);
         c = depth - taps * p.channel_vectors;
-        r = taps / p.kernel_width;
+        r = divide(taps, p.by_kernel_width);
         s = taps - r * p.kernel_width;
         find_tap();
     }
@@ -120,5 +122,6 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
         const int64_t partial_row = partial ? static_cast<int64_t>(work.partial(p.grid)) * p.pixels : 0;
         return {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
     };
-    multiply_and_finish<true, Warp>(a, b, work, output, shared, [&] { prefetch_ahead(ahead); });
+    Warp warp;
+    multiply_and_finish<true>(warp, a, b, work, output, shared, ahead.beside, [&] { prefetch_ahead(ahead); });
 }

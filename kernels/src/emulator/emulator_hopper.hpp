@@ -20,6 +20,7 @@ __forceinline__ void mbarrier_inval(uint64_t* barrier) { emulator::mbarrier_inva
 __forceinline__ void fence_mbarrier_init() { emulator::fence_mbarrier_init(); }
 __forceinline__ void mbarrier_arrive(uint64_t* barrier) { emulator::mbarrier_arrive(barrier, 0, false); }
 __forceinline__ void mbarrier_arrive_cluster(uint64_t* barrier) { emulator::mbarrier_arrive(barrier, 0, true); }
+__forceinline__ void mbarrier_arrive_cluster_read(uint64_t* barrier) { emulator::mbarrier_arrive(barrier, 0, true); }
 __forceinline__ void mbarrier_arrive_expect_tx(uint64_t* barrier, uint32_t bytes) {
     emulator::mbarrier_arrive(barrier, bytes, false);
 }
@@ -85,6 +86,7 @@ __forceinline__ void cp_async_bulk_tensor_im2col_multicast(void* shared, const T
 __forceinline__ uint32_t cluster_ctarank() { return emulator::cluster_ctarank(); }
 __forceinline__ uint32_t cluster_nctarank() { return emulator::cluster_nctarank(); }
 __forceinline__ void barrier_cluster_arrive() { emulator::cluster_arrive(); }
+__forceinline__ void barrier_cluster_arrive_relaxed() { emulator::cluster_arrive(); }
 __forceinline__ void barrier_cluster_wait() { emulator::cluster_wait(); }
 template <typename T>
 __forceinline__ T* mapa(T* shared, uint32_t rank) {

@@ -86,6 +86,7 @@ __forceinline__ void cp_async_wait_group() {
 // ---- No instruction, prefetch, griddepcontrol -----------------------------------------------------------------
 
 __forceinline__ uint32_t made_here(uint32_t x) { return x; }
+__forceinline__ const void* made_here(const void* x) { return x; }
 
 // It changes nothing that a kernel could see.
 __forceinline__ void prefetch_l2(const void*) {}

@@ -25,6 +25,7 @@ fn dense(precision: Precision, m: u32, n: u32, k: u32) -> GemmSite {
             stride_y: u64::from(m * n),
             b: GemmOperand::Weights,
             dtype_a: dtype,
+            scale_a: Scale::ONE,
             dtype_y: dtype,
             scale_y: Scale::ONE,
             precision,
@@ -112,6 +113,30 @@ pub(super) fn tiled(precision: Precision) -> Vec<Site> {
     sites.into_iter().map(Site::Gemm).collect()
 }
 
+/// The same with f32 on the left, converted on the way in.
+fn of_real(site: GemmSite) -> GemmSite {
+    let scale_a = if site.precision == Precision::Int8 { Scale::new(1.0 / 128.0) } else { Scale::ONE };
+    GemmSite { dtype_a: DType::F32, scale_a, ..site }
+}
+
+/// For the tiled kernels that convert f32 on the left.
+pub(super) fn of_reals() -> Vec<Site> {
+    let mut sites = Vec::new();
+    for precision in [Precision::Fp16, Precision::Int8] {
+        let dtype = dense(precision, 1, 1, 1).dtype_a;
+        let width = vector_width(dtype);
+        // Block sizes: one less, exact, one more; steps along K, more than a ring has room for; K in vectors of f32 only.
+        let sizes = [(1, 1, 1), (31, 33, 4 * width), (64, 256, 9 * width), (65, 100, 20 * width + 4), (129, 130, 4)];
+        let product = |(m, n, k)| of_real(dense(precision, m, n, k));
+        // The way in differs by precision, the tiles do not.
+        sites.extend(sizes.map(product).into_iter().skip(if precision == Precision::Int8 { 3 } else { 0 }));
+        sites.push(GemmSite { pitch_a: 5 * width + 1, pitch_y: 48, ..product((33, 37, 5 * width)) });
+        sites.push(writing(DType::F32, GemmSite { pitch_a: 10 * width, ..product((70, 10, 9 * width + 3)) }));
+        sites.push(with_residual(product((5, 19, 64 * width)), 19, dtype, Activation::Relu, Activation::Identity));
+    }
+    sites.into_iter().map(Site::Gemm).collect()
+}
+
 /// For the kernel of Hopper.
 pub(super) fn warpgroups(precision: Precision) -> Vec<Site> {
     let dtype = dense(precision, 1, 1, 1).dtype_a;
@@ -158,6 +183,10 @@ pub(super) fn few_rows() -> Vec<Site> {
         sites.push(GemmSite { pitch_a: 73, pitch_y: 11, ..dense(precision, 4, 10, 72) });
         let last = with_residual(dense(precision, 7, 12, 300), 12, other, Activation::Relu, Activation::Sigmoid);
         sites.push(last);
+        if precision != Precision::Fp32 {
+            sites.extend([(1, 33, 784), (3, 10, 1200), (8, 9, 33)].map(|(m, n, k)| of_real(dense(precision, m, n, k))));
+            sites.push(writing(DType::F32, GemmSite { pitch_a: 84, ..of_real(dense(precision, 2, 10, 80)) }));
+        }
     }
     sites.into_iter().map(Site::Gemm).collect()
 }

@@ -2,13 +2,14 @@
 //
 // y[i, j] = epilogue( Σ_k a[i, k] · w[j, k] ), i < m <= BATCH
 //
-// Shapes     a (M,K) with any pitch, w [n_pad][k_pad] row-major, both of type ELEMENT (float, f16 or int8_t); y (M,N)
-//            and residual f32, f16 or s8. Sums are f32, of s8 s32.
+// Shapes     a (M,K) with any pitch, w [n_pad][k_pad] row-major, both of type ELEMENT (float, f16 or int8_t), or a of
+//            float: rounded to f16 or quantized to s8 as it is read; y (M,N) and residual f32, f16 or s8. Sums are
+//            f32, of s8 s32.
 // Grid       x: ROWS rows of w for each group of WARPS_K warps; a block is 4 warps, so 4/WARPS_K groups.
 // Work       2·M·N·K operations; w is read once (the point of it), a from L1 and L2.
 // Sums       each lane takes every 32nd vector along K (every 32·WARPS_K-th); lanes are added by shuffles in a tree.
 //
-// Defined on the command line: ELEMENT, BATCH (1, 2, 4, 8), ROWS, WARPS_K.
+// Defined on the command line: ELEMENT, A_ELEMENT (ELEMENT or float), BATCH (1, 2, 4, 8), ROWS, WARPS_K.
 #include "include/epilogue.cuh"
 
 constexpr int WARPS = 4;
@@ -19,6 +20,7 @@ struct GemvParams {
     int pitch_a;
     int depth_vectors;  // k_pad / WIDTH
     int whole;          // 1: rows of a start 16-byte aligned and k is in whole vectors
+    float inv_scale_a;  // what float is quantized by
 };
 
 // A vector as it is multiplied, and the sum of its products with another.
@@ -38,6 +40,10 @@ struct Operand {
     __device__ __forceinline__ void take(const T* from, int count) {
 #pragma unroll
         for (int i = 0; i < WIDTH; ++i) x[i] = i < count ? to_f32(from[i]) : 0.0f;
+    }
+    __device__ __forceinline__ void convert(const float (&reals)[WIDTH], float) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; ++i) x[i] = to_f32(from_f32<T>(reals[i]));
     }
     __device__ __forceinline__ float add_products(float sum, const Operand& other) const {
 #pragma unroll
@@ -63,6 +69,12 @@ struct Operand<int8_t> {
             if (i < count) words[i / 4] |= static_cast<uint32_t>(static_cast<uint8_t>(from[i])) << (i % 4 * 8);
         }
     }
+    __device__ __forceinline__ void convert(const float (&reals)[16], float inv_scale) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+            words[i] = quantize_4(reals[4 * i], reals[4 * i + 1], reals[4 * i + 2], reals[4 * i + 3], inv_scale);
+        }
+    }
     __device__ __forceinline__ int add_products(int sum, const Operand& other) const {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
@@ -73,6 +85,42 @@ struct Operand<int8_t> {
 };
 
 typedef Operand<ELEMENT>::Sum Sum;
+
+// A vector of a, `count` of its numbers inside: as it is stored, or converted.
+template <typename Stored>
+struct Left {
+    static __device__ __forceinline__ void take(Operand<ELEMENT>& x, const Stored* from, int count, const GemvParams& p) {
+        float reals[WIDTH];
+        if (p.whole) {
+            load(reals, from);
+        } else {
+#pragma unroll
+            for (int i = 0; i < WIDTH; ++i) reals[i] = i < count ? from[i] : 0.0f;
+        }
+        x.convert(reals, p.inv_scale_a);
+    }
+
+  private:
+    static __device__ __forceinline__ void load(float (&reals)[WIDTH], const float* from) {
+#pragma unroll
+        for (int i = 0; i < WIDTH; i += 4) {
+            const float4 four = *reinterpret_cast<const float4*>(from + i);
+            reals[i] = four.x, reals[i + 1] = four.y, reals[i + 2] = four.z, reals[i + 3] = four.w;
+        }
+    }
+};
+
+template <>
+struct Left<ELEMENT> {
+    static __device__ __forceinline__ void take(Operand<ELEMENT>& x, const ELEMENT* from, int count,
+                                                const GemvParams& p) {
+        if (p.whole) {
+            x.take(*reinterpret_cast<const uint4*>(from));
+        } else {
+            x.take(from, count);
+        }
+    }
+};
 
 // Asks for the rows of w that a group of warps will read: no grid writes weights, so they need not wait for one.
 __device__ __forceinline__ void prefetch_rows(const uint4* w, int column, int thread, const GemvParams& p) {
@@ -87,7 +135,7 @@ __device__ __forceinline__ void prefetch_rows(const uint4* w, int column, int th
 }
 
 extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
-gemv(const ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ bias,
+gemv(const A_ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ bias,
      const float* __restrict__ scales, const void* residual, void* __restrict__ y, const GemvParams p,
      const EpilogueParams epilogue) {
     __shared__ Sum shares[WARPS][BATCH * ROWS];
@@ -110,13 +158,8 @@ gemv(const ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ bi
 #pragma unroll
         for (int i = 0; i < BATCH; ++i) {
             if (i < p.m) {
-                const ELEMENT* const from = a + static_cast<int64_t>(i) * p.pitch_a + v * WIDTH;
                 Operand<ELEMENT> x;
-                if (p.whole) {
-                    x.take(*reinterpret_cast<const uint4*>(from));
-                } else {
-                    x.take(from, p.k - v * WIDTH);
-                }
+                Left<A_ELEMENT>::take(x, a + static_cast<int64_t>(i) * p.pitch_a + v * WIDTH, p.k - v * WIDTH, p);
 #pragma unroll
                 for (int j = 0; j < ROWS; ++j) sums[i][j] = x.add_products(sums[i][j], weights[j]);
             }

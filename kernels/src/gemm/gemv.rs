@@ -1,6 +1,6 @@
 //! `gemm/gemv`: at most eight rows times weights, as fast as memory gives them.
 
-use super::{NOT_A_PRODUCT, check, edges, epilogue};
+use super::{NOT_A_PRODUCT, check, converts, edges, epilogue};
 use crate::catalog::Kernel;
 use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, epilogue_args, scales_len};
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
@@ -33,11 +33,13 @@ struct GemvParams {
     pitch_a: i32,
     depth_vectors: i32,
     whole: i32,
+    inv_scale_a: f32,
 }
 
-fn unit(dtype: DType, batch: u32, rows: u32, warps_k: u32) -> CompileUnit {
+fn unit(dtype: DType, dtype_a: DType, batch: u32, rows: u32, warps_k: u32) -> CompileUnit {
     let defines = [
         ("ELEMENT", cuda_type(dtype).to_owned()),
+        ("A_ELEMENT", cuda_type(dtype_a).to_owned()),
         ("BATCH", batch.to_string()),
         ("ROWS", rows.to_string()),
         ("WARPS_K", warps_k.to_string()),
@@ -64,7 +66,7 @@ impl Kernel for Gemv {
             // Plain f32 here is bound by memory, so TF32 has nothing to offer.
             Precision::Fp32 | Precision::Tf32 => DType::F32,
         };
-        if site.dtype_a != dtype {
+        if site.dtype_a != dtype && !converts(site, dtype) {
             return Err(format!("needs {dtype} operands for {}, got {}", site.precision, site.dtype_a));
         }
         Ok(SHAPES.into_iter().map(|(rows, warps_k)| candidate(site, dtype, batch, rows, warps_k)).collect())
@@ -75,22 +77,26 @@ impl Kernel for Gemv {
     }
 
     fn units(&self, _arch: Arch) -> Vec<CompileUnit> {
-        let types = [DType::I8, DType::F16, DType::F32].into_iter();
-        let batches = types.flat_map(|dtype| BATCHES.map(|batch| (dtype, batch)));
-        batches.flat_map(|(dtype, batch)| SHAPES.map(|(rows, warps_k)| unit(dtype, batch, rows, warps_k))).collect()
+        let types = [DType::I8, DType::F16, DType::F32].map(|dtype| (dtype, dtype));
+        let all = types.into_iter().chain([DType::I8, DType::F16].map(|dtype| (dtype, DType::F32)));
+        let batches = all.flat_map(|types| BATCHES.map(|batch| (types, batch)));
+        let shapes = batches.flat_map(|of| SHAPES.map(|shape| (of, shape)));
+        shapes.map(|(((dtype, dtype_a), batch), (rows, warps_k))| unit(dtype, dtype_a, batch, rows, warps_k)).collect()
     }
 }
 
 fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32) -> Candidate {
     let width = vector_width(dtype);
     let (n_pad, k_pad) = (site.n.next_multiple_of(COLUMNS_PER_THREAD), site.k.next_multiple_of(width));
+    let width_a = vector_width(site.dtype_a);
     let params = GemvParams {
         m: site.m as i32,
         n_padded: n_pad as i32,
         k: site.k as i32,
         pitch_a: site.pitch_a as i32,
         depth_vectors: (k_pad / width) as i32,
-        whole: i32::from(site.k.is_multiple_of(width) && site.pitch_a.is_multiple_of(width)),
+        whole: i32::from(site.k.is_multiple_of(width) && site.pitch_a.is_multiple_of(width_a)),
+        inv_scale_a: site.scale_a.inverse(),
     };
     let mut args = vec![Arg::Pointer(Role::Input(0)), Arg::Pointer(Role::Weights)];
     args.extend(epilogue_args(&site.epilogue, site.precision));
@@ -104,7 +110,7 @@ fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32)
     Candidate {
         tactic: Tactic::new("gemm/gemv", &[("rows", rows), ("warps_k", warps_k)]),
         launches: vec![Launch {
-            unit: unit(dtype, batch, rows, warps_k),
+            unit: unit(dtype, site.dtype_a, batch, rows, warps_k),
             grid: [blocks, 1, 1],
             block: [32 * WARPS, 1, 1],
             cluster: Launch::ALONE,
@@ -118,7 +124,10 @@ fn candidate(site: &GemmSite, dtype: DType, batch: u32, rows: u32, warps_k: u32)
         scales_len: scales_len(site.precision, site.n),
         cost: CandidateCost {
             flops: 2 * u64::from(batch * n_pad) * u64::from(k_pad),
-            bytes: (n * k + m * k) * dtype.size() as u64 + m * n * site.dtype_y.size() as u64 + residual,
+            bytes: n * k * dtype.size() as u64
+                + m * k * site.dtype_a.size() as u64
+                + m * n * site.dtype_y.size() as u64
+                + residual,
             blocks: blocks.into(),
             blocks_per_multiprocessor: (512 / (batch * rows * 4 + 64)).clamp(4, 8),
             efficiency: 0.4,

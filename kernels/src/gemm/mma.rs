@@ -7,14 +7,15 @@ use crate::catalog::Kernel;
 use crate::launch::{Candidate, CompileUnit};
 use crate::site::Site;
 use crate::target::{Arch, Target};
-use crate::tile::{MMA_TILES, Math};
+use crate::tile::{MMA_TILES, Math, REAL_TILES};
 use limpid_graph::ir::Precision;
 
 /// See `gemm/mma.cu`.
 #[derive(Debug)]
 pub struct Mma;
 
-const KERNEL: Tiled = Tiled { name: "gemm/mma", source: "gemm/mma.cu", entry: "gemm_mma", menu: MMA_TILES };
+const KERNEL: Tiled =
+    Tiled { name: "gemm/mma", source: "gemm/mma.cu", entry: "gemm_mma", menu: MMA_TILES, real_menu: REAL_TILES };
 
 impl Kernel for Mma {
     fn name(&self) -> &'static str {
@@ -27,7 +28,8 @@ impl Kernel for Mma {
     }
 
     fn edge_sites(&self) -> Vec<Site> {
-        [Precision::Fp16, Precision::Tf32, Precision::Int8].into_iter().flat_map(edges::tiled).collect()
+        let products = [Precision::Fp16, Precision::Tf32, Precision::Int8].into_iter().flat_map(edges::tiled);
+        products.chain(edges::of_reals()).collect()
     }
 
     fn units(&self, arch: Arch) -> Vec<CompileUnit> {

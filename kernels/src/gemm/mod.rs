@@ -17,7 +17,10 @@ pub use simt::Simt;
 pub use wgmma::Wgmma;
 
 use crate::epilogue::{EpilogueParams, check_terms};
-use crate::site::{GemmSite, vector_width};
+use crate::site::{GemmOperand, GemmSite, vector_width};
+use limpid_graph::ir::Precision;
+use limpid_graph::ops::exact::check_scale;
+use limpid_graph::tensor::DType;
 
 /// What a kernel of this room says of any other site.
 const NOT_A_PRODUCT: &str = "computes matrix products only";
@@ -26,7 +29,7 @@ const NOT_A_PRODUCT: &str = "computes matrix products only";
 ///
 /// Where rows are whole vectors apart, the lanes from n up to a whole vector are written as zeros: such a matrix may
 /// be a picture of one pixel a row, whose readers rely on them.
-fn epilogue(site: &GemmSite) -> EpilogueParams {
+pub(crate) fn epilogue(site: &GemmSite) -> EpilogueParams {
     let width = vector_width(site.dtype_y);
     let whole = site.pitch_y.is_multiple_of(width);
     let padded = if whole { site.n.next_multiple_of(width) } else { site.n };
@@ -36,8 +39,15 @@ fn epilogue(site: &GemmSite) -> EpilogueParams {
     if aligned { params } else { params.without_vectors() }
 }
 
+/// Whether a's f32 can be converted to `dtype`, which is multiplied: rounded to f16, or quantized. Only beside weights.
+pub(crate) fn converts(site: &GemmSite, dtype: DType) -> bool {
+    let quantizes = dtype == DType::I8 && site.scale_a.is_quantized();
+    let real = site.dtype_a == DType::F32 && site.b == GemmOperand::Weights;
+    real && (dtype == DType::F16 || quantizes)
+}
+
 /// What no kernel of this room can do.
-fn check(site: &GemmSite) -> Result<(), String> {
+pub(crate) fn check(site: &GemmSite) -> Result<(), String> {
     if site.m == 0 || site.n == 0 || site.k == 0 || site.batch == 0 {
         return Err("nothing to do: an extent is 0".to_owned());
     }
@@ -47,6 +57,13 @@ fn check(site: &GemmSite) -> Result<(), String> {
             site.k, site.n, site.pitch_a, site.pitch_y
         ));
     }
+    if site.scale_a.is_quantized() && (site.dtype_a, site.precision) != (DType::F32, Precision::Int8) {
+        return Err(format!(
+            "quantizes f32 for int8 only, the site asks it of {} for {}",
+            site.dtype_a, site.precision
+        ));
+    }
+    check_scale(site.scale_a.get()).map_err(|error| format!("the scale of the left operand {error}"))?;
     check_terms(site.precision, site.k.into())?;
     EpilogueParams::check(&site.epilogue, site.dtype_y, site.scale_y)
 }
@@ -55,10 +72,8 @@ fn check(site: &GemmSite) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::catalog::offers;
-    use crate::site::{EpilogueSite, GemmOperand, Scale, Site};
+    use crate::site::{EpilogueSite, Scale, Site};
     use crate::target::{Arch, Target};
-    use limpid_graph::ir::Precision;
-    use limpid_graph::tensor::DType;
 
     fn int8(k: u32, b: GemmOperand) -> Site {
         let epilogue = EpilogueSite { steps: Default::default(), residual: None };
@@ -74,6 +89,7 @@ mod tests {
             stride_y: 0,
             b,
             dtype_a: dtype,
+            scale_a: Scale::ONE,
             dtype_y: dtype,
             scale_y: Scale::new(0.1),
             precision: Precision::Int8,

@@ -20,6 +20,7 @@ gemm_simt(const void* a, const void* b, const float* __restrict__ bias,
           const float* __restrict__ scales, const void* residual, void* __restrict__ y,
           void* __restrict__ partial, const GemmParams p, const EpilogueParams epilogue, const Ahead ahead) {
     DYNAMIC_SHARED(uint4, shared);
-    multiply_matrices<Fp32, FmaWarp<B_BY_ROWS>, B_BY_ROWS>(p, epilogue, a, b, {bias, scales, residual, y}, partial,
-                                                           ahead, shared);
+    FmaWarp<B_BY_ROWS> warp;
+    multiply_matrices<Fp32, B_BY_ROWS, Fp32>(warp, p, epilogue, a, b, {bias, scales, residual, y}, partial, ahead,
+                                             shared);
 }

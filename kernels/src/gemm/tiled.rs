@@ -1,15 +1,16 @@
 //! What both tiled products share: the host's side of `gemm.cuh`.
 
 use super::split_k::{self, SplitKParams};
-use super::{check, epilogue};
+use super::{check, converts, epilogue};
 use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, epilogue_args, scales_len};
 use crate::launch::{Arg, Candidate, CompileUnit, Role};
-use crate::site::{GemmOperand, GemmSite};
+use crate::site::{GemmOperand, GemmSite, vector_width};
 use crate::target::{Arch, Target};
 use crate::tile::{Build, Math, Problem, Tile, TileGrid, Tiling};
 use crate::weights::Packing;
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::ir::Precision;
+use limpid_graph::tensor::DType;
 
 /// One of the kernels.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +19,8 @@ pub(super) struct Tiled {
     pub source: &'static str,
     pub entry: &'static str,
     pub menu: &'static [Tile],
+    /// The menu where the left operand is f32 that is converted.
+    pub real_menu: &'static [Tile],
 }
 
 /// `GemmParams` of gemm.cuh.
@@ -34,12 +37,16 @@ struct GemmParams {
     pitch_a: i32,
     pitch_b: i32,
     columns_b: i32,
+    inv_scale_a: f32,
+    /// CUDA's struct ends at a multiple of 8 bytes as well.
+    end: i32,
 }
 
 impl Tiled {
-    /// The tiles that operands which cannot be copied in vectors are offered: the time goes into copying, so a few do.
-    fn menu(self, aligned: bool) -> impl Iterator<Item = &'static Tile> {
-        self.menu.iter().filter(move |tile| aligned || (tile.block_m == tile.block_n && tile.block_m <= 64))
+    /// The tiles for a build. Operands that cannot be copied in vectors are offered few: the time goes into copying.
+    fn menu(self, build: Build) -> impl Iterator<Item = &'static Tile> {
+        let menu = if build.real_a { self.real_menu } else { self.menu };
+        menu.iter().filter(move |tile| build.aligned || (tile.block_m == tile.block_n && tile.block_m <= 64))
     }
 
     /// Everything it may ask to compile.
@@ -51,8 +58,12 @@ impl Tiled {
         for &math in maths {
             let ways = [(true, false), (true, true), (false, false), (false, true)];
             for (aligned, k_by_n) in ways.into_iter().filter(|(_, k_by_n)| math.takes_k_by_n() || !k_by_n) {
-                let build = Build { arch, math, aligned, k_by_n };
-                units.extend(self.menu(aligned).flat_map(|tile| tile.units(self.source, self.entry, build)));
+                let build = Build { arch, math, aligned, k_by_n, real_a: false };
+                units.extend(self.menu(build).flat_map(|tile| tile.units(self.source, self.entry, build)));
+            }
+            for aligned in [true, false].into_iter().filter(|_| math.dtype() != DType::F32) {
+                let build = Build { arch, math, aligned, k_by_n: false, real_a: true };
+                units.extend(self.menu(build).flat_map(|tile| tile.units(self.source, self.entry, build)));
             }
         }
         units
@@ -62,14 +73,16 @@ impl Tiled {
     pub fn candidates(self, site: &GemmSite, math: Math, target: &Target) -> Result<Vec<Candidate>, String> {
         check(site)?;
         let (dtype, width) = (math.dtype(), math.width());
-        if site.dtype_a != dtype {
+        let k_by_n = site.b != GemmOperand::Weights;
+        let real_a = site.dtype_a != dtype && converts(site, dtype);
+        if site.dtype_a != dtype && !real_a {
             return Err(format!("needs {dtype} operands for {}, got {}", site.precision, site.dtype_a));
         }
-        let k_by_n = site.b != GemmOperand::Weights;
         if k_by_n && !math.takes_k_by_n() {
             return Err(format!("needs constant weights for {}, got activations", site.precision));
         }
-        let build = Build { arch: target.arch, math, aligned: aligned(site, width), k_by_n };
+        let aligned = aligned(site, width, if real_a { vector_width(DType::F32) } else { width });
+        let build = Build { arch: target.arch, math, aligned, k_by_n, real_a };
         let (n_pad, k_pad) = (site.n.next_multiple_of(COLUMNS_PER_THREAD), site.k.next_multiple_of(width));
         let (b, pitch_b, stride_b, columns_b, weights) = match site.b {
             GemmOperand::Weights => (Role::Weights, k_pad, 0, k_pad, Some(Packing::Rows { n_pad, k_pad, dtype })),
@@ -84,7 +97,7 @@ impl Tiled {
             depth_vectors: site.k.div_ceil(width).into(),
             batches: site.batch.into(),
             bytes: [
-                elements(site.m, site.k, site.batch) * dtype.size() as u64,
+                elements(site.m, site.k, site.batch) * site.dtype_a.size() as u64,
                 elements(site.n, site.k, if stride_b == 0 { 1 } else { site.batch }) * dtype.size() as u64,
                 elements(site.m, site.n, site.batch) * site.dtype_y.size() as u64 + residual,
             ],
@@ -100,6 +113,8 @@ impl Tiled {
             pitch_a: site.pitch_a as i32,
             pitch_b: pitch_b as i32,
             columns_b: columns_b as i32,
+            inv_scale_a: site.scale_a.inverse(),
+            end: 0,
         };
         let epilogue = epilogue(site);
         let candidate = |tiling: Tiling| {
@@ -125,18 +140,19 @@ impl Tiled {
                 cost: tiling.cost(target),
             }
         };
-        let menu: Vec<_> = self.menu(build.aligned).copied().collect();
+        let menu: Vec<_> = self.menu(build).copied().collect();
         Ok(Tiling::all(&menu, build, problem, target)?.into_iter().map(candidate).collect())
     }
 }
 
 /// True if every operand can be copied in whole vectors, and none of them holds anything but its own numbers.
-fn aligned(site: &GemmSite, width: u32) -> bool {
+fn aligned(site: &GemmSite, width: u32, width_a: u32) -> bool {
     let whole = |value: u32| value.is_multiple_of(width);
     let batches_whole = |stride: u64| site.batch == 1 || stride.is_multiple_of(width.into());
     let b = match site.b {
         GemmOperand::Weights => true,
         GemmOperand::Activations { pitch, stride } => whole(site.n) && whole(pitch) && batches_whole(stride),
     };
-    b && whole(site.k) && whole(site.pitch_a) && batches_whole(site.stride_a)
+    let whole_a = |value: u64| value.is_multiple_of(width_a.into());
+    b && whole_a(site.k.into()) && whole_a(site.pitch_a.into()) && (site.batch == 1 || whole_a(site.stride_a))
 }

@@ -13,12 +13,29 @@
 #include "include/product.cuh"
 #include "include/tile.cuh"
 
+// A's tile as its numbers are multiplied.
+template <class Math>
+struct StoredLeft {
+    typedef TileLayout<BLOCK_M, BLOCK_K / Math::WIDTH> Tile;
+
+    // Fragments of 16 rows each, the first of them `row`, at a step of 32 bytes along K. Lane l points to row l%8 of
+    // matrix l/8 of the four that an ldmatrix_x4 loads; see the picture above.
+    template <int COUNT>
+    __device__ __forceinline__ void load(uint32_t (&fragments)[COUNT][4], const uint4* shared, int tile, int row,
+                                         int step) const {
+        const int lane = threadIdx.x % 32;
+        const int at = tile + Tile::slot(row + lane % 16, lane / 16);
+#pragma unroll
+        for (int m = 0; m < COUNT; ++m) ldmatrix_x4(fragments[m], Tile::shifted(shared, at, 16 * m, 2 * step));
+    }
+};
+
 // A's tile is [BLOCK_M][BLOCK_K]. B's is [BLOCK_N][BLOCK_K], or [BLOCK_K][BLOCK_N] if B_IS_K_BY_N.
-template <class Math, bool B_IS_K_BY_N>
+template <class Math, bool B_IS_K_BY_N, class Left = StoredLeft<Math>>
 struct MmaWarp {
     typedef typename Math::Sum Sum;
     static constexpr int VECTORS = BLOCK_K / Math::WIDTH;
-    typedef TileLayout<BLOCK_M, VECTORS> TileA;
+    typedef typename Left::Tile TileA;
     typedef TileLayout<B_IS_K_BY_N ? BLOCK_K : BLOCK_N, B_IS_K_BY_N ? BLOCK_N / Math::WIDTH : VECTORS> TileB;
 
     static constexpr int STEPS = VECTORS / 2;
@@ -36,8 +53,9 @@ struct MmaWarp {
     Sum sums[TILES_M][TILES_N][4];
     Fragments fragments[2];  // being multiplied, being loaded
     int lane, row, column;  // the warp's first sum in the block tile
+    Left left;
 
-    __device__ __forceinline__ MmaWarp() {
+    __device__ __forceinline__ explicit MmaWarp(const Left& left_ = {}) : left(left_) {
         lane = threadIdx.x % 32;
         row = threadIdx.x / 32 / WARPS_N * WARP_M;
         column = threadIdx.x / 32 % WARPS_N * WARP_N;
@@ -92,11 +110,8 @@ struct MmaWarp {
         reinterpret_cast<int2*>(vector)[lane % 2] = make_int2(a, b);
     }
 
-    // Lane l points at row l%8 of matrix l/8 of the four that an ldmatrix_x4 loads; see the picture above.
     __device__ __forceinline__ void load(Fragments& f, const uint4* shared, int a, int b, int step) const {
-        const int at = a + TileA::slot(row + lane % 16, lane / 16);
-#pragma unroll
-        for (int m = 0; m < TILES_M; ++m) ldmatrix_x4(f.a[m], TileA::shifted(shared, at, 16 * m, 2 * step));
+        left.load(f.a, shared, a, row, step);
 #pragma unroll
         for (int n = 0; n < TILES_N; n += 2) {
             uint32_t two[4];  // fragments n and n+1

@@ -277,10 +277,14 @@ __device__ __forceinline__ void cp_async_wait_group() {
 
 // ---- No instruction -------------------------------------------------------------------------------------------
 
-// The same word, of which the compiler knows nothing: what is made of it is not made ahead of this place, where it may
-// turn out not to be wanted.
+// The same, of which the compiler knows nothing: it is made ahead of this place and not where it is wanted later, and what
+// is made of it is not made ahead of this place, where it may turn out not to be wanted.
 __device__ __forceinline__ uint32_t made_here(uint32_t x) {
     asm volatile("" : "+r"(x));
+    return x;
+}
+__device__ __forceinline__ const void* made_here(const void* x) {
+    asm volatile("" : "+l"(x));
     return x;
 }
 

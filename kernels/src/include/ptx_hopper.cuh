@@ -53,6 +53,12 @@ __device__ __forceinline__ void mbarrier_arrive_cluster(uint64_t* barrier) {
                  : "memory");
 }
 
+// The same for a thread that has only read, and so has nothing to make known to other blocks: `release.cluster` waits until
+// all that the thread wrote is seen by the whole chip (MEMBAR.GPU), which took longer than a step of a product.
+__device__ __forceinline__ void mbarrier_arrive_cluster_read(uint64_t* barrier) {
+    asm volatile("mbarrier.arrive.release.cta.shared::cluster.b64 _, [%0];" ::"r"(shared_address(barrier)) : "memory");
+}
+
 // Arrives, and lets the phase wait for `bytes` more.
 __device__ __forceinline__ void mbarrier_arrive_expect_tx(uint64_t* barrier, uint32_t bytes) {
     asm volatile("mbarrier.arrive.expect_tx.release.cta.shared::cta.b64 _, [%0], %1;" ::"r"(shared_address(barrier)),
@@ -225,6 +231,10 @@ __device__ __forceinline__ uint32_t cluster_nctarank() {
 // while others still reach into its shared memory.
 __device__ __forceinline__ void barrier_cluster_arrive() {
     asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+}
+// The same where nothing but mbarriers was written before, and `fence_mbarrier_init` made those known.
+__device__ __forceinline__ void barrier_cluster_arrive_relaxed() {
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
 }
 __device__ __forceinline__ void barrier_cluster_wait() { asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"); }
 

@@ -7,5 +7,5 @@ mod tiling;
 pub mod warpgroup;
 
 pub use math::Math;
-pub use shape::{Build, FMA_TILES, MMA_TILES, Tile};
+pub use shape::{Build, FMA_TILES, MMA_TILES, REAL_TILES, Tile};
 pub use tiling::{Problem, TileGrid, Tiling};

@@ -34,12 +34,14 @@ pub struct Build {
     pub aligned: bool,
     /// Whether the right operand is (K,N), with K along its rows.
     pub k_by_n: bool,
+    /// Whether the left operand is f32 that is converted behind shared memory.
+    pub real_a: bool,
 }
 
 impl Build {
     /// Both operands with K along their columns, in whole vectors.
     pub const fn vectors(arch: Arch, math: Math) -> Self {
-        Self { arch, math, aligned: true, k_by_n: false }
+        Self { arch, math, aligned: true, k_by_n: false, real_a: false }
     }
 
     /// True if tiles arrive by `cp.async`.
@@ -83,7 +85,15 @@ impl Tile {
 
     /// Dynamic shared memory, bytes: the stages, or the slabs on the way out where those are larger.
     pub fn shared_bytes(&self, build: Build) -> u32 {
-        let stages = self.built_stages(build) * (self.block_m + self.block_n) * self.vectors * 16;
+        self.shared_bytes_of(build, u64::MAX)
+    }
+
+    /// The same where a block takes so many steps at most: stages that nothing comes into are not needed, and the grid
+    /// behind, whose blocks wait, finds more room.
+    pub(super) fn shared_bytes_of(&self, build: Build, steps: u64) -> u32 {
+        let widened = if build.real_a { 4 / build.math.dtype().size() as u32 } else { 1 };
+        let stages = u64::from(self.built_stages(build)).min(steps) as u32;
+        let stages = stages * (self.block_m * widened + self.block_n) * self.vectors * 16;
         let warp_n = self.block_n / self.warps_n;
         let slab = match build.math {
             Math::Fp32 => 8 * warp_n,
@@ -92,10 +102,10 @@ impl Tile {
         stages.max(self.warps_m * self.warps_n * slab * 4)
     }
 
-    /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier
-    /// behind the rest.
-    pub(super) fn cluster_shared_bytes(&self, build: Build) -> u32 {
-        self.shared_bytes(build) + self.block_m * self.block_n * 4 + 16
+    /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier,
+    /// which takes as much as keeps the stages behind it in their places, ahead of the rest.
+    pub(super) fn cluster_shared_bytes_of(&self, build: Build, steps: u64) -> u32 {
+        self.shared_bytes_of(build, steps) + self.block_m * self.block_n * 4 + 256
     }
 
     /// Whether the blocks of a cluster may share K: products with weights, which is where few rows leave the chip empty, and
@@ -129,6 +139,7 @@ impl Tile {
             ("PRECISION", build.math.name().to_owned()),
             ("ALIGNED", u32::from(build.aligned).to_string()),
             ("B_BY_ROWS", u32::from(build.k_by_n).to_string()),
+            ("A_IS_REAL", u32::from(build.real_a).to_string()),
             ("IN_CLUSTERS", u32::from(clusters).to_string()),
         ];
         CompileUnit::new(source, entry, defines)
@@ -188,6 +199,16 @@ pub const MMA_TILES: &[Tile] = &[
     Tile::new([32, 32], 8, [2, 2], 4, 1),
 ];
 
+/// Tiles for tensor cores whose left operand is f32 that is converted: it takes two or four times the room, so steps are
+/// short, and each number is converted once for every warp beside another, so the tile that has all columns is wide.
+pub const REAL_TILES: &[Tile] = &[
+    Tile::new([64, 256], 4, [2, 4], 3, 1),
+    Tile::new([64, 128], 4, [2, 2], 4, 1),
+    Tile::new([64, 64], 4, [2, 2], 4, 1),
+    Tile::new([32, 64], 4, [2, 2], 4, 1),
+    Tile::new([32, 32], 4, [2, 2], 4, 1),
+];
+
 /// Tiles for plain multiply-adds. Lanes hold 8x16, 8x8, 4x8, 2x8 or 2x4 sums.
 pub const FMA_TILES: &[Tile] = &[
     Tile::new([128, 128], 8, [2, 2], 3, 2),
@@ -213,9 +234,13 @@ pub(super) mod tests {
             for (math, menu) in maths.chain([(Math::Fp32, FMA_TILES)]) {
                 let ways = [(true, false), (true, true), (false, false), (false, true)];
                 for (aligned, k_by_n) in ways.into_iter().filter(|(_, k_by_n)| math.takes_k_by_n() || !k_by_n) {
-                    let build = Build { arch, math, aligned, k_by_n };
+                    let build = Build { arch, math, aligned, k_by_n, real_a: false };
                     all.extend(menu.iter().filter(|tile| tile.fits_registers(build)).map(|tile| (*tile, build)));
                 }
+            }
+            for math in [Math::Fp16, Math::Int8] {
+                let build = Build { real_a: true, ..Build::vectors(arch, math) };
+                all.extend(REAL_TILES.iter().map(|tile| (*tile, build)));
             }
         }
         all

@@ -5,11 +5,11 @@ use super::layout::{Layout, encode};
 use super::{quantized, reference, windows};
 use limpid_graph::ir::Precision;
 use limpid_graph::tensor::{DType, Tensor, Tolerance};
-use limpid_kernels::emulator::Memory;
+use limpid_kernels::emulator::{Buffer, Memory};
 use limpid_kernels::launch::Role;
 use limpid_kernels::site::{
-    AxisOp, AxisSite, ConvSite, CopySite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand, GemmSite,
-    Image, Interpolation, NormSite, PictureSite, Scale, Site, StemSite, View, vector_width,
+    AxisOp, AxisSite, ChainSite, ConvSite, CopySite, EpilogueSite, Function, FunctionSite, GatherSite, GemmOperand,
+    GemmSite, Image, Interpolation, NormSite, PictureSite, Scale, Site, StemSite, View, vector_width,
 };
 
 /// What a candidate is given and what it must make of it.
@@ -118,6 +118,14 @@ fn operand_dtype(precision: Precision) -> DType {
     }
 }
 
+/// A matrix; rows that lie in whole vectors are padded with zeros.
+fn rows(rows: u32, columns: u32, pitch: u32, dtype: DType) -> Layout {
+    let width = vector_width(dtype);
+    let zero_lanes = if pitch.is_multiple_of(width) { columns.next_multiple_of(width) - columns } else { 0 };
+    let strides = vec![i64::from(pitch), 1];
+    Layout::new(&View { dims: vec![rows, columns], strides, dtype, zero_lanes, scale: Scale::ONE })
+}
+
 impl Problem {
     /// Numbers for a site, and the answer by the plain loops of [`reference`] and [`windows`].
     pub fn new(site: &Site) -> Self {
@@ -152,6 +160,7 @@ impl Problem {
                 Self::product(inputs, Some(weights), finish, Layout::image(&site.y), want, tolerance)
             }
             Site::Gemm(site) => Self::gemm(site, inputs),
+            Site::Chain(site) => Self::chain(site, inputs),
             Site::Pool(site) => {
                 let values = inputs.fill(x, &Layout::image(&site.x));
                 let want = windows::pool(site, &values);
@@ -237,6 +246,8 @@ impl Problem {
         };
         let a = inputs.fill(Role::Input(0), &matrix(site.m, site.k, site.pitch_a, site.stride_a, site.dtype_a));
         let dtype = operand_dtype(site.precision);
+        // Reals are converted as a copy would.
+        let a = if site.dtype_a == dtype { a } else { quantized::converted(&a, dtype, site.scale_a) };
         let (weights, b, b_is_k_by_n) = match site.b {
             GemmOperand::Weights => {
                 let weights = inputs.tensor(&[site.n, site.k], dtype);
@@ -249,12 +260,50 @@ impl Problem {
             }
         };
         let (channels, y) = ((site.n, site.batch), (site.dtype_y, site.scale_y));
-        let scale_a = if site.dtype_a == DType::I8 { Scale::new(1.0 / 128.0) } else { Scale::ONE };
+        let scale_a = if dtype == DType::I8 { Scale::new(1.0 / 128.0) } else { Scale::ONE };
         let finish = inputs.finish(&site.epilogue, site.precision, channels, scale_a, y);
         let want = reference::gemm(site, &a, &b, b_is_k_by_n, &finish);
         let output = matrix(site.m, site.n, site.pitch_y, site.stride_y, site.dtype_y);
         let tolerance = finish.tolerance(site.precision, site.k);
         Self::product(inputs, weights, finish, output, want, tolerance)
+    }
+
+    /// Layer by layer, what lies between rounded as it would be stored.
+    fn chain(site: &ChainSite, mut inputs: Inputs) -> Self {
+        let (first, last) = (&site.layers[0], &site.layers[site.layers.len() - 1]);
+        let dtype = operand_dtype(first.precision);
+        let a = inputs.fill(Role::Input(0), &rows(first.m, first.k, first.pitch_a, first.dtype_a));
+        let mut values = if first.dtype_a == dtype { a } else { quantized::converted(&a, dtype, first.scale_a) };
+        let mut scale = if dtype == DType::I8 { Scale::new(1.0 / 128.0) } else { Scale::ONE };
+        for (index, layer) in site.layers.iter().enumerate() {
+            let weights = inputs.tensor(&[layer.n, layer.k], dtype);
+            let b: Vec<f64> = weights.to_f32().into_iter().map(f64::from).collect();
+            let finish =
+                inputs.finish(&layer.epilogue, layer.precision, (layer.n, 1), scale, (layer.dtype_y, layer.scale_y));
+            // Chains of f32 multiply it as it is, where TF32 would do.
+            let real = if dtype == DType::F32 { Precision::Fp32 } else { layer.precision };
+            values = reference::gemm(&GemmSite { precision: real, ..*layer }, &values, &b, false, &finish);
+            if index + 1 < site.layers.len() && dtype == DType::F16 {
+                values = quantized::converted(&values, dtype, Scale::ONE);
+            }
+            scale = layer.scale_y;
+            let packed = ChainSite::packing(layer).pack(&weights).expect("the packing is the layer's");
+            let scales = finish.scales();
+            let terms = [
+                (ChainSite::bias(index), &finish.bias, ChainSite::bias_len(layer)),
+                (ChainSite::scales(index), &scales, ChainSite::scales_len(layer)),
+            ];
+            for (role, terms, len) in terms.into_iter().filter(|(_, terms, _)| !terms.is_empty()) {
+                inputs.memory.insert(role, Buffer::input(Self::padded(terms, len)));
+            }
+            inputs.memory.insert(ChainSite::weights(index), Buffer::input(packed));
+        }
+        // Sums in another order may round what lies between to a neighbour; of integers nothing may differ.
+        let largest = values.iter().fold(0.0f64, |most, value| most.max(value.abs())) as f32;
+        let terms = if dtype == DType::F32 { site.layers.iter().map(|layer| layer.k).sum() } else { last.k };
+        let stored = if dtype == DType::F32 { last.dtype_y } else { DType::F16 };
+        let tolerance = (dtype != DType::I8).then(|| Tolerance::gemm(stored, terms as usize, largest));
+        Self::plain(inputs, rows(last.m, last.n, last.pitch_y, last.dtype_y), values, tolerance)
     }
 
     fn axis(site: &AxisSite, mut inputs: Inputs) -> Self {

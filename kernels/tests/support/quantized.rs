@@ -18,6 +18,11 @@ pub fn stored(real: f32, dtype: DType, scale: Scale) -> f64 {
     }
 }
 
+/// f32 on the left of a product: rounded, or quantized.
+pub fn converted(reals: &[f64], dtype: DType, scale: Scale) -> Vec<f64> {
+    reals.iter().map(|&real| stored(real as f32, dtype, scale)).collect()
+}
+
 /// One element of a copy.
 pub fn copied(site: &CopySite, x: f64) -> f64 {
     let (from, to) = (&site.x, &site.y);

@@ -49,7 +49,8 @@ impl Account {
             size.saturating_sub(buffers.get(&role).map_or(0, |moved| moved.distinct.0))
         };
         let read = step.operands.iter().map(|bound| bound.role);
-        let read = read.filter(|role| matches!(role, Role::Input(_) | Role::Weights | Role::Residual));
+        let read =
+            read.filter(|role| matches!(role, Role::Input(_) | Role::Weights | Role::Constant(_) | Role::Residual));
         let unreached = read.map(unread).sum::<u64>();
         Self {
             buffers: buffers.into_iter().map(|(role, moved)| (format!("{role:?}"), moved)).collect(),

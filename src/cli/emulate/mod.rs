@@ -101,7 +101,7 @@ pub(super) fn run(args: &EmulateArgs, console: &mut Console) -> Result<(), Comma
     let engine = Arc::new(open(args, console)?);
     let plan = &plan_of(&engine, args)?;
     let group = inspect::group(&engine, &args.node)?;
-    let node = plan.steps.iter().find(|step| step.group == group).and_then(|step| step.node);
+    let node = plan.steps.iter().flat_map(|step| step.groups()).find(|(name, _)| *name == group).and_then(|of| of.1);
     let node = node.ok_or_else(|| inspect::not_run(&group))?;
     let isolated = IsolatedNode::new(&engine, plan, node).map_err(BuildError::from)?;
     let inputs = inputs(args, &engine, plan, &isolated)?;

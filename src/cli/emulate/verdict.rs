@@ -1,3 +1,4 @@
+use crate::plan::select::precision_of;
 use crate::runtime::isolated::IsolatedNode;
 use limpid_graph::ir::Precision;
 use limpid_graph::tensor::{DType, Tensor, Tolerance, relative_l2};
@@ -51,6 +52,10 @@ fn tolerance(isolated: &IsolatedNode, dtype: DType, scale: f32) -> Tolerance {
                 (site.x.c / site.groups.max(1) * site.kernel[0] * site.kernel[1], site.precision)
             }
             Site::Gemm(site) => (site.k, site.precision),
+            Site::Chain(site) => {
+                let longest = site.layers.iter().map(|layer| layer.k).max().unwrap_or(1);
+                (longest, precision_of(&step.site))
+            }
             Site::Pool(site) => (site.kernel[0] * site.kernel[1], Precision::Fp32),
             _ => continue,
         };

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// The group that runs a node. An ONNX node may be asked for by its own name, wherever it was fused to.
 pub(in crate::cli) fn group(engine: &Engine, wanted: &str) -> Result<String, CommandError> {
     let accounts = engine.ledger.account(&engine.graph);
-    let groups = engine.plans.iter().flat_map(|p| &p.steps).map(|s| s.group.as_str());
+    let groups = engine.plans.iter().flat_map(|p| &p.steps).flat_map(|s| s.groups()).map(|of| of.0);
     let fused = accounts.iter().filter(|a| a.group.is_some()).map(|a| a.origin.name.as_str());
     let name = names::find("node", wanted, groups.chain(fused))?;
     let account = accounts.iter().find(|a| a.origin.name == name);
@@ -29,7 +29,8 @@ pub(super) fn show(engine: &Engine, wanted: &str, console: &mut Console) -> Resu
     needs_plan(engine)?;
     let group = group(engine, wanted)?;
 
-    let steps = |plan: &Plan| plan.steps.iter().filter(|s| s.group == group).cloned().collect::<Vec<Step>>();
+    let steps =
+        |plan: &Plan| plan.steps.iter().filter(|s| s.groups().any(|of| of.0 == group)).cloned().collect::<Vec<Step>>();
     let found: Vec<(&Plan, Step)> =
         engine.plans.iter().flat_map(|plan| steps(plan).into_iter().map(move |step| (plan, step))).collect();
     if found.is_empty() {

@@ -2,7 +2,7 @@ use super::needs_plan;
 use crate::cli::console::{Console, table};
 use crate::cli::{CommandError, units};
 use crate::engine::Engine;
-use crate::plan::{Offer, Step};
+use crate::plan::{Instead, Offer, Part, Step};
 use limpid_kernels::launch::Refusal;
 use serde_json::{Value, json};
 
@@ -47,7 +47,33 @@ fn show_step(index: usize, step: &Step, console: &mut Console) -> Result<(), Com
     for (reason, kernels) in by_reason(&step.refusals) {
         console.print(format_args!("  declined: {}: {reason}", kernels.join(", ")))?;
     }
+    if !step.parts.is_empty() {
+        console.print(format_args!("  at once: {}", whats(&step.parts)))?;
+    }
+    for other in &step.instead {
+        console.print(format_args!("  {}", instead(other)))?;
+    }
     Ok(())
+}
+
+fn whats(parts: &[Part]) -> String {
+    parts.iter().map(|part| format!("{} ({})", part.group, part.what)).collect::<Vec<_>>().join(", ")
+}
+
+/// What was not taken: in pieces, or at once, or why that cannot be.
+fn instead(other: &Instead) -> String {
+    let way = if other.tactics.len() == 1 { "at once" } else { "in pieces" };
+    if other.tactics.is_empty() {
+        let reasons = by_reason(&other.refusals);
+        let reason = reasons.first().map_or_else(|| "no kernel".to_owned(), |(reason, _)| (*reason).to_owned());
+        return format!("not at once: {}: {reason}", whats(&other.parts));
+    }
+    let tactics = other.tactics.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let (time, how) = match other.measured_us {
+        Some(time) => (time, "measured"),
+        None => (other.estimated_us, "estimated"),
+    };
+    format!("not taken: {} {way} by {tactics}, {how} {}", whats(&other.parts), units::duration(time))
 }
 
 /// Most kernels decline most sites for the same few reasons; a reason with fewer kernels says more and comes first.
@@ -72,7 +98,7 @@ fn as_json(step: &Step) -> Value {
     json!({
         "group": step.group, "what": step.what, "flops": step.flops, "bytes": step.bytes,
         "tactic": step.tactic.to_string(), "offers": step.offers.iter().map(offer).collect::<Vec<_>>(),
-        "refusals": step.refusals,
+        "refusals": step.refusals, "parts": step.parts, "instead": step.instead,
     })
 }
 

@@ -137,7 +137,8 @@ impl Lowering<'_> {
         let (group, cost, what) = (self.group.clone(), self.cost_of(node), describe(node));
         let weights = weights.map(|value| (value, self.spec(value).shape.clone()));
         let scales = (node.precision == Precision::Int8).then(|| self.scale(node.inputs[0]));
-        self.work.push(Work { group, node: self.node, what, site, operands, weights, bias, scales, cost });
+        let (node, parts) = (self.node, Vec::new());
+        self.work.push(Work { group, node, what, site, operands, weights, bias, scales, cost, parts });
     }
 }
 

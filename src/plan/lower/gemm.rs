@@ -9,7 +9,7 @@ use limpid_graph::ops::{Epilogue, Gemm, Spec};
 use limpid_graph::tensor::row_major_strides;
 use limpid_kernels::index::Walk;
 use limpid_kernels::launch::Role;
-use limpid_kernels::site::{EpilogueSite, GemmOperand, GemmSite, Image, Site, vector_width};
+use limpid_kernels::site::{EpilogueSite, GemmOperand, GemmSite, Image, Scale, Site, vector_width};
 
 impl Lowering<'_> {
     /// A dense layer. Rows of rank-2 operands have an image's pitch; of more dims, they lie dense.
@@ -41,6 +41,8 @@ impl Lowering<'_> {
             }
         };
         let (epilogue, bias, residual) = self.row_epilogue(node, &op.epilogue, form, [m, n])?;
+        // Rows are written wherever they are wanted, padded or not.
+        let form = if self.leaves_dense(output) { Form::Dense } else { form };
         let placed = self.write(output, form)?;
         let pitch_y = if form == Form::Image { placed.pitch } else { n };
         let site = GemmSite {
@@ -54,6 +56,7 @@ impl Lowering<'_> {
             stride_y: 0,
             b,
             dtype_a: self.spec(input).dtype,
+            scale_a: Scale::ONE,
             dtype_y: self.spec(output).dtype,
             scale_y: self.scale(output),
             precision: node.precision,
@@ -134,6 +137,7 @@ impl Lowering<'_> {
                 stride: if single { u64::from(k) * u64::from(n) } else { stride_b },
             },
             dtype_a: self.spec(a).dtype,
+            scale_a: Scale::ONE,
             dtype_y: self.spec(output).dtype,
             scale_y: self.scale(output),
             precision: node.precision,

@@ -24,6 +24,7 @@ mod strided;
 pub use error::LowerError;
 
 use super::types::{Buffer, BufferId, BufferKind, ConstantForm, Operand, Work};
+use crate::plan::join::Join;
 use crate::port::Layouts;
 use forms::{Form, Placed};
 use limpid_graph::ir::{Graph, Node, NodeId, ValueId};
@@ -42,6 +43,8 @@ pub struct Lowered {
     pub work: Vec<Work>,
     /// What operands point to, by [`BufferId`].
     pub buffers: Vec<Buffer>,
+    /// Stretches of it that may be done at once; none before [`Lowered::joined`].
+    pub joins: Vec<Join>,
 }
 
 /// Lowers `graph`, whose inputs and outputs lie as `layouts` says, for the extents in `bindings`. `takes` says of a site
@@ -59,7 +62,7 @@ pub fn lower(
         lowering.node(id)?;
     }
     lowering.deliver_outputs()?;
-    Ok(Lowered { work: lowering.work, buffers: lowering.buffers })
+    Ok(Lowered { work: lowering.work, buffers: lowering.buffers, joins: Vec::new() })
 }
 
 struct Lowering<'g> {
@@ -182,7 +185,8 @@ impl<'g> Lowering<'g> {
 
     fn emit(&mut self, what: String, site: Site, operands: Vec<(Role, Operand)>, cost: Cost) {
         let (group, node) = (self.group.clone(), self.node);
-        self.work.push(Work { group, node, what, site, operands, weights: None, bias: None, scales: None, cost });
+        let (weights, bias, scales, parts) = (None, None, None, Vec::new());
+        self.work.push(Work { group, node, what, site, operands, weights, bias, scales, cost, parts });
     }
 
     /// The least the node must compute and move.

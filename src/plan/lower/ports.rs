@@ -95,6 +95,14 @@ impl Lowering<'_> {
         Some(Operand { buffer, offset: 0 })
     }
 
+    /// True if the caller gets the value row-major and nobody else reads it: who can write it so should.
+    pub fn leaves_dense(&self, value: ValueId) -> bool {
+        let index = self.graph.outputs.iter().position(|&o| o == value);
+        let channels = pictorial(self.spec(value))[1];
+        let dense = |index| self.layouts.output(index).blocks(channels).is_none();
+        index.is_some_and(dense) && self.graph.readers(value).next().is_none()
+    }
+
     /// The input that a value is, or is converted from, if it lies in a layout that only a copy reads and nobody has
     /// made the value or anything between yet.
     pub fn foreign_root(&self, value: ValueId) -> Option<ValueId> {

@@ -91,7 +91,8 @@ void add_buffer(const std::string& name, const void* data, const uint8_t* known,
     region.known = new uint8_t[bytes + 1];
     if (tracing.on) region.touched = static_cast<uint8_t*>(calloc(bytes + 1, 1));
     region.read_only = read_only;
-    region.constant = name == "Weights" || name == "Bias" || name == "Scales";
+    region.constant = name == "Weights" || name == "Bias" || name == "Scales" ||
+                      name.compare(0, 9, "Constant(") == 0;
     std::memcpy(reinterpret_cast<void*>(region.begin), data, bytes);
     std::memcpy(region.known, known, bytes);
     buffers.push_back(region);
@@ -290,7 +291,7 @@ void access(uintptr_t address, unsigned bytes, Access kind, Pc pc) {
         race_check(*region, address, bytes, kind, pc);
         // A copy that arrives was told of when it was started.
         if (tracing.on && !(path == Path::AsyncCopy && kind == Access::Write)) trace_shared(*region, address, bytes, kind, pc);
-    } else if (!region->constant && launch.dependent && !current->background.waited) {
+    } else if (!region->constant && launch.dependent && !launch.beside && !current->background.waited) {
         require_wait(word_for(kind) + (" of " + describe_address(address)), pc);
     }
     check_known(*region, address, bytes, kind, pc);

@@ -174,17 +174,23 @@ static Registers* find_registers(Background& mine, uintptr_t at, unsigned bytes)
     return nullptr;
 }
 
+// What is known of exactly these registers, if anything. What else was there, of a function that has ended, is forgotten.
+static Registers* known_registers(Background& mine, uintptr_t at, unsigned bytes, bool fragment, Pc pc) {
+    Registers* found = find_registers(mine, at, bytes);
+    while (found && (found->at != at || found->bytes != bytes || found->fragment != fragment)) {
+        if (found->pending) fault("missing wait", pc, "registers of wgmma overlap those of another wgmma under way");
+        mine.registers.erase(mine.registers.begin() + (found - mine.registers.data()));
+        found = find_registers(mine, at, bytes);
+    }
+    return found;
+}
+
 // The accumulators of one lane, as they are before this product; made pending.
 static Registers& claim(Fiber& lane, const WgmmaOperands& operands, unsigned bytes) {
     const Pc pc = lane.waiting.pc;
     const auto at = reinterpret_cast<uintptr_t>(operands.d);
     Background& mine = lane.background;
-    Registers* found = find_registers(mine, at, bytes);
-    if (found && (found->at != at || found->bytes != bytes || found->fragment)) {
-        if (found->pending) fault("missing wait", pc, "wgmma's accumulators overlap registers of another wgmma under way");
-        mine.registers.erase(mine.registers.begin() + (found - mine.registers.data()));
-        found = nullptr;
-    }
+    Registers* found = known_registers(mine, at, bytes, false, pc);
     if (found ? found->touched : !mine.fenced) {
         fault("missing wait", pc, "wgmma after its accumulators were touched, without wgmma.fence between");
     }
@@ -248,7 +254,7 @@ static void perform_wgmma(Fiber* lanes, uint32_t) {
         if (!first.a) continue;
         Background& mine = lanes[lane].background;
         const auto at = reinterpret_cast<uintptr_t>(operands_of(lanes[lane]).a);
-        Registers* found = find_registers(mine, at, 16);
+        Registers* found = known_registers(mine, at, 16, true, lanes[lane].waiting.pc);
         if (found) found->group = mine.products_committed, found->pending = true;
         else mine.registers.push_back({at, 16, true, true, false, mine.products_committed, {}});
     }

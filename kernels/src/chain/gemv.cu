@@ -1,0 +1,185 @@
+// chain/gemv: a few rows through two or three dense layers in one launch of one cluster.
+//
+// y = f_3( f_2( f_1( a · w_1ᵀ ) · w_2ᵀ ) · w_3ᵀ ),   f(sum) = post(sum + bias), rounded as the layer's output is stored
+//
+// Shapes     a (M,K), M <= BATCH, with any pitch, of ELEMENT (float, f16 or int8_t), or with A_IS_REAL=1 float, which is
+//            rounded or quantized as it is read; w_i [n_pad][k_pad] row-major, ELEMENT; y (M,N) f32, f16 or s8. Sums are f32,
+//            of s8 s32.
+// Requires   sm_90: clusters.
+// Grid       one cluster of 8 blocks; a warp takes ROWS rows of w at a time.
+// Block      8 warps.
+// Shared     twice the rows that a layer reads: what the layer before made, which every block has in whole (distributed
+//            shared memory), and what this one makes.
+// Work       Σ 2·M·N·K operations; w is read once, by eight multiprocessors: for layers that are small.
+// Sums       each lane takes every 32nd vector along K; lanes are added by shuffles in a tree.
+//
+// Defined on the command line: ELEMENT, A_IS_REAL, BATCH (1, 4, 8).
+#include "include/epilogue.cuh"
+#include "include/ptx_hopper.cuh"
+
+constexpr int BLOCKS = 8, WARPS = 8, ROWS = 4;
+constexpr int WIDTH = 16 / sizeof(ELEMENT);
+constexpr int REALS = WIDTH == 4 ? 4 : 8;  // of a vector, where it holds reals
+
+// Mirrored in `kernels/src/chain/gemv.rs`.
+struct ChainLayer {
+    ActivationParams post;
+    float inv_scale;    // 1 / scale of the output's integers
+    int columns;        // that hold numbers
+    int written;        // columns that the next layer reads, or memory gets; those beyond `columns` as zeros
+    int depth_vectors;  // of a row of w
+};
+struct ChainParams {
+    ChainLayer layers[3];
+    int count;
+    int rows, k, pitch_a;
+    int row_vectors;  // between rows in shared memory
+    float inv_scale_a;
+    int y_type, y_pitch;
+};
+
+struct Layer {
+    const uint4* w;
+    const float* bias;
+    const float* scales;
+};
+
+__device__ __forceinline__ void unpack(uint4 vector, float (&x)[8]) { unpack_f16(vector, x); }
+__device__ __forceinline__ void unpack(uint4 vector, float (&x)[4]) {
+    x[0] = __uint_as_float(vector.x), x[1] = __uint_as_float(vector.y);
+    x[2] = __uint_as_float(vector.z), x[3] = __uint_as_float(vector.w);
+}
+
+// Products of the numbers of two vectors, added to a sum.
+__device__ __forceinline__ float add_products(float sum, uint4 a, uint4 b) {
+    float x[REALS], y[REALS];
+    unpack(a, x);
+    unpack(b, y);
+#pragma unroll
+    for (int i = 0; i < REALS; ++i) sum = fmaf(x[i], y[i], sum);
+    return sum;
+}
+__device__ __forceinline__ int add_products(int sum, uint4 a, uint4 b) {
+    sum = __dp4a(static_cast<int>(a.x), static_cast<int>(b.x), sum);
+    sum = __dp4a(static_cast<int>(a.y), static_cast<int>(b.y), sum);
+    sum = __dp4a(static_cast<int>(a.z), static_cast<int>(b.z), sum);
+    return __dp4a(static_cast<int>(a.w), static_cast<int>(b.w), sum);
+}
+
+template <typename T>
+struct SumOfProducts {
+    typedef float Type;
+};
+template <>
+struct SumOfProducts<int8_t> {
+    typedef int Type;
+};
+typedef SumOfProducts<ELEMENT>::Type Sum;
+
+// A number as the next layer reads it.
+__device__ __forceinline__ void keep(float* to, float x, float) { *to = x; }
+__device__ __forceinline__ void keep(f16* to, float x, float) { *to = from_f32<f16>(x); }
+__device__ __forceinline__ void keep(int8_t* to, float x, float inv_scale) {
+    *to = from_f32<int8_t>(__fmul_rn(x, inv_scale));
+}
+
+// Brings a into shared memory, zeros behind each row.
+__device__ __forceinline__ void read_rows(const void* a, ELEMENT* to, const ChainParams& p) {
+    const int depth = p.layers[0].depth_vectors * WIDTH;
+#pragma unroll 1
+    for (int row = 0; row < BATCH; ++row) {
+        ELEMENT* const line = to + row * p.row_vectors * WIDTH;
+        for (int i = threadIdx.x; i < depth; i += 32 * WARPS) {
+            const bool inside = row < p.rows && i < p.k;
+            const int64_t at = static_cast<int64_t>(row) * p.pitch_a + i;
+            if constexpr (A_IS_REAL) {
+                keep(line + i, inside ? static_cast<const float*>(a)[at] : 0.0f, p.inv_scale_a);
+            } else {
+                line[i] = inside ? static_cast<const ELEMENT*>(a)[at] : from_f32<ELEMENT>(0.0f);
+            }
+        }
+    }
+}
+
+// A warp's share of one layer: its sums, finished, go to `store(row, column, x)`.
+template <class Store>
+__device__ __forceinline__ void multiply(const uint4* x, const Layer& of, const ChainLayer& layer, const ChainParams& p,
+                                         int first, const Store& store) {
+    typedef typename Real<Sum>::Way Way;
+    const int lane = threadIdx.x % 32;
+#pragma unroll 1
+    for (int column = first; column < layer.written; column += BLOCKS * WARPS * ROWS) {
+        Sum sums[BATCH][ROWS] = {};
+#pragma unroll 4
+        for (int v = lane; v < layer.depth_vectors; v += 32) {
+            uint4 weights[ROWS];
+#pragma unroll
+            for (int j = 0; j < ROWS; ++j) {
+                const bool inside = column + j < layer.columns;
+                const int64_t at = static_cast<int64_t>(column + j) * layer.depth_vectors + v;
+                weights[j] = inside ? of.w[at] : zero_vector();
+            }
+#pragma unroll
+            for (int i = 0; i < BATCH; ++i) {
+                const uint4 numbers = x[i * p.row_vectors + v];
+#pragma unroll
+                for (int j = 0; j < ROWS; ++j) sums[i][j] = add_products(sums[i][j], numbers, weights[j]);
+            }
+        }
+        Sum mine = 0;
+#pragma unroll
+        for (int i = 0; i < BATCH; ++i) {
+#pragma unroll
+            for (int j = 0; j < ROWS; ++j) {
+#pragma unroll
+                for (int distance = 16; distance > 0; distance /= 2) {
+                    sums[i][j] += __shfl_xor_sync(0xffffffffu, sums[i][j], distance);
+                }
+                mine = lane == i * ROWS + j ? sums[i][j] : mine;
+            }
+        }
+        // One lane finishes one number.
+        const int row = lane / ROWS, own = column + lane % ROWS;
+        if (row >= BATCH || own >= layer.written) continue;
+        float y = 0.0f;
+        if (own < layer.columns) {
+            y = activate<Way>(layer.post, Real<Sum>::of({of.bias, of.scales, nullptr, nullptr}, own, mine));
+        }
+        store(row, own, y);
+    }
+}
+
+CLUSTER_KERNEL(8, 1, 1) __launch_bounds__(32 * WARPS, 1)
+chain_gemv(const void* a, const uint4* __restrict__ w0, const uint4* __restrict__ w1, const uint4* __restrict__ w2,
+           const float* __restrict__ bias0, const float* __restrict__ scales0, const float* __restrict__ bias1,
+           const float* __restrict__ scales1, const float* __restrict__ bias2, const float* __restrict__ scales2,
+           void* __restrict__ y, const __grid_constant__ ChainParams p) {
+    DYNAMIC_SHARED(uint4, shared);
+    const int half = BATCH * p.row_vectors;
+    const int first = (static_cast<int>(cluster_ctarank()) * WARPS + static_cast<int>(threadIdx.x) / 32) * ROWS;
+    griddepcontrol_wait();
+    griddepcontrol_launch_dependents();
+    read_rows(a, reinterpret_cast<ELEMENT*>(shared), p);
+    // Nobody writes to a block that has not begun.
+    barrier_cluster_arrive();
+    barrier_cluster_wait();
+#pragma unroll 1
+    for (int index = 0; index + 1 < p.count; ++index) {
+        const Layer of = {index == 0 ? w0 : w1, index == 0 ? bias0 : bias1, index == 0 ? scales0 : scales1};
+        const ChainLayer& layer = p.layers[index];
+        ELEMENT* const made = reinterpret_cast<ELEMENT*>(shared + (index + 1) % 2 * half);
+        multiply(shared + index % 2 * half, of, layer, p, first, [&](int row, int column, float x) {
+            ELEMENT* const own = made + row * p.row_vectors * WIDTH + column;
+#pragma unroll
+            for (int rank = 0; rank < BLOCKS; ++rank) keep(mapa(own, rank), x, layer.inv_scale);
+        });
+        barrier_cluster_arrive();
+        barrier_cluster_wait();
+    }
+    const int last = p.count - 1;
+    const Layer of = {last == 1 ? w1 : w2, last == 1 ? bias1 : bias2, last == 1 ? scales1 : scales2};
+    multiply(shared + last % 2 * half, of, p.layers[last], p, first, [&](int row, int column, float x) {
+        if (row >= p.rows) return;
+        store_1(y, p.y_type, static_cast<int64_t>(row) * p.y_pitch + column, p.layers[last].inv_scale, x);
+    });
+}
