@@ -8,8 +8,8 @@
 // Requires   sm_90: clusters.
 // Grid       one cluster of 8 blocks; a warp takes ROWS rows of w at a time.
 // Block      8 warps.
-// Shared     twice the rows that a layer reads: what the layer before made, which every block has in whole (distributed
-//            shared memory), and what this one makes.
+// Shared     the rows that each layer reads, which every block has in whole: a, and what the layer before sent (distributed
+//            shared memory); an mbarrier for each layer that hands on.
 // Work       Σ 2·M·N·K operations; w is read once, by eight multiprocessors: for layers that are small.
 // Sums       each lane takes every 32nd vector along K; lanes are added by shuffles in a tree.
 //
@@ -83,25 +83,77 @@ __device__ __forceinline__ void keep(int8_t* to, float x, float inv_scale) {
     *to = from_f32<int8_t>(__fmul_rn(x, inv_scale));
 }
 
-// Brings a into shared memory, zeros behind each row.
+template <bool REAL, typename T>
+struct Given {
+    typedef T Type;
+};
+template <typename T>
+struct Given<true, T> {
+    typedef float Type;
+};
+
+// Brings a into shared memory, zeros behind each row; some numbers under way at once.
 __device__ __forceinline__ void read_rows(const void* a, ELEMENT* to, const ChainParams& p) {
+    typedef typename Given<A_IS_REAL, ELEMENT>::Type From;
+    constexpr int AT_ONCE = 4, STEP = 32 * WARPS;
     const int depth = p.layers[0].depth_vectors * WIDTH;
 #pragma unroll 1
     for (int row = 0; row < BATCH; ++row) {
         ELEMENT* const line = to + row * p.row_vectors * WIDTH;
-        for (int i = threadIdx.x; i < depth; i += 32 * WARPS) {
-            const bool inside = row < p.rows && i < p.k;
-            const int64_t at = static_cast<int64_t>(row) * p.pitch_a + i;
-            if constexpr (A_IS_REAL) {
-                keep(line + i, inside ? static_cast<const float*>(a)[at] : 0.0f, p.inv_scale_a);
-            } else {
-                line[i] = inside ? static_cast<const ELEMENT*>(a)[at] : from_f32<ELEMENT>(0.0f);
+        const From* const given = static_cast<const From*>(a) + static_cast<int64_t>(row) * p.pitch_a;
+        const int count = row < p.rows ? p.k : 0;
+#pragma unroll 1
+        for (int first = threadIdx.x; first < depth; first += AT_ONCE * STEP) {
+            From numbers[AT_ONCE];
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; ++i) {
+                const int at = first + i * STEP;
+                numbers[i] = at < count ? given[at] : from_f32<From>(0.0f);
+            }
+#pragma unroll
+            for (int i = 0; i < AT_ONCE; ++i) {
+                const int at = first + i * STEP;
+                // What is multiplied as it is given stays so: its scale is 1.
+                if (at < depth) keep(line + at, to_f32(numbers[i]), p.inv_scale_a);
             }
         }
     }
 }
 
-// A warp's share of one layer: its sums, finished, go to `store(row, column, x)`.
+// Asks for the weights that this warp will read: a network's do not stay in the second-level cache, and no kernel writes
+// them.
+__device__ __forceinline__ void prefetch_weights(const uint4* w, const ChainLayer& layer, int first) {
+    if (threadIdx.x % 32 != 0) return;
+#pragma unroll 1
+    for (int column = first; column < layer.columns; column += BLOCKS * WARPS * ROWS) {
+        const int64_t at = static_cast<int64_t>(column) * layer.depth_vectors;
+        cp_async_bulk_prefetch_l2(w + at, ROWS * layer.depth_vectors * 16);
+    }
+}
+
+// Four neighbours of a row, one from each of four lanes, sent to every block: each lane sends a word, if there are so many.
+__device__ __forceinline__ void send(ELEMENT* to, float x, float inv_scale, uint64_t* full) {
+    constexpr int WORDS = sizeof(ELEMENT);
+    static_assert(ROWS == 4, "four numbers are as many words as a number has bytes");
+    union {
+        ELEMENT numbers[ROWS];
+        uint32_t words[WORDS];
+    } packed;
+#pragma unroll
+    for (int j = 0; j < ROWS; ++j) keep(packed.numbers + j, __shfl_sync(0xffffffffu, x, j, ROWS), inv_scale);
+    const int own = threadIdx.x % ROWS;
+    if (!full || own >= WORDS) return;
+    uint32_t word = packed.words[0];
+#pragma unroll
+    for (int i = 1; i < WORDS; ++i) word = own == i ? packed.words[i] : word;
+#pragma unroll
+    for (int rank = 0; rank < BLOCKS; ++rank) {
+        st_async(mapa(reinterpret_cast<uint32_t*>(to) + own, rank), word, mapa(full, rank));
+    }
+}
+
+// A warp's share of one layer: its sums, finished, go to `store(row, column, x, there)`, in all lanes; `there` is whether
+// the layer has such a number.
 template <class Store>
 __device__ __forceinline__ void multiply(const uint4* x, const Layer& of, const ChainLayer& layer, const ChainParams& p,
                                          int first, const Store& store) {
@@ -140,12 +192,12 @@ __device__ __forceinline__ void multiply(const uint4* x, const Layer& of, const 
         }
         // One lane finishes one number.
         const int row = lane / ROWS, own = column + lane % ROWS;
-        if (row >= BATCH || own >= layer.written) continue;
+        const bool there = row < BATCH && own < layer.written;
         float y = 0.0f;
-        if (own < layer.columns) {
+        if (there && own < layer.columns) {
             y = activate<Way>(layer.post, Real<Sum>::of({of.bias, of.scales, nullptr, nullptr}, own, mine));
         }
-        store(row, own, y);
+        store(row, own, y, there);
     }
 }
 
@@ -155,31 +207,44 @@ chain_gemv(const void* a, const uint4* __restrict__ w0, const uint4* __restrict_
            const float* __restrict__ scales1, const float* __restrict__ bias2, const float* __restrict__ scales2,
            void* __restrict__ y, const __grid_constant__ ChainParams p) {
     DYNAMIC_SHARED(uint4, shared);
-    const int half = BATCH * p.row_vectors;
+    const int rows = BATCH * p.row_vectors;  // of one layer, vectors
     const int first = (static_cast<int>(cluster_ctarank()) * WARPS + static_cast<int>(threadIdx.x) / 32) * ROWS;
+    uint64_t* const full = reinterpret_cast<uint64_t*>(shared + 3 * rows);  // what a layer hands on has come
+    if (threadIdx.x == 0) {
+#pragma unroll
+        for (int index = 0; index < 2; ++index) mbarrier_init(full + index, 1);
+        fence_mbarrier_init();
+#pragma unroll
+        for (int index = 0; index < 2; ++index) {
+            mbarrier_arrive_expect_tx(full + index, BATCH * p.layers[index].written * static_cast<int>(sizeof(ELEMENT)));
+        }
+    }
+    __syncwarp();
+    barrier_cluster_arrive_relaxed();
+    prefetch_weights(w0, p.layers[0], first);
+    prefetch_weights(w1, p.layers[1], first);
+    if (p.count > 2) prefetch_weights(w2, p.layers[2], first);
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();
     read_rows(a, reinterpret_cast<ELEMENT*>(shared), p);
+    __syncthreads();
     // Nobody writes to a block that has not begun.
-    barrier_cluster_arrive();
     barrier_cluster_wait();
 #pragma unroll 1
     for (int index = 0; index + 1 < p.count; ++index) {
         const Layer of = {index == 0 ? w0 : w1, index == 0 ? bias0 : bias1, index == 0 ? scales0 : scales1};
         const ChainLayer& layer = p.layers[index];
-        ELEMENT* const made = reinterpret_cast<ELEMENT*>(shared + (index + 1) % 2 * half);
-        multiply(shared + index % 2 * half, of, layer, p, first, [&](int row, int column, float x) {
-            ELEMENT* const own = made + row * p.row_vectors * WIDTH + column;
-#pragma unroll
-            for (int rank = 0; rank < BLOCKS; ++rank) keep(mapa(own, rank), x, layer.inv_scale);
+        ELEMENT* const made = reinterpret_cast<ELEMENT*>(shared + (index + 1) * rows);
+        multiply(shared + index * rows, of, layer, p, first, [&](int row, int column, float x, bool there) {
+            ELEMENT* const four = made + row * p.row_vectors * WIDTH + column / ROWS * ROWS;
+            send(four, x, layer.inv_scale, there ? full + index : nullptr);
         });
-        barrier_cluster_arrive();
-        barrier_cluster_wait();
+        mbarrier_wait(full + index, 0);
     }
     const int last = p.count - 1;
     const Layer of = {last == 1 ? w1 : w2, last == 1 ? bias1 : bias2, last == 1 ? scales1 : scales2};
-    multiply(shared + last % 2 * half, of, p.layers[last], p, first, [&](int row, int column, float x) {
-        if (row >= p.rows) return;
+    multiply(shared + last * rows, of, p.layers[last], p, first, [&](int row, int column, float x, bool there) {
+        if (!there || row >= p.rows) return;
         store_1(y, p.y_type, static_cast<int64_t>(row) * p.y_pitch + column, p.layers[last].inv_scale, x);
     });
 }

@@ -20,6 +20,8 @@ const THREADS: u32 = 256;
 const MOST_LAYERS: usize = 3;
 /// Rows of a it is compiled for; a site takes the least that suffices.
 const BATCHES: [u32; 3] = [1, 4, 8];
+/// Bytes of the mbarriers behind the rows.
+const BARRIER_BYTES: u32 = 16;
 /// Bytes of weights beyond which eight multiprocessors are too few to read them.
 const MOST_BYTES: u64 = 4 << 20;
 
@@ -106,7 +108,7 @@ fn candidate(site: &ChainSite, target: &Target) -> Result<Candidate, String> {
         }
     });
     let row_vectors = site.layers.iter().map(|layer| padded(layer).1 / width).max().unwrap_or(0);
-    let shared_bytes = 2 * batch * row_vectors * VECTOR_BYTES;
+    let shared_bytes = MOST_LAYERS as u32 * batch * row_vectors * VECTOR_BYTES + BARRIER_BYTES;
     if shared_bytes > target.shared_per_block {
         return Err(format!("needs {shared_bytes} bytes of shared memory"));
     }

@@ -170,8 +170,7 @@ impl Tile {
         match build.math {
             Math::Fp32 => {
                 let reuse = (m / 8.0) * (n / 4.0) / (m / 8.0 + n / 4.0);
-                // About the share of multiply-adds among the instructions.
-                reuse / (reuse + 1.1)
+                0.9 * reuse / (reuse + 1.0)
             }
             Math::Int8 | Math::Fp16 | Math::Tf32 => {
                 let reuse = m * n / (m + n);
