@@ -9,7 +9,7 @@ use limpid::builder::{Batches, Builder, Destination, Int8};
 use limpid::engine::{Engine, StoredCubin};
 use limpid::input::random;
 use limpid::plan::select::{MOST_MEASURED, Measure, MeasureError};
-use limpid::plan::{Buffer, Plan, TimingCache, Tuner, Work, plan, units_within};
+use limpid::plan::{Buffer, Plan, Step, TimingCache, Tuner, Work, plan, units_within};
 use limpid::runtime::emulated::EmulatedSession;
 use limpid::runtime::shape_plans::ShapePlans;
 use limpid::runtime::{Backend, RunError, Session};
@@ -20,7 +20,7 @@ use limpid_graph::tensor::{Bindings, DType, Dim, Shape, Symbol, Tensor, relative
 use limpid_kernels::catalog;
 use limpid_kernels::device::{Cubin, Resources};
 use limpid_kernels::emulator::Emulator;
-use limpid_kernels::launch::{Candidate, CompileUnit};
+use limpid_kernels::launch::{Candidate, CompileUnit, Tactic};
 use limpid_kernels::target::{Arch, Target};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -193,6 +193,7 @@ fn between_tuned_batches_the_tactics_of_the_next_larger_one_run() {
             let larger = engine.plans.iter().filter(|plan| covers(&plan.bindings, &here));
             let larger = larger.min_by_key(|plan| volume(&plan.bindings)).expect("32 is larger than all");
             assert_eq!(found.steps.len(), larger.steps.len());
+            found.steps.iter().zip(&larger.steps).for_each(|(ours, theirs)| assert_closest(ours, theirs, batch));
             let equal =
                 found.steps.iter().zip(&larger.steps).filter(|(ours, theirs)| ours.tactic == theirs.tactic).count();
             (same, other) = (same + equal, other + found.steps.len() - equal);
@@ -203,6 +204,20 @@ fn between_tuned_batches_the_tactics_of_the_next_larger_one_run() {
         }
         println!("measured: {measured}; {same} steps run the tactic of the next larger batch, {other} another");
         assert!(same > 20 * other, "{same} the same, {other} others");
+    }
+}
+
+/// Where the tactic of the larger batch is not offered but one with its tiles is, that with the nearest number of
+/// shares of K runs: a third of them would leave most of the chip idle.
+fn assert_closest(ours: &Step, theirs: &Step, batch: usize) {
+    let distance = |tactic: &Tactic| {
+        let [here, there] = [tactic, &theirs.tactic].map(|tactic| f64::from(tactic.shares_of_k()));
+        (here / there).max(there / here)
+    };
+    let alike = ours.offers.iter().map(|offer| &offer.tactic).filter(|tactic| tactic.has_tiles_of(&theirs.tactic));
+    if let Some(nearest) = alike.map(distance).min_by(f64::total_cmp) {
+        let what = format!("batch {batch}, {}: {} for {}", ours.group, ours.tactic, theirs.tactic);
+        assert!(ours.tactic.has_tiles_of(&theirs.tactic) && distance(&ours.tactic) <= nearest, "{what}");
     }
 }
 

@@ -115,6 +115,23 @@ impl EpilogueParams {
         self.y_type
     }
 
+    /// Whether nothing is done before the residual is added, if there is one, and little behind it. To numbers that are
+    /// stored as `integers`, no more than saturation to i8 and a lower bound of 0 do to them rounded, since rounding keeps
+    /// order; to reals, no upper bound.
+    pub(crate) fn is_plain(&self, residual: bool, integers: bool) -> bool {
+        let clips = |f: &ActivationParams| f.kind == 1;
+        if residual && clips(&self.pre) || self.post.kind > 1 {
+            return false;
+        }
+        let [low, high] =
+            if clips(&self.post) { [self.post.a, self.post.b] } else { [f32::NEG_INFINITY, f32::INFINITY] };
+        match integers {
+            // Beyond 126.5, 127 is the nearest.
+            true => (low == 0.0 || low == f32::NEG_INFINITY) && high * self.inv_scale > 126.5,
+            false => high == f32::INFINITY,
+        }
+    }
+
     /// Columns written, padding included.
     pub fn padded_columns(&self) -> u32 {
         self.padded_columns as u32

@@ -79,11 +79,14 @@ pub enum Arg {
     Bytes(Vec<u8>),
     /// A tensor in global memory as the tensor copies of sm_90 see it; 128 opaque bytes by value.
     TensorMap(TensorMap),
-    /// [`Role::Ahead`] as `Ahead` of `include/ahead.cuh`, 16 bytes by value: what the kernel brings into the second-level
+    /// [`Role::Ahead`] as `Ahead` of `include/ahead.cuh`, 24 bytes by value: what the kernel brings into the second-level
     /// cache for one behind it, without reading it. Kernels leave it at nothing; the plan knows what comes next.
     Ahead {
         /// A multiple of 16, 0 for nothing.
         bytes: u32,
+        /// Whether the grid runs beside the one before it: each thread waits for that one just before it ends, not
+        /// before it touches memory. [`Launch::dependent`] says when that may be.
+        beside: bool,
     },
 }
 
@@ -94,14 +97,14 @@ impl Arg {
     }
 
     /// Nothing ahead.
-    pub const NOTHING_AHEAD: Self = Arg::Ahead { bytes: 0 };
+    pub const NOTHING_AHEAD: Self = Arg::Ahead { bytes: 0, beside: false };
 
     /// The bytes of `Ahead` of `include/ahead.cuh`: where the constants are and how many bytes of them, shared out to
     /// the blocks of a launch.
-    pub(crate) fn ahead(address: u64, bytes: u32, blocks: u64) -> Vec<u8> {
+    pub(crate) fn ahead(address: u64, bytes: u32, blocks: u64, beside: bool) -> Vec<u8> {
         // Whole lines of the cache.
         let each = u64::from(bytes).div_ceil(blocks.max(1)).next_multiple_of(128);
-        let numbers = [address, u64::from(bytes) | each << 32];
+        let numbers = [address, u64::from(bytes) | each << 32, u64::from(beside)];
         numbers.into_iter().flat_map(u64::to_ne_bytes).collect()
     }
 
@@ -143,6 +146,12 @@ pub struct Launch {
     /// where it would be had every grid ended before the next one began: it reads what any of them wrote, and memory
     /// that any of them read or wrote is free to be written again, as the plan's arena does. The same holds for what
     /// is no grid: copies, fills, events and the host wait for the end of the last grid, thereby for that of all.
+    ///
+    /// Where two grids in a row have nothing to do with each other, the second may run beside the first
+    /// ([`Arg::Ahead`]) and wait only at its end, which keeps the chain. No grid gives leave to the next one before its
+    /// own wait, so when grid n begins, grid n-2 has ended if grid n-1 waits first; if n-1 runs beside n-2, all has ended
+    /// that had when n-1 began. So n may run beside n-1 if no grid that may still be at work writes what n touches, or
+    /// reads what n writes.
     pub dependent: bool,
 }
 
@@ -173,6 +182,11 @@ impl Launch {
         })
     }
 
+    /// Whether it runs beside the grid before it; see [`Launch::dependent`].
+    pub fn beside(&self) -> bool {
+        self.args.iter().any(|arg| matches!(arg, Arg::Ahead { beside: true, .. }))
+    }
+
     /// Blocks of the grid.
     pub fn blocks(&self) -> u64 {
         self.grid.iter().map(|&extent| u64::from(extent)).product()
@@ -188,6 +202,9 @@ pub struct Tactic {
     pub parameters: Vec<(String, u32)>,
 }
 
+/// The parameters of a tactic that say how many blocks share the K of a tile.
+const SHARES_OF_K: [&str; 2] = ["split_k", "cluster_k"];
+
 impl Tactic {
     /// A tactic of this kernel.
     pub fn new(kernel: &str, parameters: &[(&str, u32)]) -> Self {
@@ -198,10 +215,16 @@ impl Tactic {
     /// True if both have the same tiles, and differ at most in how many blocks share their K.
     pub fn has_tiles_of(&self, other: &Self) -> bool {
         let tiles = |tactic: &Self| {
-            let tiles = tactic.parameters.iter().filter(|(name, _)| !["split_k", "cluster_k"].contains(&name.as_str()));
+            let tiles = tactic.parameters.iter().filter(|(name, _)| !SHARES_OF_K.contains(&name.as_str()));
             tiles.cloned().collect::<Vec<_>>()
         };
         self.kernel == other.kernel && tiles(self) == tiles(other)
+    }
+
+    /// How many blocks share the K of a tile.
+    pub fn shares_of_k(&self) -> u32 {
+        let shares = self.parameters.iter().filter(|(name, _)| SHARES_OF_K.contains(&name.as_str()));
+        shares.map(|&(_, count)| count).product()
     }
 }
 
@@ -291,5 +314,6 @@ mod tests {
         assert!(tactic("a", 64, 1).has_tiles_of(&tactic("a", 64, 5)));
         assert!(!tactic("a", 64, 1).has_tiles_of(&tactic("a", 32, 1)));
         assert!(!tactic("a", 64, 1).has_tiles_of(&tactic("b", 64, 1)));
+        assert_eq!((tactic("a", 64, 5).shares_of_k(), Tactic::new("a", &[("block_m", 64)]).shares_of_k()), (5, 1));
     }
 }

@@ -1,6 +1,7 @@
 //! The kernels' sources, carried in the binary: NVRTC compiles them where the GPU is.
 
 use crate::launch::CompileUnit;
+use std::sync::LazyLock;
 
 /// Every `.cu` and `.cuh`, by its path under `kernels/src/`.
 pub const SOURCES: &[(&str, &str)] = &[
@@ -10,6 +11,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("conv/direct.cu", include_str!("conv/direct.cu")),
     ("conv/implicit.cuh", include_str!("conv/implicit.cuh")),
     ("conv/mma.cu", include_str!("conv/mma.cu")),
+    ("conv/patch.cuh", include_str!("conv/patch.cuh")),
     ("conv/simt.cu", include_str!("conv/simt.cu")),
     ("conv/stem.cu", include_str!("conv/stem.cu")),
     ("conv/wgmma.cu", include_str!("conv/wgmma.cu")),
@@ -38,6 +40,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/axis.cuh", include_str!("include/axis.cuh")),
     ("include/cast.cuh", include_str!("include/cast.cuh")),
     ("include/cluster.cuh", include_str!("include/cluster.cuh")),
+    ("include/copies.cuh", include_str!("include/copies.cuh")),
     ("include/epilogue.cuh", include_str!("include/epilogue.cuh")),
     ("include/fragment.cuh", include_str!("include/fragment.cuh")),
     ("include/index.cuh", include_str!("include/index.cuh")),
@@ -51,6 +54,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("include/reduce.cuh", include_str!("include/reduce.cuh")),
     ("include/ring.cuh", include_str!("include/ring.cuh")),
     ("include/row.cuh", include_str!("include/row.cuh")),
+    ("include/saturate.cuh", include_str!("include/saturate.cuh")),
     ("include/simt.cuh", include_str!("include/simt.cuh")),
     ("include/tile.cuh", include_str!("include/tile.cuh")),
     ("include/vector.cuh", include_str!("include/vector.cuh")),
@@ -107,23 +111,31 @@ pub fn depends_on_arch(source: &str) -> bool {
 
 /// What a unit's cubin depends on besides architecture and compiler: its definitions, its source, every header.
 pub fn fingerprint(unit: &CompileUnit) -> String {
+    // A build asks for thousands, all of the same headers.
+    static HEADERS: LazyLock<blake3::Hash> = LazyLock::new(|| {
+        let mut hash = blake3::Hasher::new();
+        for (name, text) in SOURCES.iter().filter(|(name, _)| name.ends_with(".cuh")) {
+            add(&mut hash, name);
+            add(&mut hash, text);
+        }
+        hash.finalize()
+    });
     let mut hash = blake3::Hasher::new();
-    let mut part = |text: &str| {
-        hash.update(&(text.len() as u64).to_le_bytes());
-        hash.update(text.as_bytes());
-    };
-    part(&unit.source);
-    part(&unit.entry);
+    add(&mut hash, &unit.source);
+    add(&mut hash, &unit.entry);
     for (name, value) in &unit.defines {
-        part(name);
-        part(value);
+        add(&mut hash, name);
+        add(&mut hash, value);
     }
-    part(text(&unit.source).unwrap_or_default());
-    for (name, text) in SOURCES.iter().filter(|(name, _)| name.ends_with(".cuh")) {
-        part(name);
-        part(text);
-    }
+    add(&mut hash, text(&unit.source).unwrap_or_default());
+    hash.update(HEADERS.as_bytes());
     hash.finalize().to_hex().to_string()
+}
+
+/// Adds a text, of which it is known where it ends.
+fn add(hash: &mut blake3::Hasher, text: &str) {
+    hash.update(&(text.len() as u64).to_le_bytes());
+    hash.update(text.as_bytes());
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ fn size(arg: &Arg) -> u32 {
         Arg::Pointer(_) | Arg::Null => 8,
         Arg::Bytes(bytes) => bytes.len() as u32,
         Arg::TensorMap(_) => TensorMap::BYTES as u32,
-        Arg::Ahead { .. } => 16,
+        Arg::Ahead { .. } => 24,
     }
 }
 

@@ -28,7 +28,7 @@ impl Plan {
             if let (Some(room), Some((start, end))) = (room, next) {
                 let lines = end.next_multiple_of(LINE_BYTES).min(self.constant_bytes) - start;
                 let bytes = lines.min(most) / GRAIN_BYTES * GRAIN_BYTES;
-                *room = Arg::Ahead { bytes: bytes as u32 };
+                *room = Arg::Ahead { bytes: bytes as u32, beside: false };
                 step.operands.push(Bound { role: Role::Ahead, location: Location::Constants(start), bytes });
             }
             next = own.or(next);
@@ -81,7 +81,7 @@ mod tests {
 
     fn asked(step: &Step) -> Vec<u32> {
         let args = step.launches.iter().flat_map(|launch| &launch.args);
-        args.filter_map(|arg| if let Arg::Ahead { bytes } = arg { Some(*bytes) } else { None }).collect()
+        args.filter_map(|arg| if let Arg::Ahead { bytes, .. } = arg { Some(*bytes) } else { None }).collect()
     }
 
     #[test]

@@ -76,6 +76,7 @@ pub fn lay_out(
         outputs,
     }
     .look_ahead()
+    .run_beside()
 }
 
 fn step(choice: Choice, operands: Vec<Bound>) -> Step {

@@ -6,10 +6,11 @@
 //! - [`join`] offers stretches of work that one kernel may do at once.
 //! - [`select`] asks the catalog for candidates and picks one, by measurement ([`tune`]) or by the [`cost_model`].
 //! - [`dependence`] settles which grids start before the one before them has ended.
-//! - `ahead` says who brings which weights into the second-level cache.
+//! - `ahead` says who brings which weights into the second-level cache, `beside` which grids run at the same time.
 //! - [`memory`] gives every buffer its place in one arena, lifetimes overlapped.
 
 mod ahead;
+mod beside;
 mod constants;
 pub mod cost_model;
 mod counterparts;

@@ -153,8 +153,8 @@ pub fn select(lowered: Lowered, target: &Target, mut tuner: Option<Tuner<'_>>) -
 }
 
 /// Picks a candidate for each site by the plans of other extents, `near` first: the tactic that was chosen for the
-/// same work there, or else one of its tiles, if it is offered here and `allowed`. Where no such tactic is, the best by the cost model of those
-/// that are `carried`, and the best of all if none is.
+/// same work there, or else the closest of its tiles, if it is offered here and `allowed`. Where no such tactic is, the
+/// best by the cost model of those that are `carried`, and the best of all if none is.
 pub(super) fn select_like(
     lowered: Lowered,
     target: &Target,
@@ -166,12 +166,7 @@ pub(super) fn select_like(
     let near: Vec<Counterparts<'_>> = near.iter().map(|plan| Counterparts::new(plan)).collect();
     let known = |field: &Field| {
         let tactics: Vec<&Tactic> = near.iter().filter_map(|plan| Some(&plan.of(&field.work)?.tactic)).collect();
-        let find = |is: &dyn Fn(&Tactic) -> bool| {
-            field.ranked.iter().position(|(candidate, _)| is(&candidate.tactic) && allowed(candidate))
-        };
-        // Into how many shares K is split depends on the extents; the tiles that won there are still the best guess.
-        let of_tactic = |tactic: &&Tactic| find(&|t| t == *tactic).or_else(|| find(&|t| t.has_tiles_of(tactic)));
-        tactics.iter().find_map(of_tactic)
+        tactics.iter().find_map(|tactic| field.closest_to(tactic, allowed))
     };
     let piece = |work: Work| {
         let mut field = Field::new(work, target)?;
@@ -255,6 +250,22 @@ impl Field {
         let seeded = self.ranked.iter().filter(|(candidate, _)| seeds.contains(&&candidate.tactic)).count();
         let others = if thorough { most } else { MOST_MEASURED_NEAR.min(most) };
         self.timed = seeded.saturating_add(others).min(self.ranked.len());
+    }
+
+    /// Who has this tactic, or else its tiles and the nearest number of shares of K, the larger of two: what numbers are
+    /// offered depends on how many tiles there are, and with the nearest about as many blocks are at work.
+    fn closest_to(&self, tactic: &Tactic, allowed: &dyn Fn(&Candidate) -> bool) -> Option<usize> {
+        let distance = |candidate: &Candidate| {
+            let [here, there] = [candidate.tactic.shares_of_k(), tactic.shares_of_k()].map(f64::from);
+            (candidate.tactic != *tactic, (here / there).ln().abs(), -here)
+        };
+        let alike = self.ranked.iter().map(|(candidate, _)| candidate).enumerate();
+        let alike = alike.filter(|(_, candidate)| candidate.tactic.has_tiles_of(tactic) && allowed(candidate));
+        let nearest = alike.min_by(|(_, a), (_, b)| {
+            let [a, b] = [distance(a), distance(b)];
+            a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.total_cmp(&b.2))
+        });
+        nearest.map(|(index, _)| index)
     }
 
     /// Those who are timed.

@@ -174,10 +174,15 @@ pub(super) fn stem(kind: EdgeKind) -> Vec<Site> {
 /// For the same, where x is a network's input: planes, pixels without padding, rows with gaps; of f32 and f16.
 pub(super) fn given(kind: EdgeKind) -> Vec<Site> {
     let stem = Edge { post: Activation::Relu, ..Edge::new(kind, [2, 19, 21, 3], 64, [7, 7]).padded(3) };
+    let clip = Activation::Clip { min: -0.5, max: 1.5 };
     let edges = [
         Edge { stride: [2, 2], ..stem },
         Edge { x: [1, 33, 34, 3], filters: 32, kernel: [3, 3], stride: [2, 2], ..stem },
         Edge { x: [1, 7, 9, 1], filters: 5, kernel: [3, 3], ..stem },
+        // Rows of whole vectors, in which windows begin at every place.
+        Edge { x: [2, 18, 20, 3], stride: [2, 2], ..stem },
+        Edge { x: [1, 9, 36, 4], filters: 48, kernel: [3, 2], pad: [1, 0], pad_end: [1, 0], ..stem },
+        Edge { x: [1, 5, 8, 1], filters: 16, kernel: [2, 3], pad: [0, 2], pad_end: [1, 0], post: clip, ..stem },
         Edge { x: [3, 1, 17, 2], kernel: [1, 5], pad: [0, 2], pad_end: [0, 2], ..stem },
         Edge { x: [1, 6, 5, 4], y: others(kind.x)[0], residual: Some(kind.x), kernel: [2, 2], ..stem },
     ];

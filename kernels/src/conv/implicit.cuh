@@ -29,10 +29,13 @@ struct ConvParams {
     int channel_vectors;        // C of one group, in vectors
     int depth_vectors;          // R·S·C
     int step_r, step_s, step_c; // VECTORS as a count of rows of taps, taps, vectors
+    Divisor by_width, by_height;          // of y
+    Divisor by_vectors, by_kernel_width;  // C, S
 };
 
 // The left matrix: each thread follows the same column of K in several rows, so it keeps one position (r, s, c),
-// moved on by carrying instead of dividing, and per row the corner of the pixel's window.
+// moved on by carrying instead of dividing, and per row the corner of the pixel's window. Which rows have the position's tap
+// inside the picture is found out once a tap.
 template <class TileLayout>
 struct PixelSource {
     typedef TileLayout Layout;
@@ -43,48 +46,62 @@ struct PixelSource {
     int left[Layout::COPIES];
     int corner[Layout::COPIES];    // vectors from x to (n, top, left); may lie before x
     int r, s, c;                   // this thread's position along K; r = kernel_height is its end
+    int tap;                       // vectors from a window's corner to (r, s)
+    uint32_t inside;               // bit j: (r, s) of row j's window lies in x
+    static_assert(Layout::COPIES <= 32, "a bit for every row");
 
     __device__ __forceinline__ PixelSource(const ConvParams& p_, const uint4* x_, const BlockWork& work) : p(p_) {
         x = x_ + work.batch * p.channel_vectors;
+        settle(x);
 #pragma unroll
         for (int j = 0; j < Layout::COPIES; ++j) {
             const int pixel = work.row + Layout::thread_row() + j * Layout::ROW_STEP;
-            const int line = pixel / p.out_width, image = line / p.out_height;
+            const int line = divide(pixel, p.by_width), image = divide(line, p.by_height);
             const int row = (line - image * p.out_height) * p.stride_h - p.pad_h;
             left[j] = (pixel - line * p.out_width) * p.stride_w - p.pad_w;
             corner[j] = ((image * p.height + row) * p.width + left[j]) * p.pixel_vectors;
+            settle(corner[j]);
             top[j] = pixel < p.pixels ? row : OUTSIDE;
         }
         const int depth = work.first_step * Layout::VECTORS + Layout::thread_vector();
-        const int tap = depth / p.channel_vectors;
-        c = depth - tap * p.channel_vectors;
-        r = tap / p.kernel_width;
-        s = tap - r * p.kernel_width;
+        const int taps = divide(depth, p.by_vectors);
+        c = depth - taps * p.channel_vectors;
+        r = divide(taps, p.by_kernel_width);
+        s = taps - r * p.kernel_width;
+        find_tap();
     }
 
-    __device__ __forceinline__ bool valid(int j) const {
-        const int down = r < p.kernel_height ? r * p.dilation_h : BEHIND;
-        // An index below 0 becomes a large unsigned one.
-        return static_cast<uint32_t>(top[j] + down) < static_cast<uint32_t>(p.height) &&
-               static_cast<uint32_t>(left[j] + s * p.dilation_w) < static_cast<uint32_t>(p.width);
-    }
-    __device__ __forceinline__ const uint4* address(int j) const {
-        const uint4* const tap = x + ((r * p.dilation_h * p.width + s * p.dilation_w) * p.pixel_vectors + c);
-        return tap + corner[j];
-    }
+    __device__ __forceinline__ bool valid(int j) const { return inside >> j & 1; }
+    __device__ __forceinline__ const uint4* address(int j) const { return x + (corner[j] + (tap + c)); }
     __device__ __forceinline__ uint4 read(int j) const { return valid(j) ? *address(j) : zero_vector(); }
 
     __device__ __forceinline__ void advance() {
         c += p.step_c;
+        if (c < p.channel_vectors && (p.step_s | p.step_r) == 0) return;
         s += p.step_s;
         r += p.step_r;
         if (c >= p.channel_vectors) c -= p.channel_vectors, ++s;
         if (s >= p.kernel_width) s -= p.kernel_width, ++r;
+        find_tap();
     }
 
   private:
-    // Rows that no picture has, even added up; pictures are less than 2^28 high.
-    static constexpr int OUTSIDE = -(1 << 30), BEHIND = 3 << 29;
+    // A row that no picture has, whatever is added; pictures are less than 2^28 high.
+    static constexpr int OUTSIDE = -(1 << 30);
+
+    __device__ __forceinline__ void find_tap() {
+        const int down = r * p.dilation_h, right = s * p.dilation_w;
+        tap = (down * p.width + right) * p.pixel_vectors;
+        inside = 0;
+        if (r >= p.kernel_height) return;
+#pragma unroll
+        for (int j = 0; j < Layout::COPIES; ++j) {
+            // An index below 0 becomes a large unsigned one.
+            const bool in = static_cast<uint32_t>(top[j] + down) < static_cast<uint32_t>(p.height) &&
+                            static_cast<uint32_t>(left[j] + right) < static_cast<uint32_t>(p.width);
+            inside |= static_cast<uint32_t>(in) << j;
+        }
+    }
 };
 
 // The whole kernel, for any way a warp multiplies.
@@ -106,5 +123,5 @@ __device__ __forceinline__ void convolve(const ConvParams& p, const EpiloguePara
         return {epilogue, tensors, partial, partial_row, p.pixels, p.filters, work.batch * p.filters};
     };
     Warp warp;
-    multiply_and_finish<true>(warp, a, b, work, output, shared, [&] { prefetch_ahead(ahead); });
+    multiply_and_finish<true>(warp, a, b, work, output, shared, ahead.beside, [&] { prefetch_ahead(ahead); });
 }

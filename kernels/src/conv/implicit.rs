@@ -2,6 +2,7 @@
 
 use crate::epilogue::{COLUMNS_PER_THREAD, EpilogueParams, bias_len, check_terms, epilogue_args, scales_len};
 use crate::gemm::split_k::{self, SplitKParams};
+use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CompileUnit, Role};
 use crate::site::{ConvSite, VECTOR_BYTES};
 use crate::target::Target;
@@ -39,6 +40,8 @@ struct ConvParams {
     step_r: i32,
     step_s: i32,
     step_c: i32,
+    by_out: [Divisor; 2],
+    by_depth: [Divisor; 2],
 }
 
 impl Implicit {
@@ -89,6 +92,8 @@ impl Implicit {
                 step_r: (taps / site.kernel[1]) as i32,
                 step_s: (taps % site.kernel[1]) as i32,
                 step_c: (tiling.tile.vectors % channel_vectors) as i32,
+                by_out: [site.y.w, site.y.h].map(Divisor::new),
+                by_depth: [channel_vectors, site.kernel[1]].map(Divisor::new),
             }
         };
         let epilogue = EpilogueParams::image(&site.epilogue, &site.y);

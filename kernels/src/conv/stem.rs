@@ -101,7 +101,7 @@ const BLOCKS: [Block; 7] = [
     Block::new(16, 4, 64, 5),
     Block::new(32, 8, 32, 2),
     Block::new(32, 4, 32, 5),
-    Block::new(16, 4, 32, 8),
+    Block::new(16, 4, 32, 7),
 ];
 
 impl Kernel for Stem {

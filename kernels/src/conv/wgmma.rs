@@ -105,8 +105,8 @@ fn candidates(site: &ConvSite, target: &Target) -> Result<Vec<Candidate>, String
             launches: tiling.launches(&kernel, operands, Some(Arg::params(&window))),
             workspace: tiling.workspace() as usize,
             weights: Some(packing),
-            bias_len: bias_len(&site.epilogue, site.y.c),
-            scales_len: scales_len(site.precision, site.y.c),
+            bias_len: bias_len(&site.epilogue, tiling.columns()),
+            scales_len: scales_len(site.precision, tiling.columns()),
             cost: tiling.cost(target),
         })
     };

@@ -215,7 +215,7 @@ __device__ __forceinline__ void convolve_transposed(const PhaseParams& p, const 
     if (steps > 0) {
         const PixelSource<typename Warp::TileA> a(p, phase, x, work.row);
         const FilterSource<typename Warp::TileB> b(p, phase, w, work.column);
-        accumulate<true>(warp, a, b, steps, shared, [] {});
+        accumulate<true>(warp, a, b, steps, shared, false, [] {});
     }
 
     const int pixels = p.pictures * p.out_height * p.out_width;

@@ -61,7 +61,8 @@ fn check(site: &ConvTransposeSite, build: Build) -> Result<(), String> {
 impl Phased {
     /// Everything the menu may ask to compile.
     pub fn units(self, build: Build, menu: &[Tile]) -> Vec<CompileUnit> {
-        menu.iter().map(|tile| tile.unit(self.source, self.entry, build, false)).collect()
+        let menu = menu.iter().filter(|tile| tile.fits_registers(build));
+        menu.map(|tile| tile.unit(self.source, self.entry, build, false)).collect()
     }
 
     /// Every tile that suits the site, or what the site would have to be. K is not split: phases and groups make

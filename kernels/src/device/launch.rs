@@ -119,8 +119,8 @@ fn pack(
         Arg::Pointer(role) => Ok(find(*role)?.address().to_ne_bytes().to_vec()),
         Arg::TensorMap(map) => tensor_map::encode(map, find(map.role)?),
         Arg::Null => Ok(0u64.to_ne_bytes().to_vec()),
-        Arg::Ahead { bytes: 0 } => Ok(Arg::ahead(0, 0, launch.blocks())),
-        Arg::Ahead { bytes } => Ok(Arg::ahead(find(Role::Ahead)?.address(), *bytes, launch.blocks())),
+        Arg::Ahead { bytes: 0, beside } => Ok(Arg::ahead(0, 0, launch.blocks(), *beside)),
+        Arg::Ahead { bytes, beside } => Ok(Arg::ahead(find(Role::Ahead)?.address(), *bytes, launch.blocks(), *beside)),
         Arg::Bytes(bytes) => Ok(bytes.clone()),
     });
     let arguments: Vec<Vec<u8>> = arguments.collect::<Result<_, DeviceError>>()?;

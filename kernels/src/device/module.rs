@@ -6,6 +6,9 @@ use super::cubin::Cubin;
 use super::driver::{check, check_on_drop};
 use super::error::DeviceError;
 use cudarc::driver::sys;
+use cudarc::driver::sys::CUfunction_attribute::{
+    CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT,
+};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::{CString, c_int};
@@ -14,6 +17,14 @@ use std::ptr;
 
 /// Shared memory, static and dynamic together, that a block may use without asking.
 const SHARED_WITHOUT_ASKING: u32 = 48 * 1024;
+
+/// Percent of what a multiprocessor divides between shared memory and first-level cache that a kernel with shared memory
+/// asks to have as such: all. Left to itself, the driver divides for each kernel as it thinks best, and a
+/// multiprocessor divides anew only when it is idle: a grid that may start early ([`Launch::dependent`]) could not where
+/// the division changes.
+///
+/// [`Launch::dependent`]: crate::launch::Launch::dependent
+const SHARED_PERCENT: c_int = 100;
 
 /// A cubin that the driver has loaded. It belongs to the device, which unloads it when it closes.
 pub(super) struct LoadedModule {
@@ -28,6 +39,16 @@ struct LoadedFunction {
     raw: sys::CUfunction,
     /// Dynamic shared memory that the driver was asked to allow, bytes.
     allowed: u32,
+    /// Whether the driver was told of [`SHARED_PERCENT`].
+    divided: bool,
+}
+
+impl LoadedFunction {
+    /// The device is bound.
+    fn set(&self, attribute: sys::CUfunction_attribute, value: c_int) -> Result<(), DeviceError> {
+        // SAFETY: the function belongs to a loaded module; the driver checks the value.
+        check("cuFuncSetAttribute", unsafe { sys::cuFuncSetAttribute(self.raw, attribute, value) })
+    }
 }
 
 impl LoadedModule {
@@ -63,7 +84,7 @@ impl LoadedModule {
         let mut raw = ptr::null_mut();
         // SAFETY: the module is loaded, the name is zero-terminated, the pointer leads to a CUfunction.
         check("cuModuleGetFunction", unsafe { sys::cuModuleGetFunction(&mut raw, self.raw, name.as_ptr()) })?;
-        Ok(gap.insert(LoadedFunction { raw, allowed: 0 }))
+        Ok(gap.insert(LoadedFunction { raw, allowed: 0, divided: false }))
     }
 
     /// The device is bound, and closing.
@@ -108,11 +129,12 @@ impl Function {
             // The setting is the kernel's, not the launch's: it only ever grows, so that launches prepared before
             // stay valid.
             if wanted > SHARED_WITHOUT_ASKING && shared_bytes > function.allowed {
-                let attribute = sys::CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-                // SAFETY: the function belongs to a loaded module; the driver checks the value.
-                let code = unsafe { sys::cuFuncSetAttribute(function.raw, attribute, shared_bytes as c_int) };
-                check("cuFuncSetAttribute", code)?;
+                function.set(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared_bytes as c_int)?;
                 function.allowed = shared_bytes;
+            }
+            if wanted > 0 && !function.divided {
+                function.set(CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, SHARED_PERCENT)?;
+                function.divided = true;
             }
             Ok(function.raw)
         })?;

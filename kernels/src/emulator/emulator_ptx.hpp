@@ -8,6 +8,9 @@ struct f16 {
     uint16_t bits;
 };
 
+template <typename T>
+__forceinline__ void settle(T&) {}
+
 // ---- Conversions (PTX ISA: "Data Movement and Conversion Instructions: cvt") ---------------------------------
 
 __forceinline__ float cvt_f32_f16(f16 x) { return emulator::f32_from_f16(x.bits); }
@@ -28,6 +31,7 @@ __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint32_t above) 
     const auto saturated = [](int x) { return static_cast<uint32_t>(x < -128 ? -128 : x > 127 ? 127 : x) & 0xff; };
     return above << 16 | saturated(high) << 8 | saturated(low);
 }
+__forceinline__ uint32_t prmt_b32(uint32_t x, uint32_t y, uint32_t selector) { return __byte_perm(x, y, selector); }
 #if __CUDA_ARCH__ >= 800
 __forceinline__ uint32_t cvt_rna_tf32_f32(uint32_t x) { return emulator::tf32_from_f32(x); }
 #endif
@@ -83,6 +87,7 @@ __forceinline__ void cp_async_wait_group() {
 // ---- No instruction, prefetch, griddepcontrol -----------------------------------------------------------------
 
 __forceinline__ uint32_t made_here(uint32_t x) { return x; }
+__forceinline__ const void* made_here(const void* x) { return x; }
 
 // It changes nothing that a kernel could see.
 __forceinline__ void prefetch_l2(const void*) {}

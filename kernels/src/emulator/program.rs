@@ -135,6 +135,7 @@ impl Program {
         launch.grid.iter().chain(&launch.block).chain(&launch.cluster).for_each(|&n| request.u32(n));
         request.u32(launch.shared_bytes);
         request.u32(u32::from(launch.dependent));
+        request.u32(u32::from(launch.beside()));
         request.u32(u32::from(trace.is_some()));
         let at = trace.copied().unwrap_or_default();
         at.block.iter().for_each(|&n| request.u32(n));
@@ -171,8 +172,8 @@ impl Program {
                     request.0.extend(tensor_map::describe(map)?);
                 }
                 // Nothing is brought into a cache here.
-                Arg::Ahead { .. } => {
-                    let nothing = Arg::ahead(0, 0, launch.blocks());
+                Arg::Ahead { beside, .. } => {
+                    let nothing = Arg::ahead(0, 0, launch.blocks(), *beside);
                     request.u32(0);
                     request.u64(nothing.len() as u64);
                     request.0.extend(nothing);

@@ -38,5 +38,6 @@ __device__ __forceinline__ void multiply_matrices(Warp& warp, const GemmParams& 
         return {epilogue, mine, partial, partial_row, p.m, p.n, 0};
     };
     // Activations are never given as (N,K).
-    multiply_and_finish<!B_IS_K_BY_N>(warp, source_a, source_b, work, output, shared, [&] { prefetch_ahead(ahead); });
+    multiply_and_finish<!B_IS_K_BY_N>(warp, source_a, source_b, work, output, shared, ahead.beside,
+                                      [&] { prefetch_ahead(ahead); });
 }

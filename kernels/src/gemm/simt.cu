@@ -9,7 +9,7 @@
 //            one cluster where IN_CLUSTERS.
 // Block      32·WARPS_M·WARPS_N threads; a lane owns WARP_M/8 x WARP_N/4 sums.
 // Shared     STAGES · (BLOCK_M + BLOCK_N) · BLOCK_K floats, reused for the way out.
-// Work       2·M·N·K operations a product; with 8x8 sums a lane, 16 vector loads from shared memory feed 256
+// Work       2·M·N·K operations a product; with 8x16 sums a lane, 24 vector loads from shared memory feed 512
 //            multiply-adds.
 // Sources    Nath, Tomov, Dongarra, "An Improved MAGMA GEMM for Fermi GPUs" (2010): blocking for registers.
 #include "gemm/gemm.cuh"

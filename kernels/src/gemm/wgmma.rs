@@ -106,8 +106,8 @@ fn candidates(site: &GemmSite, target: &Target) -> Result<Vec<Candidate>, String
             launches: tiling.launches(&kernel, [a, b], None),
             workspace: tiling.workspace() as usize,
             weights: Some(packing),
-            bias_len: bias_len(&site.epilogue, site.n),
-            scales_len: scales_len(site.precision, site.n),
+            bias_len: bias_len(&site.epilogue, tiling.columns()),
+            scales_len: scales_len(site.precision, tiling.columns()),
             cost: tiling.cost(target),
         })
     };

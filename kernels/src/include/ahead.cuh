@@ -6,8 +6,10 @@
 // Mirrored by `Arg::Ahead` in `kernels/src/launch.rs`.
 struct Ahead {
     const unsigned char* constants;
-    uint32_t bytes;  // 0: nothing
-    uint32_t each;   // of them for a block, whole lines
+    uint32_t bytes;   // 0: nothing
+    uint32_t each;    // of them for a block, whole lines
+    uint32_t beside;  // 1: the grid before has nothing that this one reads, and is waited for last
+    uint32_t nothing;
 };
 
 // By all threads of a block; nothing waits for it.

@@ -20,31 +20,31 @@
 #if IN_CLUSTERS
 #include "include/ptx_hopper.cuh"
 
+constexpr int TILE_ITEMS = BLOCK_M * BLOCK_N / 8;
+
 // Eight neighbouring sums: where they belong in y. They are counted slab by slab, in two halves of 16 bytes.
-template <int SLABS, int SLAB_ROWS>
-struct ClusterItem {
-    static constexpr int EIGHTHS = WARP_N / 8, ITEMS = SLAB_ROWS * EIGHTHS;  // of a slab
+template <class Warp>
+struct TileItem {
+    static constexpr int EIGHTHS = WARP_N / 8, ITEMS = Warp::SLAB_ROWS * EIGHTHS;  // of a slab
     int row, column;
 
-    __device__ __forceinline__ ClusterItem(const BlockWork& work, int number) {
-        const int slab = number / ITEMS, inside = number % ITEMS, warp = slab / SLABS;
-        row = work.row + warp / WARPS_N * WARP_M + slab % SLABS * SLAB_ROWS + inside / EIGHTHS;
+    __device__ __forceinline__ TileItem(const BlockWork& work, int number) {
+        const int slab = number / ITEMS, inside = number % ITEMS, warp = slab / Warp::SLABS;
+        row = work.row + warp / WARPS_N * WARP_M + slab % Warp::SLABS * Warp::SLAB_ROWS + inside / EIGHTHS;
         column = work.column + warp % WARPS_N * WARP_N + inside % EIGHTHS * 8;
     }
 };
 
-// Where a block receives its part, behind the stages and the slabs: from each sender in turn the first halves of all items,
-// then the second ones.
+// Where a block receives its part, ahead of the stages: from each sender in turn the first halves of all items, then the
+// second ones.
 template <class Warp>
 struct Received {
-    static constexpr int TILE_ITEMS = BLOCK_M * BLOCK_N / 8;
-    static constexpr int STAGED = STAGES * (Warp::TileA::SIZE + Warp::TileB::SIZE);
-    static constexpr int SLABS = THREADS / 32 * Warp::SLAB_ROWS * Slab::ROW_VECTORS;
+    static constexpr int SIZE = 2 * TILE_ITEMS + 16;  // with the mbarrier; stages begin at multiples of 16
     uint4* halves;
     uint64_t* full;  // all have come
 
     __device__ __forceinline__ explicit Received(uint4* shared) {
-        halves = shared + (STAGED > SLABS ? STAGED : SLABS);
+        halves = shared;
         full = reinterpret_cast<uint64_t*>(halves + 2 * TILE_ITEMS);
     }
 
@@ -79,7 +79,7 @@ struct Received {
 template <class Warp>
 struct WayOut {
     typedef typename Warp::Sum Sum;
-    typedef ClusterItem<Warp::SLABS, Warp::SLAB_ROWS> Item;
+    typedef TileItem<Warp> Item;
 
     const BlockWork& work;
     int blocks, rank, part;  // of the cluster, among them, items of each
@@ -87,7 +87,7 @@ struct WayOut {
 
     __device__ __forceinline__ explicit WayOut(const BlockWork& work_)
         : work(work_), blocks(cluster_nctarank()), rank(cluster_ctarank()),
-          part(Received<Warp>::TILE_ITEMS / blocks), item(work_, rank * part + threadIdx.x) {}
+          part(TILE_ITEMS / blocks), item(work_, rank * part + threadIdx.x) {}
 
     template <class Out>
     __device__ __forceinline__ Addends<Sum> first(const Out& output) const {
@@ -103,7 +103,7 @@ struct WayOut {
             warp.stage(k, slab);
             __syncwarp();
             for (int i = lane; i < Item::ITEMS; i += 32) {
-                const int number = (first_slab + k) * Item::ITEMS + i, to = number * blocks / Received<Warp>::TILE_ITEMS;
+                const int number = (first_slab + k) * Item::ITEMS + i, to = number * blocks / TILE_ITEMS;
                 uint4* const there = mapa(received.halves + (2 * rank * part + number - to * part), to);
                 uint64_t* const full = mapa(received.full, to);
                 const int at = Slab::place(2 * i);
@@ -119,7 +119,7 @@ struct WayOut {
         const Received<Warp> received(shared);
         // Every block has begun, and its mbarrier counts.
         barrier_cluster_wait();
-        send(warp, received, shared);
+        send(warp, received, shared + Received<Warp>::SIZE);
         if (threadIdx.x < part) mbarrier_wait(received.full, 0);
 #pragma unroll 1
         for (int i = threadIdx.x; i < part; i += THREADS) {
@@ -161,26 +161,30 @@ struct WayOut {
 #endif
 
 // Multiplies and brings the sums out by what `output()` makes. `meanwhile()` is called when the first copies are on their
-// way.
+// way. Where the grid runs `beside` the one before, that one is waited for in the end.
 template <bool B_IS_CONSTANT, class Warp, class A, class B, class MakeOutput, class Meanwhile>
 __device__ __forceinline__ void multiply_and_finish(Warp& warp, const A& a, const B& b, const BlockWork& work,
-                                                    const MakeOutput& output, uint4* shared,
+                                                    const MakeOutput& output, uint4* shared, bool beside,
                                                     const Meanwhile& meanwhile) {
 #if IN_CLUSTERS
     Received<Warp>(shared).open();
+    uint4* const stages = shared + Received<Warp>::SIZE;
+#else
+    uint4* const stages = shared;
 #endif
     if constexpr (FIRST_EARLY) {
         WayOut<Warp> way_out(work);
         Addends<typename Warp::Sum> first;
-        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, shared, [&] {
+        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, stages, beside, [&] {
             first = way_out.first(output());
             meanwhile();
         });
         way_out.bring(warp, output(), first, shared);
     } else {
-        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, shared, meanwhile);
+        accumulate<B_IS_CONSTANT>(warp, a, b, work.steps, stages, beside, meanwhile);
         WayOut<Warp> way_out(work);
         const Output out = output();
         way_out.bring(warp, out, way_out.first(out), shared);
     }
+    if (beside) griddepcontrol_wait();
 }

@@ -16,8 +16,7 @@
 // the tensor may load whole vectors; whoever stores the last columns writes all of them. The structs below are
 // mirrored, field by field, in `kernels/src/epilogue.rs`.
 #pragma once
-#include "include/activation.cuh"
-#include "include/row.cuh"
+#include "include/saturate.cuh"
 
 struct EpilogueParams {
     ActivationParams pre;   // before the residual is added

@@ -26,7 +26,7 @@ struct MatrixSource {
     }
 
     __device__ __forceinline__ bool valid(int j) const {
-        return row + j * Layout::ROW_STEP < rows && column < columns;
+        return j * Layout::ROW_STEP < (column < columns ? rows - row : 0);
     }
     __device__ __forceinline__ const Element* address(int j) const { return first + j * Layout::ROW_STEP * pitch; }
 

@@ -3,17 +3,6 @@
 #pragma once
 #include "include/epilogue.cuh"
 
-// An activation that clips or does nothing.
-struct Clip {
-    float low, high;
-    __device__ __forceinline__ explicit Clip(const ActivationParams& f) {
-        low = f.kind == ACTIVATION_CLIP ? f.a : __int_as_float(0xff800000);
-        high = f.kind == ACTIVATION_CLIP ? f.b : __int_as_float(0x7f800000);
-    }
-    static __device__ __forceinline__ bool is(const ActivationParams& f) { return f.kind <= ACTIVATION_CLIP; }
-    __device__ __forceinline__ float operator()(float x) const { return clamp(x, low, high); }
-};
-
 // True if the epilogue is a plain one.
 __device__ __forceinline__ bool is_plain(const EpilogueParams& p, const EpilogueTensors& t) {
     return p.vectors && Clip::is(p.pre) && Clip::is(p.post) && !(t.residual && p.residual_type == ELEMENT_F32);
@@ -34,8 +23,13 @@ __device__ __forceinline__ void epilogue_plain_8(const EpilogueParams& p, const 
 #pragma unroll
         for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addends[i], p.residual_scale, pre(x[i]));
     }
+    if (p.y_type != ELEMENT_F32) {
 #pragma unroll
-    for (int i = 0; i < 8; ++i) x[i] = post(x[i]);
+        for (int i = 0; i < 8; ++i) x[i] = post.fast(x[i]);
+    } else {
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] = post(x[i]);
+    }
     if (left < 8) {
 #pragma unroll
         for (int i = 0; i < 8; ++i) x[i] = i < left ? x[i] : 0.0f;

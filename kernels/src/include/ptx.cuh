@@ -38,6 +38,17 @@ __device__ __forceinline__ uint32_t shared_address(const void* shared) {
     return static_cast<uint32_t>(__cvta_generic_to_shared(shared));
 }
 
+// Hides from the compiler what a number or pointer was made of: it is kept in registers, and not made again, or added up
+// with something else in another order, wherever it is used.
+template <typename T>
+__device__ __forceinline__ void settle(T& x) {
+    if constexpr (sizeof(T) == 8) {
+        asm volatile("" : "+l"(x));
+    } else {
+        asm volatile("" : "+r"(x));
+    }
+}
+
 // ---- Conversions (PTX ISA: "Data Movement and Conversion Instructions: cvt") ---------------------------------
 
 // Exact.
@@ -109,6 +120,14 @@ __device__ __forceinline__ uint32_t cvt_pack_sat_s8_s32(int high, int low, uint3
     uint32_t y;
     asm("cvt.pack.sat.s8.s32.b32 %0, %1, %2, %3;" : "=r"(y) : "r"(high), "r"(low), "r"(above));
     return y;
+}
+
+// Four bytes, each picked by a nibble of `selector` from x (0-3) or y (4-7), the lowest first; 8 and more: eight times the
+// sign of the byte that is picked by 8 less (PTX ISA: "Data Movement and Conversion Instructions: prmt").
+__device__ __forceinline__ uint32_t prmt_b32(uint32_t x, uint32_t y, uint32_t selector) {
+    uint32_t z;
+    asm("prmt.b32 %0, %1, %2, %3;" : "=r"(z) : "r"(x), "r"(y), "r"(selector));
+    return z;
 }
 
 #if __CUDA_ARCH__ >= 800
@@ -266,10 +285,14 @@ __device__ __forceinline__ void cp_async_wait_group() {
 
 // ---- No instruction -------------------------------------------------------------------------------------------
 
-// The same word, of which the compiler knows nothing: what is made of it is not made ahead of this place, where it may
-// turn out not to be wanted.
+// The same, of which the compiler knows nothing: it is made ahead of this place and not where it is wanted later, and what
+// is made of it is not made ahead of this place, where it may turn out not to be wanted.
 __device__ __forceinline__ uint32_t made_here(uint32_t x) {
     asm volatile("" : "+r"(x));
+    return x;
+}
+__device__ __forceinline__ const void* made_here(const void* x) {
+    asm volatile("" : "+l"(x));
     return x;
 }
 

@@ -9,7 +9,7 @@
 // ("persistent grid"), so that the producer fetches the next tile while the sums of the last are on their way out.
 //
 // Defined on the command line: BLOCK_M, BLOCK_N, ROW_BYTES, STAGES, WARPGROUPS (that multiply), TEAMS, PRECISION (the
-// name of a struct of wgmma_math.cuh). The structs are mirrored in `kernels/src/tile/warpgroup/tiling.rs`.
+// name of a struct of wgmma_math.cuh), WAY_OUT (a name of way_out.cuh). The structs are mirrored in `kernels/src/tile/warpgroup/tiling.rs`.
 #pragma once
 #include "include/wgmma_math.cuh"
 

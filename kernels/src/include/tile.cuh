@@ -16,6 +16,7 @@
 // (cluster.cuh).
 #pragma once
 #include "include/epilogue.cuh"
+#include "include/index.cuh"
 #include "include/ptx.cuh"
 
 constexpr int THREADS = 32 * WARPS_M * WARPS_N;
@@ -29,6 +30,8 @@ constexpr int WARP_N = BLOCK_N / WARPS_N;
 #define ASYNC_COPY 0
 static_assert(STAGES == 2, "copies through registers alternate between two buffers");
 #endif
+
+#include "include/copies.cuh"
 
 // ---- Layout of a tile in shared memory -----------------------------------------------------------------------
 
@@ -80,67 +83,36 @@ struct TileLayout {
     }
 };
 
-// ---- Copying a tile ------------------------------------------------------------------------------------------
-
-#if ASYNC_COPY
-// Starts the copies of this thread's share of the tile at shared + at, and moves the source on by one step of K.
-template <class Source>
-__device__ __forceinline__ void start_copy(uint4* shared, int at, Source& source) {
-    typedef typename Source::Layout Layout;
-#pragma unroll
-    for (int j = 0; j < Layout::COPIES; ++j) {
-        if (Layout::thread_copies(j)) {
-            cp_async_16(Layout::thread_target(shared, at, j), source.address(j), source.valid(j));
-        }
-    }
-    source.advance();
-}
-#else
-// This thread's share of a tile, on its way through registers.
-template <class Source>
-struct Staged {
-    typedef typename Source::Layout Layout;
-    uint4 vectors[Layout::COPIES];
-
-    __device__ __forceinline__ void fetch(Source& source) {
-#pragma unroll
-        for (int j = 0; j < Layout::COPIES; ++j) {
-            vectors[j] = Layout::thread_copies(j) ? source.read(j) : zero_vector();
-        }
-        source.advance();
-    }
-    __device__ __forceinline__ void put(uint4* shared, int at) const {
-#pragma unroll
-        for (int j = 0; j < Layout::COPIES; ++j) {
-            if (Layout::thread_copies(j)) *Layout::thread_target(shared, at, j) = vectors[j];
-        }
-    }
-};
-#endif
-
 // ---- The main loop -------------------------------------------------------------------------------------------
 
 // warp.sums += A·B over `steps` steps of K, `steps` >= 1. `shared` holds STAGES pairs of tiles. Waits for the grids
-// before (griddepcontrol), though not with the first tiles of B where B_IS_CONSTANT: no grid writes weights. Ends with a
-// barrier, after which `shared` may be used for something else. `meanwhile()` is called when the first copies are on their
-// way; when the last are, the grid behind has leave to start.
+// before (griddepcontrol) unless it runs `beside` them, though not with the first tiles of B where B_IS_CONSTANT: no grid
+// writes weights. Ends with a barrier, after which `shared` may be used for something else. `meanwhile()` is called when
+// the first copies are on their way; when the last are, the grid behind has leave to start.
 template <bool B_IS_CONSTANT, class Warp, class A, class B, class Meanwhile>
-__device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared, const Meanwhile& meanwhile) {
+__device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint4* shared, bool beside,
+                                           const Meanwhile& meanwhile) {
     constexpr int SIZE_A = A::Layout::SIZE, STAGE = SIZE_A + B::Layout::SIZE;
     static_assert(SIZE_A % 16 == 0 && STAGE % 16 == 0, "tiles start where the swizzle does");
 #if ASYNC_COPY
-    // STAGES-1 tiles are under way while one is multiplied. A group is committed at every step, empty or not,
-    // so that "all but the youngest STAGES-2 groups" always means: this step's tiles are there.
-    // The first group takes all of B's first tiles along.
-    if (!B_IS_CONSTANT) griddepcontrol_wait();
-    for (int step = 0; step < STAGES - 1; ++step) {
-        if (step < steps) start_copy(shared, step * STAGE + SIZE_A, b);
+    // All stages are filled ahead of the first product, so that short work waits for memory once; later on STAGES-1 tiles
+    // are under way while one is multiplied. A group is committed at every step, empty or not, so that "all but the
+    // youngest STAGES-2 groups" always means: this step's tiles are there.
+    // The first group takes all of B's first tiles along, the last one the tiles of the last stage.
+    if (!B_IS_CONSTANT && !beside) griddepcontrol_wait();
+#pragma unroll(FILL_AT_ONCE)
+    for (int step = 0; step < STAGES && step < steps; ++step) start_copy(shared, step * STAGE + SIZE_A, b);
+    const FirstCopies<A, STAGES> first(a, steps);
+    if (B_IS_CONSTANT && !beside) griddepcontrol_wait();
+#pragma unroll(FILL_AT_ONCE)
+    for (int step = 0; step < STAGES; ++step) {
+        if (step < steps) first.start(shared, step * STAGE, step, a);
+        if (step != STAGES - 2) cp_async_commit_group();
     }
-    if (B_IS_CONSTANT) griddepcontrol_wait();
-    for (int step = 0; step < STAGES - 1; ++step) {
-        if (step < steps) start_copy(shared, step * STAGE, a);
-        cp_async_commit_group();
-    }
+    // Blocks that wait would take shared memory and places from those at work, and come to lie where these have left room
+    // instead of one to a multiprocessor: they may start with the last copies, not earlier. Not later either: a grid takes
+    // a while to start.
+    if (steps <= STAGES) griddepcontrol_launch_dependents();
     meanwhile();
     int reading = 0;
     for (int step = 0; step < steps; ++step) {
@@ -150,14 +122,11 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
         // The first fragments are on their way while the next copies are worked out.
         const int stage = reading * STAGE;
         warp.start(shared, stage, stage + SIZE_A);
-        if (step + STAGES - 1 < steps) {
+        if (step > 0 && step + STAGES - 1 < steps) {
             const int filling = (reading == 0 ? STAGES - 1 : reading - 1) * STAGE;
             start_copy(shared, filling, a);
             start_copy(shared, filling + SIZE_A, b);
-        } else {
-            // Not earlier: blocks that wait would take shared memory and places from those at work, and come to lie where
-            // these have left room instead of one to a multiprocessor. Not later: a grid takes a while to start.
-            griddepcontrol_launch_dependents();
+            if (step + STAGES == steps) griddepcontrol_launch_dependents();
         }
         cp_async_commit_group();
         warp.multiply(shared, stage, stage + SIZE_A);
@@ -169,9 +138,9 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
     // The next tile's loads are started before the multiplication and stored after it.
     Staged<A> staged_a;
     Staged<B> staged_b;
-    if (!B_IS_CONSTANT) griddepcontrol_wait();
+    if (!B_IS_CONSTANT && !beside) griddepcontrol_wait();
     staged_b.fetch(b);
-    if (B_IS_CONSTANT) griddepcontrol_wait();
+    if (B_IS_CONSTANT && !beside) griddepcontrol_wait();
     staged_a.fetch(a);
     meanwhile();
     for (int step = 0; step < steps; ++step) {
@@ -198,8 +167,8 @@ __device__ __forceinline__ void accumulate(Warp& warp, A a, B b, int steps, uint
 // How the grid covers the work: x runs over column tiles, then row tiles, then batches (or groups), so that blocks
 // which share a tile of A run side by side and find it in L2; y runs over the shares of K.
 struct TileGrid {
-    int tiles_m;
-    int tiles_n;
+    Divisor tiles_m;
+    Divisor tiles_n;
     int share;   // steps of BLOCK_K along K that a block takes
     int longer;  // the first so many shares have one more
 };
@@ -209,17 +178,18 @@ struct BlockWork {
     int first_step, steps;
 
     __device__ __forceinline__ explicit BlockWork(const TileGrid& grid) {
-        const int tile = blockIdx.x / grid.tiles_n;
-        column = (blockIdx.x % grid.tiles_n) * BLOCK_N;
-        row = (tile % grid.tiles_m) * BLOCK_M;
-        batch = tile / grid.tiles_m;
+        // Worked out here and not again where it is wanted: large tiles have no registers for that.
+        uint32_t left = made_here(blockIdx.x);
+        column = take_index(left, grid.tiles_n) * BLOCK_N;
+        row = take_index(left, grid.tiles_m) * BLOCK_M;
+        batch = left;
         const int share = blockIdx.y;
         first_step = share * grid.share + min(share, grid.longer);
         steps = grid.share + (share < grid.longer);
     }
     // The number of its batch among those of all shares.
     __device__ __forceinline__ int partial(const TileGrid& grid) const {
-        return blockIdx.y * (gridDim.x / (grid.tiles_m * grid.tiles_n)) + batch;
+        return blockIdx.y * (gridDim.x / (grid.tiles_m.value * grid.tiles_n.value)) + batch;
     }
 };
 

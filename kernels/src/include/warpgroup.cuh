@@ -19,7 +19,6 @@ struct ProductParams {
     int64_t stride_y;   // elements from one product of the batch to the next
     WorkGrid grid;
     int rows, columns;  // of y
-    int copied;         // 1: sums leave as tensor copies of y's own type, 0: as any epilogue has it, or as shares of K
 };
 
 // ---- The main loop -------------------------------------------------------------------------------------------
@@ -161,7 +160,7 @@ __device__ __forceinline__ void consume(const Ring& ring, const ProductParams& p
         const bool mine = turn == team;
         turn = turn + 1 == TEAMS ? 0 : turn + 1;
         if (!mine) {
-            place.skip(work.steps + p.grid.tail);
+            place.skip(work.steps + (ADDS ? RESIDUAL_CHUNKS : 0));
             continue;
         }
         if (TEAMS > 1) mbarrier_wait(ring.turns + team, parity);
@@ -172,9 +171,9 @@ __device__ __forceinline__ void consume(const Ring& ring, const ProductParams& p
         way_out.begin(work);
         Sums<Math> sums;
         const int last = sums.multiply(ring, place, work.steps, warpgroup % TEAM);
-        if (p.grid.tail == 0) pass_turn();
+        if (!ADDS) pass_turn();
         sums.finish(ring, last);
-        if (p.grid.tail != 0) {
+        if constexpr (ADDS) {
             Place seen = place;
             for (int chunk = 0; TEAMS > 1 && chunk < RESIDUAL_CHUNKS; ++chunk, seen.advance()) {
                 mbarrier_wait(ring.full + seen.stage, seen.parity);

@@ -6,52 +6,79 @@
 //     store_any       every other epilogue, by the threads themselves
 //     store_partial   the shares of a split K
 //
+// A kernel has one of them, by WAY_OUT on the command line, and is short: in a network each kernel's instructions come
+// from far away.
+//
 // Each warp finishes its own rows and needs no other.
 #pragma once
 #include "include/plain.cuh"
 #include "include/vector.cuh"
 
-// The sign of a zero does not matter to what is rounded to f16 or s8, nor to TF32.
-__device__ __forceinline__ void clip_8(const Clip& clip, float (&x)[8]) {
-#pragma unroll
-    for (int i = 0; i < 8; ++i) x[i] = Fast::at_most(Fast::at_least(x[i], clip.low), clip.high);
-}
-
 // The byte of a chunk where the swizzle of its BYTES a row puts byte `byte` of row `row`; `Swizzle` in tensor_map.rs.
+// Eight rows further it is 8·BYTES further, and where bits of `byte` above those of 16 are 0, they may be XORed to it later.
 template <int BYTES>
 __device__ __forceinline__ int swizzled(int row, int byte) {
     const int at = row * BYTES + byte;
     return at ^ (at >> 7 & (BYTES / 16 - 1)) << 4;
 }
 
-// Eight neighbours of a chunk's row, from `byte` on, a multiple of their size.
-__device__ __forceinline__ void load_residual_chunk_8(const unsigned char* chunk, int row, int byte, float (&x)[8]) {
-    RawRow8 raw = {zero_vector(), zero_vector()};
-    const unsigned char* const at = chunk + swizzled<RESIDUAL_BYTES>(row, byte);
+// Eight numbers of the operands' type, `second` where the last 16 bytes of 32 are.
+__device__ __forceinline__ RawRow8 load_chunk_8(const unsigned char* first, const unsigned char* second) {
+    RawRow8 row = {zero_vector(), zero_vector()};
     if constexpr (ELEMENT_BYTES == 1) {
-        const uint2 bytes = *reinterpret_cast<const uint2*>(at);
-        raw.low.x = bytes.x, raw.low.y = bytes.y;
-        unpack_8(raw, ELEMENT_S8, x);
-    } else if constexpr (ELEMENT_BYTES == 2) {
-        unpack_f16(*reinterpret_cast<const uint4*>(at), x);
+        const uint2 bytes = *reinterpret_cast<const uint2*>(first);
+        row.low.x = bytes.x, row.low.y = bytes.y;
     } else {
-        const float* const second = reinterpret_cast<const float*>(chunk + swizzled<RESIDUAL_BYTES>(row, byte + 16));
-        load_halves_8(reinterpret_cast<const float*>(at), second, x);
+        row.low = *reinterpret_cast<const uint4*>(first);
+        if constexpr (ELEMENT_BYTES == 4) row.high = *reinterpret_cast<const uint4*>(second);
     }
+    return row;
 }
-__device__ __forceinline__ void store_chunk_8(unsigned char* chunk, int row, int byte, float inv_scale,
-                                              const float (&x)[8]) {
-    unsigned char* const at = chunk + swizzled<CHUNK_BYTES>(row, byte);
-    if constexpr (ELEMENT_BYTES == 1) {
-        *reinterpret_cast<uint2*>(at) =
-            make_uint2(quantize_4(x[0], x[1], x[2], x[3], inv_scale), quantize_4(x[4], x[5], x[6], x[7], inv_scale));
-    } else if constexpr (ELEMENT_BYTES == 2) {
-        *reinterpret_cast<uint4*>(at) = pack_f16(x);
-    } else {
-        *reinterpret_cast<float4*>(at) = make_float4(x[0], x[1], x[2], x[3]);
-        *reinterpret_cast<float4*>(chunk + swizzled<CHUNK_BYTES>(row, byte + 16)) = make_float4(x[4], x[5], x[6], x[7]);
+
+// Ways out, and what is known of those that are copied. PLAIN: nothing is done to a number before the residual is added;
+// behind it, to integers what `Saturate` does, to reals no upper bound. `WayOut` in tile/warpgroup/output.rs.
+enum Way { ANY, PARTIAL, COPIED, COPIED_PLAIN, RESIDUAL, RESIDUAL_PLAIN };
+constexpr bool COPIES = WAY_OUT >= COPIED, ADDS = WAY_OUT >= RESIDUAL;
+constexpr bool PLAIN = WAY_OUT == COPIED_PLAIN || WAY_OUT == RESIDUAL_PLAIN;
+
+// What is done to a number before and behind the residual, and the type of y.
+struct Finish {
+    Clip pre, clip;
+    Saturate saturate;
+    float residual_scale;
+
+    __device__ __forceinline__ explicit Finish(const EpilogueParams& p)
+        : pre(p.pre), clip(p.post), saturate(clip, p.inv_scale), residual_scale(p.residual_scale) {}
+
+    __device__ __forceinline__ void add(const RawRow8& residual, float (&x)[8]) const {
+        if constexpr (!PLAIN) {
+#pragma unroll
+            for (int i = 0; i < 8; ++i) x[i] = pre.fast(x[i]);
+        }
+        float addend[8];
+        unpack_8(residual, ELEMENT_BYTES == 1 ? ELEMENT_S8 : ELEMENT_BYTES == 2 ? ELEMENT_F16 : ELEMENT_F32, addend);
+#pragma unroll
+        for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addend[i], residual_scale, x[i]);
     }
-}
+
+    __device__ __forceinline__ void store(unsigned char* first, unsigned char* second, float (&x)[8]) const {
+        if constexpr (!PLAIN) {
+#pragma unroll
+            for (int i = 0; i < 8; ++i) x[i] = clip.fast(x[i]);
+        } else if constexpr (ELEMENT_BYTES > 1) {
+#pragma unroll
+            for (int i = 0; i < 8; ++i) x[i] = Fast::at_least(x[i], clip.low);
+        }
+        if constexpr (ELEMENT_BYTES == 1) {
+            *reinterpret_cast<uint2*>(first) = PLAIN ? saturate(x) : saturate.rounded(x);
+        } else if constexpr (ELEMENT_BYTES == 2) {
+            *reinterpret_cast<uint4*>(first) = pack_f16(x);
+        } else {
+            *reinterpret_cast<float4*>(first) = make_float4(x[0], x[1], x[2], x[3]);
+            *reinterpret_cast<float4*>(second) = make_float4(x[4], x[5], x[6], x[7]);
+        }
+    }
+};
 
 template <class Math>
 struct WayOut {
@@ -70,6 +97,7 @@ struct WayOut {
     int lane;
     int first_row;  // of this warp, in the tile
     unsigned char* chunks;
+    int own_out, own_residual;  // where this lane's first columns of its first row are in a chunk
     bool second = false;  // which of the two is written next
     Terms next;           // of the group that is finished next
 
@@ -80,18 +108,20 @@ struct WayOut {
         lane = threadIdx.x % 32;
         first_row = warp / 4 % TEAM * Sums<Math>::ROWS + warp % 4 * 16;
         chunks = ring.ways_out + warp * WAY_OUT_BYTES;
+        own_out = swizzled<CHUNK_BYTES>(lane / 4, lane % 4 * 8 * ELEMENT_BYTES);
+        own_residual = swizzled<RESIDUAL_BYTES>(first_row + lane / 4, lane % 4 * 8 * ELEMENT_BYTES);
     }
 
     // Before the products of a tile: what can be fetched before its sums are there.
     __device__ __forceinline__ void begin(const Work& work) {
-        if (product.copied) next = terms(work, 0);
+        if constexpr (COPIES) next = terms(work, 0);
     }
 
     // `place` is where the chunks of the tile's residual are, if it has one.
     __device__ __forceinline__ void store(const Sums<Math>& sums, const Work& work, Place& place) {
-        if (product.copied) {
+        if constexpr (COPIES) {
             store_copied(sums, work, place);
-        } else if (partial) {
+        } else if constexpr (WAY_OUT == PARTIAL) {
             store_partial(sums, work);
         } else {
             store_any(sums, work);
@@ -104,21 +134,22 @@ struct WayOut {
     }
 
   private:
-    // Of this lane's columns of a group.
+    // Of this lane's columns of a group. Bias and scales go on to the end of the last tile.
     __device__ __forceinline__ Terms terms(const Work& work, int group) const {
-        const int column = work.column + 32 * group + lane % 4 * 8;
-        if (column >= product.columns) return {};
-        return Real<Sum>::terms(tensors, column);
+        return Real<Sum>::terms(tensors, work.column + lane % 4 * 8 + 32 * group);
     }
 
+    // Without a branch from the first of a chunk's numbers to the last.
     __device__ __forceinline__ void store_copied(const Sums<Math>& sums, const Work& work, Place& place) {
+        const Finish finish(p);
+        constexpr int RESIDUALS = ADDS ? CHUNK / RESIDUAL_COLUMNS : 1;
 #pragma unroll
         for (int c = 0; c < BLOCK_N / CHUNK; ++c) {
-            const unsigned char* residuals[CHUNK / RESIDUAL_COLUMNS];
-            Place seen = place;
-            if (product.grid.tail != 0) {
+            const unsigned char* residuals[RESIDUALS] = {};
+            if constexpr (ADDS) {
+                Place seen = place;
 #pragma unroll
-                for (int i = 0; i < CHUNK / RESIDUAL_COLUMNS; ++i, seen.advance()) {
+                for (int i = 0; i < RESIDUALS; ++i, seen.advance()) {
                     mbarrier_wait(ring.full + seen.stage, seen.parity);
                     residuals[i] = ring.stages + seen.stage * STAGE_BYTES;
                 }
@@ -134,12 +165,23 @@ struct WayOut {
                 for (int q = 0; q < CHUNK_GROUPS; ++q) {
                     const Terms now = next;
                     // Behind the last group of rows 64m come the first of rows 64m + 64, and then the next chunk.
-                    next = terms(work, c * CHUNK_GROUPS + (q + 1 < CHUNK_GROUPS ? q + 1 : m + 1 < TILES_M ? 0 : CHUNK_GROUPS));
+                    const int then = q + 1 < CHUNK_GROUPS ? q + 1 : m + 1 < TILES_M ? 0 : CHUNK_GROUPS;
+                    if (c * CHUNK_GROUPS + then < GROUPS) next = terms(work, c * CHUNK_GROUPS + then);
+RawRow8 addends[2];
+                    if constexpr (ADDS) load_residual(residuals[32 * q / RESIDUAL_COLUMNS], m, q, addends);
 #pragma unroll
                     for (int h = 0; h < 2; ++h) {
-                        finish_8(sums, work, now, m, h, c * CHUNK_GROUPS + q, residuals, chunk);
+                        Sum sum[8];
+                        float x[8];
+                        sums.eight(m, h, c * CHUNK_GROUPS + q, sum);
+                        Real<Sum>::of(now, sum, x);
+                        if constexpr (ADDS) finish.add(addends[h], x);
+                        unsigned char* const line = chunk + 8 * h * CHUNK_BYTES;
+                        const int at = own_out ^ 32 * ELEMENT_BYTES * q;
+                        finish.store(line + at, line + (at ^ 16), x);
                     }
                 }
+                if (work.column + BLOCK_N > product.columns) clear_padding(work.column + c * CHUNK, chunk);
                 fence_proxy_async();
                 __syncwarp();
                 if (lane == 0) {
@@ -148,36 +190,33 @@ struct WayOut {
                     cp_async_bulk_commit_group();
                 }
             }
-            if (product.grid.tail != 0) {
+            if constexpr (ADDS) {
 #pragma unroll
-                for (int i = 0; i < CHUNK / RESIDUAL_COLUMNS; ++i, place.advance()) {
-                    Sums<Math>::release(ring, place.stage);
-                }
+                for (int i = 0; i < RESIDUALS; ++i, place.advance()) Sums<Math>::release(ring, place.stage);
             }
         }
     }
 
-    // Eight sums of a row and a group of columns, on their way into the chunk.
-    __device__ __forceinline__ void finish_8(const Sums<Math>& sums, const Work& work, const Terms& terms, int m, int h,
-                                             int group, const unsigned char* const* residuals,
-                                             unsigned char* chunk) const {
-        const int row = lane / 4 + 8 * h, column = 32 * group + lane % 4 * 8;
-        Sum sum[8];
-        float x[8];
-        sums.eight(m, h, group, sum);
-        Real<Sum>::of(terms, sum, x);
-        if (product.grid.tail != 0) {
-            if (p.pre.kind == ACTIVATION_CLIP) clip_8(Clip(p.pre), x);
-            const int in_chunk = 32 * group % CHUNK;
-            float addend[8];
-            load_residual_chunk_8(residuals[in_chunk / RESIDUAL_COLUMNS], first_row + 64 * m + row,
-                                  column % RESIDUAL_COLUMNS * ELEMENT_BYTES, addend);
+    // What is added to this lane's sums of group `q` of a chunk's, in rows 64m and those 8 further.
+    __device__ __forceinline__ void load_residual(const unsigned char* chunk, int m, int q, RawRow8 (&addends)[2]) const {
+        const int at = own_residual ^ 32 * q % RESIDUAL_COLUMNS * ELEMENT_BYTES;
 #pragma unroll
-            for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(addend[i], p.residual_scale, x[i]);
+        for (int h = 0; h < 2; ++h) {
+            const unsigned char* const line = chunk + (64 * m + 8 * h) * RESIDUAL_BYTES;
+            addends[h] = load_chunk_8(line + at, line + (at ^ 16));
         }
-        clip_8(Clip(p.post), x);
-        if (work.column + BLOCK_N > product.columns) clear_from(x, product.columns - work.column - column);
-        store_chunk_8(chunk, row, column % CHUNK * ELEMENT_BYTES, p.inv_scale, x);
+    }
+
+    // Zeros for the columns of a chunk that pad y, from `column` of y on.
+    __device__ __forceinline__ void clear_padding(int column, unsigned char* chunk) const {
+        const int behind = product.columns - column, end = p.padded_columns - column;
+        const int first = behind > 0 ? behind : 0, count = (end < CHUNK ? end : CHUNK) - first;
+        __syncwarp();
+#pragma unroll 1
+        for (int i = lane; i < 16 * count; i += 32) {
+            unsigned char* const at = chunk + swizzled<CHUNK_BYTES>(i % 16, (first + i / 16) * ELEMENT_BYTES);
+            for (int byte = 0; byte < ELEMENT_BYTES; ++byte) at[byte] = 0;
+        }
     }
 
     __device__ __forceinline__ void store_partial(const Sums<Math>& sums, const Work& work) const {

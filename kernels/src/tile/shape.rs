@@ -76,10 +76,24 @@ impl Tile {
         if build.copies_async() && !build.k_by_n { self.min_blocks } else { 1 }
     }
 
+    /// Whether a thread's registers hold all it needs: with the most sums, and copies that go through them, room is left for
+    /// eight vectors.
+    pub const fn fits_registers(&self, build: Build) -> bool {
+        let (sums, copies) = (self.block_m * self.block_n, (self.block_m + self.block_n) * self.vectors);
+        build.copies_async() || sums / self.threads() < 128 || copies / self.threads() <= 8
+    }
+
     /// Dynamic shared memory, bytes: the stages, or the slabs on the way out where those are larger.
     pub fn shared_bytes(&self, build: Build) -> u32 {
+        self.shared_bytes_of(build, u64::MAX)
+    }
+
+    /// The same where a block takes so many steps at most: stages that nothing comes into are not needed, and the grid
+    /// behind, whose blocks wait, finds more room.
+    pub(super) fn shared_bytes_of(&self, build: Build, steps: u64) -> u32 {
         let widened = if build.real_a { 4 / build.math.dtype().size() as u32 } else { 1 };
-        let stages = self.built_stages(build) * (self.block_m * widened + self.block_n) * self.vectors * 16;
+        let stages = u64::from(self.built_stages(build)).min(steps) as u32;
+        let stages = stages * (self.block_m * widened + self.block_n) * self.vectors * 16;
         let warp_n = self.block_n / self.warps_n;
         let slab = match build.math {
             Math::Fp32 => 8 * warp_n,
@@ -88,10 +102,10 @@ impl Tile {
         stages.max(self.warps_m * self.warps_n * slab * 4)
     }
 
-    /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier
-    /// behind the rest.
-    pub(super) fn cluster_shared_bytes(&self, build: Build) -> u32 {
-        self.shared_bytes(build) + self.block_m * self.block_n * 4 + 16
+    /// Dynamic shared memory where the blocks of a cluster send each other sums, bytes: one tile of them and an mbarrier,
+    /// which takes as much as keeps the stages behind it in their places, ahead of the rest.
+    pub(super) fn cluster_shared_bytes_of(&self, build: Build, steps: u64) -> u32 {
+        self.shared_bytes_of(build, steps) + self.block_m * self.block_n * 4 + 256
     }
 
     /// Whether the blocks of a cluster may share K: products with weights, which is where few rows leave the chip empty, and
@@ -103,7 +117,11 @@ impl Tile {
 
     /// Every compile unit of a source that includes `cluster.cuh`: alone, and in clusters.
     pub fn units(&self, source: &str, entry: &str, build: Build) -> impl Iterator<Item = CompileUnit> {
-        let ways: &[bool] = if self.takes_clusters(build) { &[false, true] } else { &[false] };
+        let ways: &[bool] = match (self.fits_registers(build), self.takes_clusters(build)) {
+            (false, _) => &[],
+            (true, false) => &[false],
+            (true, true) => &[false, true],
+        };
         ways.iter().map(move |&clusters| self.unit(source, entry, build, clusters))
     }
 
@@ -129,9 +147,10 @@ impl Tile {
 
     /// Blocks that fit on a multiprocessor together, as far as that can be said before compiling.
     pub fn blocks_per_multiprocessor(&self, build: Build, target: &Target) -> u32 {
-        // Sums and two sets of fragments, and about 60 for addresses; ptxas is close to it for all tiles here.
+        // Sums, what they are multiplied from (two sets of fragments; rows and two runs), and about 60 for addresses; ptxas is
+        // close to it for all tiles here.
         let (warp_m, warp_n) = (self.block_m / self.warps_m, self.block_n / self.warps_n);
-        let fragments = if build.math == Math::Fp32 { warp_m / 2 + 4 } else { (warp_m + warp_n) / 2 };
+        let fragments = if build.math == Math::Fp32 { warp_m / 2 + 32 } else { (warp_m + warp_n) / 2 };
         let estimate = (warp_m * warp_n / 32 + fragments + 60).next_multiple_of(8);
         let registers = estimate.min(65536 / (self.threads() * self.built_min_blocks(build))).min(255);
         let threads = match target.arch.0 {
@@ -190,9 +209,11 @@ pub const REAL_TILES: &[Tile] = &[
     Tile::new([32, 32], 4, [2, 2], 4, 1),
 ];
 
-/// Tiles for plain multiply-adds. Lanes hold 8x8, 4x8, 2x8 or 2x4 sums.
+/// Tiles for plain multiply-adds. Lanes hold 8x16, 8x8, 4x8, 2x8 or 2x4 sums.
 pub const FMA_TILES: &[Tile] = &[
-    Tile::new([128, 128], 4, [2, 4], 3, 1),
+    Tile::new([128, 128], 8, [2, 2], 3, 2),
+    Tile::new([128, 128], 4, [2, 2], 3, 2),
+    Tile::new([256, 64], 4, [4, 1], 3, 2),
     Tile::new([128, 64], 4, [2, 2], 3, 3),
     Tile::new([64, 128], 4, [1, 4], 3, 3),
     Tile::new([64, 64], 4, [2, 2], 3, 4),
@@ -214,7 +235,7 @@ pub(super) mod tests {
                 let ways = [(true, false), (true, true), (false, false), (false, true)];
                 for (aligned, k_by_n) in ways.into_iter().filter(|(_, k_by_n)| math.takes_k_by_n() || !k_by_n) {
                     let build = Build { arch, math, aligned, k_by_n, real_a: false };
-                    all.extend(menu.iter().map(|tile| (*tile, build)));
+                    all.extend(menu.iter().filter(|tile| tile.fits_registers(build)).map(|tile| (*tile, build)));
                 }
             }
             for math in [Math::Fp16, Math::Int8] {

@@ -1,6 +1,7 @@
 //! A tile laid over a problem: its grid, its splits of K, its cost.
 
 use super::{Build, Math, Tile};
+use crate::index::Divisor;
 use crate::launch::{Arg, CandidateCost, Launch, Tactic};
 use crate::target::Target;
 use bytemuck::{Pod, Zeroable};
@@ -24,8 +25,8 @@ pub struct Problem {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 pub struct TileGrid {
-    tiles_m: i32,
-    tiles_n: i32,
+    tiles_m: Divisor,
+    tiles_n: Divisor,
     share: i32,
     longer: i32,
 }
@@ -78,9 +79,10 @@ impl Tiling {
         let padded = |tile: &Tile| {
             problem.rows.next_multiple_of(tile.block_m.into()) * problem.columns.next_multiple_of(tile.block_n.into())
         };
-        let least = menu.iter().map(padded).min().unwrap_or(0);
+        let menu = || menu.iter().filter(|tile| tile.fits_registers(build));
+        let least = menu().map(padded).min().unwrap_or(0);
         let mut all = Vec::new();
-        for tile in menu {
+        for tile in menu() {
             let shared = tile.shared_bytes(build);
             if padded(tile) > 3 * least || shared > target.shared_per_block {
                 continue;
@@ -120,7 +122,7 @@ impl Tiling {
     fn clusters(self, target: &Target) -> impl Iterator<Item = Self> {
         let most = if self.tile.takes_clusters(self.build) { Self::MAX_CLUSTER } else { 1 };
         let room = 2 * u64::from(target.multiprocessors) / self.tiles();
-        let shared = self.tile.cluster_shared_bytes(self.build) <= target.shared_per_block;
+        let shared = self.tile.cluster_shared_bytes_of(self.build, u64::MAX) <= target.shared_per_block;
         let largest = room.min(self.steps / 2).min(if shared { most } else { 1 }).checked_ilog2().unwrap_or(0);
         let smallest = largest.saturating_sub(1).max(1);
         (smallest..=largest).map(move |exponent| Self { cluster: 1 << exponent, ..self })
@@ -133,8 +135,8 @@ impl Tiling {
     /// The kernel's parameter.
     pub fn grid_params(&self) -> TileGrid {
         TileGrid {
-            tiles_m: self.tiles_m as i32,
-            tiles_n: self.tiles_n as i32,
+            tiles_m: Divisor::new(self.tiles_m as u32),
+            tiles_n: Divisor::new(self.tiles_n as u32),
             share: (self.steps / self.shares()) as i32,
             longer: (self.steps % self.shares()) as i32,
         }
@@ -148,12 +150,17 @@ impl Tiling {
     /// The launch of the tiles, of a source that includes `tile.cuh`; sums of `splits` remain to be added up.
     pub fn launch(&self, source: &str, entry: &str, args: Vec<Arg>) -> Launch {
         let (tile, clusters) = (&self.tile, self.cluster > 1);
+        let steps = self.steps.div_ceil(self.shares());
+        let shared_bytes = match clusters {
+            true => tile.cluster_shared_bytes_of(self.build, steps),
+            false => tile.shared_bytes_of(self.build, steps),
+        };
         Launch {
             unit: tile.unit(source, entry, self.build, clusters),
             grid: [self.tiles() as u32, self.shares() as u32, 1],
             block: [tile.threads(), 1, 1],
             cluster: [1, self.cluster, 1],
-            shared_bytes: if clusters { tile.cluster_shared_bytes(self.build) } else { tile.shared_bytes(self.build) },
+            shared_bytes,
             args,
             dependent: false,
         }
@@ -263,7 +270,7 @@ mod tests {
             let clusters: Vec<_> = tilings.iter().filter(|tiling| tiling.cluster > 1).collect();
             let plain = build.aligned && !build.k_by_n && !build.real_a;
             let taken = build.arch.0 >= 90 && tile.block_m * tile.block_n <= 128 * 64 && plain;
-            let wanted = taken && tile.cluster_shared_bytes(build) <= target.shared_per_block;
+            let wanted = taken && tile.cluster_shared_bytes_of(build, u64::MAX) <= target.shared_per_block;
             assert_eq!(clusters.is_empty(), !wanted, "{tile:?} of {build:?}");
             for tiling in clusters {
                 let launch = tiling.launch("conv/mma.cu", "conv_mma", Vec::new());

@@ -10,7 +10,7 @@ use limpid_graph::tensor::DType;
 use limpid_kernels::catalog::Kernel;
 use limpid_kernels::conv;
 use limpid_kernels::emulator::{Emulator, Memory};
-use limpid_kernels::launch::{Candidate, CompileUnit, Launch};
+use limpid_kernels::launch::{Arg, Candidate, CompileUnit, Launch};
 use limpid_kernels::site::{ConvSite, EpilogueSite, Image, Site};
 use limpid_kernels::source;
 use limpid_kernels::target::{Arch, Target};
@@ -31,7 +31,7 @@ const PLANTS: [Plant; 14] = [
         file: "include/tile.cuh",
         from: "for (int step = 0; step < steps; ++step) {\n        cp_async_wait_group",
         to: "for (int step = 1; step < steps; ++step) {\n        cp_async_wait_group",
-        words: &["got "],
+        words: &["got ", "has not delivered yet"],
     },
     Plant {
         what: "missing barrier",
@@ -113,7 +113,7 @@ const PLANTS: [Plant; 14] = [
     Plant {
         what: "input read while it may still be written",
         file: "include/tile.cuh",
-        from: "if (B_IS_CONSTANT) griddepcontrol_wait();\n    for (int step",
+        from: "if (B_IS_CONSTANT && !beside) griddepcontrol_wait();\n#pragma unroll(FILL_AT_ONCE)\n    for (int step",
         to: "for (int step",
         words: &["read of byte", "ahead of griddepcontrol.wait"],
     },
@@ -125,6 +125,43 @@ const PLANTS: [Plant; 14] = [
         words: &["the thread ends ahead of griddepcontrol.wait"],
     },
 ];
+
+/// One of a grid that runs beside the one before it.
+const BESIDE: Plant = Plant {
+    what: "grid that ends ahead of the one it runs beside",
+    file: "include/cluster.cuh",
+    from: "if (beside) griddepcontrol_wait();",
+    to: "",
+    words: &["the thread ends ahead of griddepcontrol.wait"],
+};
+
+/// The convolution's ways in one launch, beside the grid before them.
+struct Beside;
+
+impl Kernel for Beside {
+    fn name(&self) -> &'static str {
+        "planted"
+    }
+
+    fn candidates(&self, site: &Site, target: &Target) -> Result<Vec<Candidate>, String> {
+        let mut ways = Ways.candidates(site, target)?;
+        ways.retain(|way| way.launches.len() == 1);
+        for arg in ways.iter_mut().flat_map(|way| &mut way.launches[0].args) {
+            if let Arg::Ahead { beside, .. } = arg {
+                *beside = true;
+            }
+        }
+        Ok(ways)
+    }
+
+    fn edge_sites(&self) -> Vec<Site> {
+        vec![site()]
+    }
+
+    fn units(&self, arch: Arch) -> Vec<CompileUnit> {
+        conv::Mma.units(arch)
+    }
+}
 
 /// One of Hopper's persistent kernel, whose teams take works in turn.
 const TEAMS: Plant = Plant {
@@ -252,7 +289,8 @@ pub fn are_found(emulator: &Emulator) -> bool {
     // All works on one multiprocessor: every team has several.
     let one = Target { multiprocessors: 1, ..target.clone() };
     let mut right = true;
-    let cases = PLANTS.iter().map(|plant| (plant, &Ways as &dyn Kernel, &target)).chain([(&TEAMS, &Teams as _, &one)]);
+    let others = [(&BESIDE, &Beside as &dyn Kernel, &target), (&TEAMS, &Teams, &one)];
+    let cases = PLANTS.iter().map(|plant| (plant, &Ways as &dyn Kernel, &target)).chain(others);
     for (plant, kernel, target) in cases {
         let executor = Changed(emulator, plant);
         let verdict = check_site(&executor, kernel, &site(), &problem, target);
@@ -267,10 +305,15 @@ pub fn are_found(emulator: &Emulator) -> bool {
             right = false;
         }
     }
+    let beside = check_site(emulator, &Beside, &site(), &problem, &target);
+    for failure in &beside.failures {
+        println!("beside the grid before: {failure}");
+        right = false;
+    }
     println!(
         "{:24} {:3} cases                       {}",
         "planted",
-        PLANTS.len() + 1,
+        PLANTS.len() + 2,
         if right { "ok" } else { "FAILED" }
     );
     right

@@ -35,9 +35,9 @@ impl Kernel for Spoilt {
     }
 }
 
-/// 3x3 on 7 channels, with bias: padding lanes on both sides.
+/// 3x3 on 7 channels, with bias: padding lanes on both sides, and more pixels than any tile has rows.
 fn site() -> Site {
-    let image = |c| Image::dense(1, 13, 13, c, DType::F32);
+    let image = |c| Image::dense(1, 17, 17, c, DType::F32);
     let steps = Epilogue { bias: true, post: Activation::Relu, ..Default::default() };
     Site::Conv(ConvSite {
         x: image(7),

@@ -133,7 +133,7 @@ fn shortened(name: &str) -> String {
     format!("{}…{}", part(&signs[..half]), part(&signs[signs.len() - half..]))
 }
 
-/// Everything without a row, list by list; empty lists are left out.
+/// Everything without a row, list by list; empty lists are left out, and of one side alone its groups say enough.
 fn loose(alignment: &Alignment) -> Vec<String> {
     let list =
         |title: String, lines: Vec<String>| (!lines.is_empty()).then(|| format!("{title}\n  {}", lines.join("\n  ")));
@@ -152,7 +152,8 @@ fn loose(alignment: &Alignment) -> Vec<String> {
         .iter()
         .map(|layer| timed(&layer.name, layer.kind.as_deref().unwrap_or("of a kind that is not told"), layer.time));
     let strangers = alignment.strangers.iter().map(|stranger| format!("{}, in `{}`", stranger.name, stranger.layer));
-    let nodes = |nodes: &[LooseNode]| nodes.iter().map(node).collect::<Vec<_>>();
+    let one_side = alignment.rows.is_empty() && alignment.layers_alone.is_empty();
+    let nodes = |nodes: &[LooseNode]| nodes.iter().filter(|_| !one_side).map(node).collect::<Vec<_>>();
     let lists = [
         list(format!("limpid alone, {}:", count(alignment.groups_alone.len(), "group")), groups.collect()),
         list(format!("TensorRT alone, {}:", count(alignment.layers_alone.len(), "layer")), layers.collect()),

@@ -185,6 +185,7 @@ int main() {
     launch.cluster = input.index();
     launch.shared_bytes = input.number<uint32_t>();
     launch.dependent = input.number<uint32_t>() != 0;
+    launch.beside = input.number<uint32_t>() != 0;
     tracing.on = input.number<uint32_t>() != 0;
     tracing.block = input.index();
     tracing.thread = input.number<uint32_t>();

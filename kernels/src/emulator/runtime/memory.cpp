@@ -291,7 +291,7 @@ void access(uintptr_t address, unsigned bytes, Access kind, Pc pc) {
         race_check(*region, address, bytes, kind, pc);
         // A copy that arrives was told of when it was started.
         if (tracing.on && !(path == Path::AsyncCopy && kind == Access::Write)) trace_shared(*region, address, bytes, kind, pc);
-    } else if (!region->constant && launch.dependent && !current->background.waited) {
+    } else if (!region->constant && launch.dependent && !launch.beside && !current->background.waited) {
         require_wait(word_for(kind) + (" of " + describe_address(address)), pc);
     }
     check_known(*region, address, bytes, kind, pc);

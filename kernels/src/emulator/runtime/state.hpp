@@ -108,6 +108,7 @@ struct Launch {
     Index grid, block, cluster;
     unsigned shared_bytes;
     bool dependent;  // may start before the grid before it has ended
+    bool beside;     // and has nothing to do with that one, but for its threads' end
     std::vector<Argument> arguments;
 };
 

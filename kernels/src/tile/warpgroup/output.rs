@@ -21,6 +21,40 @@ pub(crate) struct Output {
     pub stride: u64,
 }
 
+/// The way of sums to memory; a kernel is compiled for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WayOut {
+    /// Whatever the epilogue, by the threads themselves.
+    Any,
+    /// The shares of a split K.
+    Partial,
+    /// As tensor copies, with a residual or without; `plain` as [`crate::epilogue::EpilogueParams::is_plain`] has it.
+    Copied { residual: bool, plain: bool },
+}
+
+impl WayOut {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Any,
+        Self::Partial,
+        Self::Copied { residual: false, plain: false },
+        Self::Copied { residual: false, plain: true },
+        Self::Copied { residual: true, plain: false },
+        Self::Copied { residual: true, plain: true },
+    ];
+
+    /// The name in way_out.cuh.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Any => "ANY",
+            Self::Partial => "PARTIAL",
+            Self::Copied { residual: false, plain: false } => "COPIED",
+            Self::Copied { residual: false, plain: true } => "COPIED_PLAIN",
+            Self::Copied { residual: true, plain: false } => "RESIDUAL",
+            Self::Copied { residual: true, plain: true } => "RESIDUAL_PLAIN",
+        }
+    }
+}
+
 /// How tensor copies see y and the residual.
 pub(super) struct Copies {
     pub y: TensorMap,

@@ -1,5 +1,6 @@
 //! The tiles, and what each needs.
 
+use super::output::WayOut;
 use crate::gemm::split_k;
 use crate::launch::CompileUnit;
 use crate::target::{Arch, Target};
@@ -152,7 +153,7 @@ impl Build {
         numbers + EVERYTHING_ELSE <= tile.registers() && waits
     }
 
-    pub(super) fn unit(self, tile: &Tile, source: &str, entry: &str) -> CompileUnit {
+    pub(super) fn unit(self, tile: &Tile, way_out: WayOut, source: &str, entry: &str) -> CompileUnit {
         let defines = [
             ("BLOCK_M", tile.block_m.to_string()),
             ("BLOCK_N", tile.block_n.to_string()),
@@ -161,6 +162,7 @@ impl Build {
             ("WARPGROUPS", tile.warpgroups.to_string()),
             ("TEAMS", tile.teams.to_string()),
             ("PRECISION", self.math.name().to_owned()),
+            ("WAY_OUT", way_out.name().to_owned()),
         ];
         CompileUnit::new(source, entry, defines)
     }
@@ -172,7 +174,8 @@ pub(crate) fn units(source: &str, entry: &str, arch: Arch) -> Vec<CompileUnit> {
         return Vec::new();
     }
     let tiles = |build: Build| TILES.iter().filter(move |tile| build.takes(tile));
-    let own = Build::all().flat_map(|build| tiles(build).map(move |tile| build.unit(tile, source, entry)));
+    let ways_out = |build: Build, tile| WayOut::ALL.map(|way_out| build.unit(tile, way_out, source, entry));
+    let own = Build::all().flat_map(|build| tiles(build).flat_map(move |tile| ways_out(build, tile)));
     own.chain([Precision::Fp32, Precision::Int8].map(split_k::unit)).collect()
 }
 

@@ -1,6 +1,6 @@
 //! A tile laid over a problem: its works, its splits of K, its launches, its cost.
 
-use super::output::Output;
+use super::output::{Output, WayOut};
 use super::shape::{Build, TILES, Tile};
 use crate::epilogue::{EpilogueParams, epilogue_args};
 use crate::gemm::split_k::{self, SplitKParams};
@@ -8,7 +8,7 @@ use crate::launch::{Arg, CandidateCost, Launch, Role, Tactic};
 use crate::site::EpilogueSite;
 use crate::target::Target;
 use crate::tensor_map::TensorMap;
-use crate::tile::Problem;
+use crate::tile::{Math, Problem};
 use bytemuck::{Pod, Zeroable};
 use limpid_graph::ir::Precision;
 
@@ -26,7 +26,7 @@ struct ProductParams {
     tail: i32,
     rows: i32,
     columns: i32,
-    copied: i32,
+    _padding: i32,
 }
 
 /// A tile laid over a problem, whose depth is counted in steps of [`Build::numbers`].
@@ -96,6 +96,11 @@ impl Tiling {
         self.tiles_m * self.tiles_n * self.problem.batches
     }
 
+    /// Columns of all tiles: so far bias and scales are read.
+    pub fn columns(&self) -> u32 {
+        self.tiles_n as u32 * self.tile.block_n
+    }
+
     /// Scratch for partial sums, bytes; 0 if K is not split.
     pub fn workspace(&self) -> u64 {
         let sums = self.problem.batches * self.problem.rows * self.problem.columns.next_multiple_of(8);
@@ -125,6 +130,14 @@ impl Tiling {
         let Self { tile, problem, .. } = self;
         let copies = if self.splits == 1 { kernel.output.copies(kernel.site, self) } else { None };
         let tail = copies.as_ref().is_some_and(|copies| copies.residual.is_some());
+        let way_out = match &copies {
+            _ if self.splits > 1 => WayOut::Partial,
+            None => WayOut::Any,
+            Some(_) => {
+                let plain = kernel.epilogue.is_plain(tail, self.build.math == Math::Int8);
+                WayOut::Copied { residual: tail, plain }
+            }
+        };
         let params = ProductParams {
             stride_y: kernel.output.stride as i64,
             tiles_m: self.tiles_m as i32,
@@ -136,7 +149,7 @@ impl Tiling {
             tail: if tail { self.build.residual_chunks(tile) as i32 } else { 0 },
             rows: problem.rows as i32,
             columns: problem.columns as i32,
-            copied: i32::from(copies.is_some()),
+            _padding: 0,
         };
         // A map that is not used must be one all the same.
         let [_, stand_in] = &operands;
@@ -149,7 +162,7 @@ impl Tiling {
         args.extend(more);
         args.push(Arg::params(&kernel.epilogue));
         let mut launches = vec![Launch {
-            unit: self.build.unit(tile, kernel.source, kernel.entry),
+            unit: self.build.unit(tile, way_out, kernel.source, kernel.entry),
             grid: [kernel.target.multiprocessors.min(params.works as u32), 1, 1],
             block: [tile.threads(), 1, 1],
             cluster: Launch::ALONE,
@@ -203,7 +216,6 @@ pub(crate) struct Kernel<'a> {
 mod tests {
     use super::*;
     use crate::target::Arch;
-    use crate::tile::Math;
 
     #[test]
     fn k_is_split_where_the_chip_has_room_and_no_share_is_empty() {
