@@ -132,11 +132,13 @@ fn joins_compute_what_their_pieces_do() {
         for (batch, ways) in [(1, &[pieces, converting, tail, whole][..]), (70, &[pieces, converting, tail, whole][..])]
         {
             let input = random_input(&[batch, 1, 28, 28]);
-            let want = Interpreter::new(&graph).expect("a sound graph").run(&[input.clone()]).expect("it runs");
+            let want =
+                Interpreter::new(&graph).expect("a sound graph").run(std::slice::from_ref(&input)).expect("it runs");
             for (number, &way) in ways.iter().enumerate() {
                 let plan = planned(&graph, batch, way);
                 let mut session = EmulatedSession::new(&graph, &plan, &emulator).expect("constants fit");
-                let got = session.run(&[input.clone()]).unwrap_or_else(|error| panic!("way {number}: {error}"));
+                let got =
+                    session.run(std::slice::from_ref(&input)).unwrap_or_else(|error| panic!("way {number}: {error}"));
                 let numbers = |tensors: &[Tensor]| tensors[0].to_f32();
                 let error = relative_l2(&numbers(&got), &numbers(&want));
                 let bound = if exact { 0.0 } else { 2e-3 };
