@@ -95,7 +95,7 @@ run() {
             hopper) step hopper 120 "$bin/hopper" --ignored --exact the_gpu_agrees ;;
             micro) step micro 120 "$bin/micro" "$out/micro.json" ;;
             ladder) step ladder 180 "$bin/ladder" measure "$out/ladder.json" ;;
-            compile) step compile 500 "$bin/nvrtc_catalog" ;;
+            compile) step compile 500 "$bin/nvrtc_catalog" all ;;
             demo) step demo 90 "$bin/limpid" demo ;;
             networks) step networks 560 "$bin/gpu_networks" --ignored --nocapture every_network ;;
             int8) step int8 560 "$bin/gpu_networks" --ignored --nocapture int8 ;;
