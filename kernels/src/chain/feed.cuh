@@ -70,21 +70,6 @@ struct Steps {
     }
 };
 
-// Asks for a block's rows whole, by the warps behind the first of the producer's warpgroup. A step reads a few hundred bytes
-// of each row, which memory is slow to find, and the ring holds few steps; whole rows come in long stretches.
-__device__ __forceinline__ void prefetch_rows(const unsigned char* a, const ChainParams& p) {
-    constexpr int SECTOR = 32, PREFETCHERS = THREADS - CONSUMERS - 32;
-    const int thread = static_cast<int>(threadIdx.x) - CONSUMERS - 32, top = static_cast<int>(blockIdx.x) * BLOCK_M;
-    if (thread < 0) return;
-    const int rows = p.rows - top < BLOCK_M ? p.rows - top : BLOCK_M;
-#pragma unroll 1
-    for (int row = 0; row < rows; ++row) {
-        const unsigned char* const line = a + static_cast<int64_t>(top + row) * p.a_pitch_vectors * 16;
-#pragma unroll 1
-        for (int at = thread * SECTOR; at < p.a_row_bytes; at += PREFETCHERS * SECTOR) prefetch_l2(line + at);
-    }
-}
-
 // One thread keeps the ring filled.
 struct Producer {
     const Ring& ring;

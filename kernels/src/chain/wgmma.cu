@@ -84,8 +84,6 @@ struct ChainLayer {
 struct ChainParams {
     ChainLayer layers[3];
     int count;             // 2 or 3
-    int a_row_bytes;       // that hold numbers
-    int a_pitch_vectors;   // from one row to the next
     int rows;
     float inv_scale_a;
     int y_type, y_pitch, y_padded;  // the last layer's output, as in EpilogueParams
@@ -316,8 +314,7 @@ struct Consumer {
 
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 chain_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorMap w0,
-            const __grid_constant__ TensorMap w1, const __grid_constant__ TensorMap w2, const unsigned char* rows,
-            const float* bias0,
+            const __grid_constant__ TensorMap w1, const __grid_constant__ TensorMap w2, const float* bias0,
             const float* scales0, const float* bias1, const float* scales1,
             const float* bias2, const float* scales2, void* y,
             const __grid_constant__ ChainParams p) {
@@ -333,7 +330,6 @@ chain_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorM
         const Producer producer{ring, a, w0, w1, w2};
         griddepcontrol_wait();
         if (threadIdx.x == CONSUMERS) producer.begin(p);
-        prefetch_rows(rows, p);
         __syncwarp();
         ring.wait();
         if (threadIdx.x == CONSUMERS) producer.run(p);

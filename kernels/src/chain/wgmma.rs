@@ -50,8 +50,6 @@ struct ChainLayer {
 struct ChainParams {
     layers: [ChainLayer; MOST_LAYERS],
     count: i32,
-    a_row_bytes: i32,
-    a_pitch_vectors: i32,
     rows: i32,
     inv_scale_a: f32,
     y_type: i32,
@@ -167,9 +165,7 @@ fn candidates(site: &ChainSite, target: &Target) -> Result<Vec<Candidate>, Strin
     let y = gemm::epilogue(last);
     let params = ChainParams {
         layers,
-        a_row_bytes: (first.k * first.dtype_a.size() as u32) as i32,
         count: count as i32,
-        a_pitch_vectors: (pitch / u64::from(VECTOR_BYTES)) as i32,
         rows: first.m as i32,
         inv_scale_a: first.scale_a.inverse(),
         y_type: y.y_type(),
@@ -209,7 +205,6 @@ fn candidate(site: &ChainSite, build: Build, cluster: u32, params: &ChainParams)
     // The place of a third layer that there is not: never read.
     maps.resize(1 + MOST_LAYERS, maps[maps.len() - 1].clone());
     let mut args: Vec<Arg> = maps.into_iter().map(Arg::TensorMap).collect();
-    args.push(Arg::Pointer(Role::Input(0)));
     args.extend(super::terms(site, MOST_LAYERS));
     args.extend([Arg::Pointer(Role::Output(0)), Arg::params(params)]);
     let blocks = first.m.div_ceil(BLOCK_M).next_multiple_of(cluster);
