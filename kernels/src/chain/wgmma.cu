@@ -227,10 +227,7 @@ struct Consumer {
             // The registers that the products before are read from are written next.
             if (step > 0) finish(d, last);
 #pragma unroll
-            for (int k = 0; k < 4; ++k) {
-#pragma unroll
-                for (int i = 0; i < 4; ++i) fragments[k][i] = next[k][i];
-            }
+            for (int k = 0; k < 4; ++k) wgmma_copy(fragments[k], next[k]);
             wgmma_hold(d);
             wgmma_fence();
 #pragma unroll
