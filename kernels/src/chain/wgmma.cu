@@ -218,16 +218,14 @@ struct Consumer {
         const uint64_t b =
             wgmma_descriptor(ring.stages + A_BYTES + warpgroup * N * ROW_BYTES, 16, 8 * ROW_BYTES, WgmmaSwizzle::B128);
         int last = 0;
-        uint32_t fragments[4][4];
 #pragma unroll 1
         for (int step = 0; step < layer.steps; ++step) {
             mbarrier_wait(ring.full + place.stage, place.parity);
-            uint32_t next[4][4];
-            load<OF_A>(next, step);
-            // The registers that the products before are read from are written next.
+            // Products read their registers as long as they are under way, and the compiler loads into the same ones again;
+            // meanwhile the other warpgroup multiplies.
             if (step > 0) finish(d, last);
-#pragma unroll
-            for (int k = 0; k < 4; ++k) wgmma_copy(fragments[k], next[k]);
+            uint32_t fragments[4][4];
+            load<OF_A>(fragments, step);
             wgmma_hold(d);
             wgmma_fence();
 #pragma unroll

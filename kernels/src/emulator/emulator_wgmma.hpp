@@ -11,10 +11,6 @@ __forceinline__ void wgmma_wait_group() {
 // The compiler cannot move accesses past the calls above.
 template <typename T, int N>
 __forceinline__ void wgmma_hold(T (&)[N]) {}
-template <int N>
-__forceinline__ void wgmma_copy(uint32_t (&to)[N], const uint32_t (&from)[N]) {
-    for (int i = 0; i < N; ++i) to[i] = from[i];
-}
 
 template <int N, bool trans_a = false, bool trans_b = false>
 __forceinline__ void wgmma_m64k16_f16(float (&d)[N / 2], uint64_t a, uint64_t b, bool accumulate) {

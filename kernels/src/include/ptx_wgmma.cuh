@@ -50,14 +50,6 @@ __device__ __forceinline__ void wgmma_hold(int32_t (&d)[N]) {
     for (int i = 0; i < N; ++i) asm volatile("" : "+r"(d[i])::"memory");
 }
 
-// Numbers in registers of their own. Products under way still read theirs; a plain copy is none to the compiler, which would
-// let what is loaded for the next products overwrite them before the wait.
-template <int N>
-__device__ __forceinline__ void wgmma_copy(uint32_t (&to)[N], const uint32_t (&from)[N]) {
-#pragma unroll
-    for (int i = 0; i < N; ++i) asm volatile("mov.b32 %0, %1;" : "=r"(to[i]) : "r"(from[i]) : "memory");
-}
-
 // Operands of N/2 accumulators: their numbers in the text, and the registers themselves.
 
 #define LIMPID_D4 "%0, %1, %2, %3"
