@@ -1,7 +1,8 @@
 //! The checks of `emulated_catalog.rs` on the GPU at hand: every kernel, every tactic it offers for this GPU, at every
 //! edge site, against the same reference.
 //!
-//! `cargo test -p limpid-kernels --test gpu_catalog -- --ignored --nocapture`
+//! `cargo test -p limpid-kernels --test gpu_catalog -- --ignored --nocapture`; the environment's LIMPID_KERNELS, a list with
+//! commas, selects kernels whose names contain one of its words.
 
 mod support;
 
@@ -78,7 +79,12 @@ fn every_candidate_is_right_on_this_gpu() {
     let right = |kernel: &&&dyn limpid_kernels::catalog::Kernel| {
         check_kernel(&gpu, **kernel, std::slice::from_ref(&target), false)
     };
-    let failed: Vec<&str> = KERNELS.iter().filter(|kernel| !right(kernel)).map(|kernel| kernel.name()).collect();
+    let words = std::env::var("LIMPID_KERNELS").unwrap_or_default();
+    let wanted =
+        |kernel: &&&dyn limpid_kernels::catalog::Kernel| words.split(',').any(|word| kernel.name().contains(word));
+    let selected: Vec<_> = KERNELS.iter().filter(wanted).collect();
+    assert!(!selected.is_empty(), "no kernel's name contains one of `{words}`");
+    let failed: Vec<&str> = selected.into_iter().filter(|kernel| !right(kernel)).map(|kernel| kernel.name()).collect();
     assert!(failed.is_empty(), "{failed:?} failed");
     assert!(stays_in_its_channel(&gpu, target.arch));
 }
