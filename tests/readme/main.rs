@@ -64,22 +64,22 @@ fn table(rows: Vec<(String, u64, Vec<String>)>, precisions: &[&str], unit: &str)
     out
 }
 
+/// limpid's own rows of the round with its peers.
 fn latency() -> String {
-    let file = results("h200.json");
+    let file = results("peers_h200.json");
     let machine = &file["machine"];
-    let clocks: Vec<u64> = file["latencies"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .filter_map(|row| row["clocks_mhz"]["multiprocessor"].as_u64())
-        .collect();
+    let timed = |row: &&Value| row["peer"] == "limpid" && row["device_us"].is_object();
+    let own: Vec<Value> = file["rows"].as_array().expect("a list").iter().filter(timed).cloned().collect();
+    let own = Value::Array(own);
+    let clocks: Vec<u64> =
+        own.as_array().expect("a list").iter().filter_map(|row| row["clocks_mhz"]["multiprocessor"].as_u64()).collect();
     let (low, high) = (clocks.iter().min().expect("clocks"), clocks.iter().max().expect("clocks"));
     let cell = |row: &Value| {
         let device = &row["device_us"];
         let (median, spread) = (device["median"].as_f64().expect("µs"), device["spread"].as_f64().expect("a share"));
         format!("{median:.1} ±{:.1} %", spread * 50.0)
     };
-    let rows = by_network(&file["latencies"], TIMED, cell);
+    let rows = by_network(&own, TIMED, cell);
     format!(
         "{} ({}), driver {}, {low} to {high} MHz, random inputs, transfers left out; median of up to 1000 runs and half the \
          distance of the quartiles.\n\n{}",
