@@ -1,4 +1,5 @@
-//! Every kernel of the catalog, every tactic, at every edge site, on the CPU by the emulator, against the reference.
+//! Every kernel of the catalog, every tactic, at every edge site, on the CPU by the emulator, against the reference; on the
+//! second architecture each tactic at every third site.
 //!
 //! `cargo test -p limpid-kernels --test emulated_catalog` runs all; names select kernels, as in
 //! `… --test emulated_catalog -- conv/mma pool`. It has its own `main` so that kernels are listed with their counts

@@ -1,6 +1,6 @@
 //! Walks the catalog.
 
-use super::check::{Verdict, check_site};
+use super::check::{Turn, Verdict, check_site};
 use super::executor::Executor;
 use super::problem::Problem;
 use limpid_kernels::catalog::Kernel;
@@ -11,15 +11,22 @@ use std::time::Instant;
 /// Failures shown of one kernel; more of them say little more.
 const SHOWN: usize = 8;
 
+/// Candidates of which one is tried at a site on targets beside the first.
+const BESIDE: usize = 3;
+
 /// Holds every candidate of every edge site of a kernel against the reference and prints a line about it. True if
-/// all are right. `must_offer`: whether an edge site for which no target gets a candidate is a failure.
+/// all are right. On targets beside the first, each candidate has its turn at every third of the sites.
+/// `must_offer`: whether an edge site for which no target gets a candidate is a failure.
 pub fn check_kernel(executor: &dyn Executor, kernel: &dyn Kernel, targets: &[Target], must_offer: bool) -> bool {
     let start = Instant::now();
     let sites = kernel.edge_sites();
-    let check = |site| {
+    let check = |(number, site)| {
         let problem = Problem::new(site);
-        let verdicts: Vec<Verdict> =
-            targets.iter().map(|target| check_site(executor, kernel, site, &problem, target)).collect();
+        let verdict = |(beside, target): (usize, &Target)| {
+            let turn = if beside == 0 { Turn::ALL } else { Turn { of: BESIDE, site: number } };
+            check_site(executor, kernel, site, &problem, target, turn)
+        };
+        let verdicts: Vec<Verdict> = targets.iter().enumerate().map(verdict).collect();
         let mut failures: Vec<String> = verdicts.iter().flat_map(|verdict| verdict.failures.clone()).collect();
         if must_offer && verdicts.iter().all(|verdict| verdict.candidates == 0) {
             let reasons: Vec<_> = verdicts.iter().filter_map(|verdict| verdict.refusal.as_deref()).collect();
@@ -28,7 +35,7 @@ pub fn check_kernel(executor: &dyn Executor, kernel: &dyn Kernel, targets: &[Tar
         failures.iter_mut().for_each(|failure| *failure = format!("{site:?}\n    {failure}"));
         (verdicts.iter().map(|verdict| verdict.candidates).sum::<usize>(), failures)
     };
-    let outcomes: Vec<(usize, Vec<String>)> = sites.par_iter().map(check).collect();
+    let outcomes: Vec<(usize, Vec<String>)> = sites.par_iter().enumerate().map(check).collect();
     let candidates: usize = outcomes.iter().map(|(count, _)| count).sum();
     let failures: Vec<&String> = outcomes.iter().flat_map(|(_, failures)| failures).collect();
     let right = failures.is_empty() && (candidates > 0 || !must_offer);

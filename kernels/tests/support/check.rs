@@ -19,13 +19,27 @@ pub struct Verdict {
     pub refusal: Option<String>,
 }
 
-/// Holds every candidate that a kernel offers for a site against the reference.
+/// Which of a site's candidates run: every `of`-th, counted from one that depends on the site, so that over the sites
+/// each has its turn.
+#[derive(Clone, Copy)]
+pub struct Turn {
+    pub of: usize,
+    pub site: usize,
+}
+
+impl Turn {
+    /// All of them.
+    pub const ALL: Self = Self { of: 1, site: 0 };
+}
+
+/// Holds the candidates that a kernel offers for a site, and whose turn it is, against the reference.
 pub fn check_site(
     executor: &dyn Executor,
     kernel: &dyn Kernel,
     site: &Site,
     problem: &Problem,
     target: &Target,
+    turn: Turn,
 ) -> Verdict {
     let candidates = match catalog::candidates(kernel, site, target) {
         Ok(candidates) => candidates,
@@ -35,7 +49,9 @@ pub fn check_site(
         let outcome = check_candidate(executor, candidate, problem, target);
         outcome.err().map(|what| format!("{} on {}: {what}", candidate.tactic, target.arch))
     };
-    let failures = candidates.par_iter().filter_map(check).collect();
+    let first = turn.site % turn.of.min(candidates.len()).max(1);
+    let candidates: Vec<&Candidate> = candidates.iter().skip(first).step_by(turn.of).collect();
+    let failures = candidates.par_iter().copied().filter_map(check).collect();
     Verdict { candidates: candidates.len(), failures, refusal: None }
 }
 
