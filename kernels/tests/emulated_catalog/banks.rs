@@ -35,13 +35,13 @@ impl Executor for Strict<'_> {
     }
 }
 
-/// A product large enough for every tile of the menus: 256 pixels by 256 filters, 64 channels.
+/// A product large enough for every tile of the menus: 256 pixels by 128 filters, 64 channels.
 fn site(dtype: DType, precision: Precision) -> Site {
     let scale = if dtype == DType::I8 { Scale::new(0.02) } else { Scale::ONE };
     let image = |c| Image { scale, ..Image::dense(1, 16, 16, c, dtype) };
     Site::Conv(ConvSite {
         x: image(64),
-        y: image(256),
+        y: image(128),
         kernel: [1, 1],
         stride: [1, 1],
         dilation: [1, 1],

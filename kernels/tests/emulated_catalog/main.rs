@@ -1,5 +1,5 @@
-//! Every kernel of the catalog, every tactic, at every edge site, on the CPU by the emulator, against the reference; on the
-//! second architecture each tactic at every third site.
+//! Every kernel of the catalog, every tactic, at its edge sites, on the CPU by the emulator, against the reference. Each
+//! tactic of a kernel with many takes every third site, and on the second architecture a fourth of them; all are for the GPU.
 //!
 //! `cargo test -p limpid-kernels --test emulated_catalog` runs all; names select kernels, as in
 //! `… --test emulated_catalog -- conv/mma pool`. It has its own `main` so that kernels are listed with their counts
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let start = Instant::now();
     let blind = !spoilt::are_found(&emulator) | !planted::are_found(&emulator) | !banks::are_met_once(&emulator);
     let spreads = !ARCHS.into_iter().all(|arch| stays_in_its_channel(&emulator, arch));
-    let failed = selected.filter(|kernel| !check_kernel(&emulator, **kernel, &targets(**kernel), true)).count();
+    let failed = selected.filter(|kernel| !check_kernel(&emulator, **kernel, &targets(**kernel), false)).count();
     println!("emulated catalog: {failed} kernels failed, {:.1} s", start.elapsed().as_secs_f32());
     if failed == 0 && !blind && !spreads { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -3,7 +3,7 @@
 use super::check::{Turn, Verdict, check_site};
 use super::executor::Executor;
 use super::problem::Problem;
-use limpid_kernels::catalog::Kernel;
+use limpid_kernels::catalog::{self, Kernel};
 use limpid_kernels::target::Target;
 use rayon::prelude::*;
 use std::time::Instant;
@@ -12,18 +12,31 @@ use std::time::Instant;
 const SHOWN: usize = 8;
 
 /// Candidates of which one is tried at a site on targets beside the first.
-const BESIDE: usize = 3;
+const BESIDE: usize = 4;
+/// Candidates of all sites together from which on every third is tried at a site, where a run takes long.
+const MANY: usize = 500;
 
 /// Holds every candidate of every edge site of a kernel against the reference and prints a line about it. True if
-/// all are right. On targets beside the first, each candidate has its turn at every third of the sites.
-/// `must_offer`: whether an edge site for which no target gets a candidate is a failure.
-pub fn check_kernel(executor: &dyn Executor, kernel: &dyn Kernel, targets: &[Target], must_offer: bool) -> bool {
+/// all are right. `whole` is for someone quick, who tries every candidate at every site; of others, each candidate has its
+/// turn at every fourth of the sites on targets beside the first. Of a kernel with many, each has its turn at every third
+/// site on the first, and a fourth of the tactics are tried on those beside it.
+/// For the same ones an edge site for which no target gets a candidate is a failure.
+pub fn check_kernel(executor: &dyn Executor, kernel: &dyn Kernel, targets: &[Target], whole: bool) -> bool {
     let start = Instant::now();
     let sites = kernel.edge_sites();
+    let offered = |site| catalog::candidates(kernel, site, &targets[0]).map_or(0, |candidates| candidates.len());
+    let many = !whole && sites.iter().map(offered).sum::<usize>() > MANY;
+    let must_offer = !whole;
     let check = |(number, site)| {
         let problem = Problem::new(site);
         let verdict = |(beside, target): (usize, &Target)| {
-            let turn = if beside == 0 { Turn::ALL } else { Turn { of: BESIDE, site: number } };
+            let turn = match (beside, many) {
+                (0, false) => Turn::ALL,
+                (0, true) => Turn { of: 3, site: number, names: 1 },
+                (_, false) => Turn { of: BESIDE, site: number, names: 1 },
+                // Most of the time goes into compiling them.
+                (_, true) => Turn { of: 1, site: 0, names: BESIDE },
+            };
             check_site(executor, kernel, site, &problem, target, turn)
         };
         let verdicts: Vec<Verdict> = targets.iter().enumerate().map(verdict).collect();

@@ -20,16 +20,17 @@ pub struct Verdict {
 }
 
 /// Which of a site's candidates run: every `of`-th, counted from one that depends on the site, so that over the sites
-/// each has its turn.
+/// each has its turn; of those whose number by the letters of their tactic's name is a multiple of `names`, if there are.
 #[derive(Clone, Copy)]
 pub struct Turn {
     pub of: usize,
     pub site: usize,
+    pub names: usize,
 }
 
 impl Turn {
     /// All of them.
-    pub const ALL: Self = Self { of: 1, site: 0 };
+    pub const ALL: Self = Self { of: 1, site: 0, names: 1 };
 }
 
 /// Holds the candidates that a kernel offers for a site, and whose turn it is, against the reference.
@@ -49,8 +50,13 @@ pub fn check_site(
         let outcome = check_candidate(executor, candidate, problem, target);
         outcome.err().map(|what| format!("{} on {}: {what}", candidate.tactic, target.arch))
     };
+    let number = |candidate: &Candidate| candidate.tactic.to_string().bytes().map(usize::from).sum::<usize>();
+    let mut candidates: Vec<&Candidate> = candidates.iter().collect();
+    if candidates.iter().any(|candidate| number(candidate).is_multiple_of(turn.names)) {
+        candidates.retain(|candidate| number(candidate).is_multiple_of(turn.names));
+    }
     let first = turn.site % turn.of.min(candidates.len()).max(1);
-    let candidates: Vec<&Candidate> = candidates.iter().skip(first).step_by(turn.of).collect();
+    let candidates: Vec<&Candidate> = candidates.into_iter().skip(first).step_by(turn.of).collect();
     let failures = candidates.par_iter().copied().filter_map(check).collect();
     Verdict { candidates: candidates.len(), failures, refusal: None }
 }

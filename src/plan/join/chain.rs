@@ -1,6 +1,8 @@
 //! Dense layers one after another: rows go from one to the next on chip.
 //!
-//!     a -> product -> h -> product -> y   =>   a -> chain of products -> y
+//! ```text
+//! a -> product -> h -> product -> y   =>   a -> chain of products -> y
+//! ```
 //!
 //! The first layer may be one that reads f32 itself, see [`super::conversion`].
 

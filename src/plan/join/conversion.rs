@@ -1,6 +1,8 @@
 //! f32 that is only converted to be multiplied: the product reads it itself.
 //!
-//!     x f32 -> copy -> f16 or i8 -> product -> y   =>   x f32 -> product -> y
+//! ```text
+//! x f32 -> copy -> f16 or i8 -> product -> y   =>   x f32 -> product -> y
+//! ```
 //!
 //! The network's input, as a rule. The numbers are the same: whoever converts rounds, or quantizes, alike.
 
