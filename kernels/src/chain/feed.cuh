@@ -1,6 +1,5 @@
 // How chain/wgmma is fed: the ring of stages between the thread that copies and the warpgroups that multiply, through
-// which the steps of all layers go one after another. Blocks of a cluster fill each other's stages: each copies its part
-// of a tile of weights to all of them, and a stage is free when every block has multiplied it.
+// which the steps of all layers go one after another.
 #pragma once
 
 // A stage and the parity of its barrier's phase, which turns with every round.
@@ -15,117 +14,66 @@ struct Place {
 
 struct Ring {
     unsigned char* stages;
-    unsigned char* between;  // BLOCK_M rows of PITCH bytes
+    unsigned char* between;  // what a layer hands on; at last the block's rows of y
     uint64_t* full;          // the copies have come
-    uint64_t* empty;         // every warp of every block of the cluster has multiplied it
-    int blocks, rank;        // of the cluster; this one among them
+    uint64_t* empty;         // every warp has multiplied it
 
-    __device__ __forceinline__ explicit Ring(unsigned char* shared)
-        : stages(shared), blocks(cluster_nctarank()), rank(cluster_ctarank()) {
+    __device__ __forceinline__ explicit Ring(unsigned char* shared) : stages(shared) {
         between = shared + STAGES * STAGE_BYTES;
-        full = reinterpret_cast<uint64_t*>(between + BLOCK_M * PITCH);
+        full = reinterpret_cast<uint64_t*>(between + BETWEEN_BYTES);
         empty = full + STAGES;
     }
+    // By one thread.
     __device__ __forceinline__ void initialise() const {
-        if (threadIdx.x == 0) {
-            for (int i = 0; i < STAGES; ++i) {
-                mbarrier_init(full + i, 1);
-                mbarrier_init(empty + i, blocks * CONSUMERS / 32);
-            }
-            fence_mbarrier_init();
+        for (int i = 0; i < STAGES; ++i) {
+            mbarrier_init(full + i, 1);
+            mbarrier_init(empty + i, CONSUMERS / 32);
         }
-        __syncthreads();
-        arrive();
-    }
-    // All threads of the cluster meet, as soon as the first ones wait.
-    __device__ __forceinline__ void arrive() const {
-        if (blocks > 1) barrier_cluster_arrive_relaxed();
-    }
-    __device__ __forceinline__ void wait() const {
-        if (blocks > 1) barrier_cluster_wait();
+        fence_mbarrier_init();
     }
     // By each warp, when it has multiplied a stage.
     __device__ __forceinline__ void release(int stage) const {
-        const int lane = threadIdx.x % 32;
-        if (blocks == 1) {
-            if (lane == 0) mbarrier_arrive(empty + stage);
-        } else if (lane < blocks) {
-            mbarrier_arrive_cluster_read(mapa(empty + stage, lane));
-        }
+        if (threadIdx.x % 32 == 0) mbarrier_arrive(empty + stage);
     }
     __device__ __forceinline__ void wait_empty(const Place& place) const {
         mbarrier_wait(empty + place.stage, place.parity ^ 1);
     }
 };
 
-// The steps of all layers, one after another.
-struct Steps {
-    const ChainParams& p;
-    int layer = 0, step = 0;
-
-    __device__ __forceinline__ explicit Steps(const ChainParams& p_) : p(p_) {}
-    __device__ __forceinline__ bool any() const { return layer < p.count; }
-    __device__ __forceinline__ void advance() {
-        if (++step == p.layers[layer].steps) step = 0, ++layer;
-    }
-};
-
-// One thread keeps the ring filled.
+// One thread keeps the ring filled. A stage's rows and weights are asked for together: copies are served in turn, and
+// the first stage is what everybody waits for.
 struct Producer {
     const Ring& ring;
     const TensorMap &a, &w0, &w1, &w2;
+    Place place = {};
+    int layer = 0, step = 0;
 
-    // The first stages as far as no other block is needed: it may not have begun.
-    __device__ __forceinline__ void begin(const ChainParams& p) const {
-        int stage = 0;
+    // Asks for the next steps, `most` of them if there are so many, each as soon as its stage is free.
+    __device__ __forceinline__ void run(const ChainParams& p, int most) {
 #pragma unroll 1
-        for (Steps steps(p); steps.any() && stage < STAGES; steps.advance()) begin(stage++, steps);
-    }
-    // All others, when every block has begun.
-    __device__ __forceinline__ void run(const ChainParams& p) const {
-        Place place;
-        int begun = STAGES;
-#pragma unroll 1
-        for (Steps steps(p); steps.any(); steps.advance()) {
-            if (begun > 0) {
-                --begun;
-            } else {
-                ring.wait_empty(place);
-                begin(place.stage, steps);
-            }
-            load_weights(place.stage, steps);
+        for (; layer < p.count && most > 0; --most) {
+            ring.wait_empty(place);
+            load(p);
             place.advance();
+            if (++step == p.layers[layer].steps) step = 0, ++layer;
         }
     }
 
   private:
-    // Says what will come, and asks for the rows.
-    __device__ __forceinline__ void begin(int stage, const Steps& steps) const {
-        const int weights = 2 * steps.p.layers[steps.layer].width * ROW_BYTES;
-        mbarrier_arrive_expect_tx(ring.full + stage, weights + (steps.layer == 0 ? A_BYTES : 0));
-        if (steps.layer > 0) return;
+    __device__ __forceinline__ void load(const ChainParams& p) const {
+        uint64_t* const full = ring.full + place.stage;
+        unsigned char* const stage = ring.stages + place.stage * STAGE_BYTES;
+        const int weights = 2 * p.layers[layer].width * ROW_BYTES;
+        mbarrier_arrive_expect_tx(full, weights + (layer == 0 ? A_BYTES : 0));
+        const int at[2] = {step * STEP, 0};
+        cp_async_bulk_tensor_load(stage + A_BYTES, layer == 0 ? &w0 : layer == 1 ? &w1 : &w2, at, full);
+        if (layer > 0) return;
+        // Weights nobody writes, rows the kernel before may.
+        if (step == 0) griddepcontrol_wait();
 #pragma unroll
         for (int box = 0; box < BOXES; ++box) {
-            const int at[2] = {(steps.step * BOXES + box) * (STEP / BOXES), static_cast<int>(blockIdx.x) * BLOCK_M};
-            cp_async_bulk_tensor_load(ring.stages + stage * STAGE_BYTES + box * BOX_BYTES, &a, at, ring.full + stage);
-        }
-    }
-    // This block's part of a tile of weights, for every block of the cluster.
-    __device__ __forceinline__ void load_weights(int stage, const Steps& steps) const {
-        uint64_t* const full = ring.full + stage;
-        const int part = 2 * steps.p.layers[steps.layer].width / ring.blocks * ring.rank;
-        unsigned char* const to = ring.stages + stage * STAGE_BYTES + A_BYTES + part * ROW_BYTES;
-        const int at[2] = {steps.step * STEP, part};
-        if (steps.layer == 0) load(to, w0, at, full);
-        if (steps.layer == 1) load(to, w1, at, full);
-        if (steps.layer == 2) load(to, w2, at, full);
-    }
-    __device__ __forceinline__ void load(unsigned char* to, const TensorMap& map, const int (&at)[2],
-                                         uint64_t* full) const {
-        if (ring.blocks == 1) {
-            cp_async_bulk_tensor_load(to, &map, at, full);
-        } else {
-            cp_async_bulk_tensor_load_multicast(to, &map, at, full, (1 << ring.blocks) - 1);
+            const int at[2] = {(step * BOXES + box) * (STEP / BOXES), static_cast<int>(blockIdx.x) * BLOCK_M};
+            cp_async_bulk_tensor_load(stage + box * BOX_BYTES, &a, at, full);
         }
     }
 };

@@ -152,31 +152,57 @@ __device__ __forceinline__ void send(ELEMENT* to, float x, float inv_scale, uint
     }
 }
 
+// What a warp needs of a layer that no kernel writes: the next few vectors of each of its rows of w, and the terms that its
+// sums are finished with. It is asked for before the layer's input is there.
+struct Ahead {
+    static constexpr int DEEP = 4;
+    uint4 weights[DEEP][ROWS];
+    Real<Sum>::Term term;
+
+    __device__ __forceinline__ Ahead(const Layer& of, const ChainLayer& layer, int column) {
+        const int lane = threadIdx.x % 32, own = column + lane % ROWS;
+        load(of, layer, column, lane);
+        term = {};
+        if (own < layer.columns) term = Real<Sum>::term({of.bias, of.scales, nullptr, nullptr}, own);
+    }
+    __device__ __forceinline__ void load(const Layer& of, const ChainLayer& layer, int column, int v) {
+#pragma unroll
+        for (int d = 0; d < DEEP; ++d, v += 32) {
+#pragma unroll
+            for (int j = 0; j < ROWS; ++j) {
+                const bool inside = column + j < layer.columns && v < layer.depth_vectors;
+                const int64_t at = static_cast<int64_t>(column + j) * layer.depth_vectors + v;
+                weights[d][j] = inside ? of.w[at] : zero_vector();
+            }
+        }
+    }
+};
+
 // A warp's share of one layer: its sums, finished, go to `store(row, column, x, there)`, in all lanes; `there` is whether
-// the layer has such a number.
+// the layer has such a number. `ahead` is of the first columns.
 template <class Store>
-__device__ __forceinline__ void multiply(const uint4* x, const Layer& of, const ChainLayer& layer, const ChainParams& p,
-                                         int first, const Store& store) {
+__device__ __forceinline__ void multiply(const uint4* x, Ahead ahead, const Layer& of, const ChainLayer& layer,
+                                         const ChainParams& p, int first, const Store& store) {
     typedef typename Real<Sum>::Way Way;
     const int lane = threadIdx.x % 32;
 #pragma unroll 1
     for (int column = first; column < layer.written; column += BLOCKS * WARPS * ROWS) {
+        if (column > first) ahead = Ahead(of, layer, column);
         Sum sums[BATCH][ROWS] = {};
-#pragma unroll 4
-        for (int v = lane; v < layer.depth_vectors; v += 32) {
-            uint4 weights[ROWS];
+#pragma unroll 1
+        for (int v = lane;;) {
 #pragma unroll
-            for (int j = 0; j < ROWS; ++j) {
-                const bool inside = column + j < layer.columns;
-                const int64_t at = static_cast<int64_t>(column + j) * layer.depth_vectors + v;
-                weights[j] = inside ? of.w[at] : zero_vector();
+            for (int d = 0; d < Ahead::DEEP; ++d, v += 32) {
+                if (v >= layer.depth_vectors) continue;
+#pragma unroll
+                for (int i = 0; i < BATCH; ++i) {
+                    const uint4 numbers = x[i * p.row_vectors + v];
+#pragma unroll
+                    for (int j = 0; j < ROWS; ++j) sums[i][j] = add_products(sums[i][j], numbers, ahead.weights[d][j]);
+                }
             }
-#pragma unroll
-            for (int i = 0; i < BATCH; ++i) {
-                const uint4 numbers = x[i * p.row_vectors + v];
-#pragma unroll
-                for (int j = 0; j < ROWS; ++j) sums[i][j] = add_products(sums[i][j], numbers, weights[j]);
-            }
+            if (v >= layer.depth_vectors) break;
+            ahead.load(of, layer, column, v);
         }
         Sum mine = 0;
 #pragma unroll
@@ -194,9 +220,7 @@ __device__ __forceinline__ void multiply(const uint4* x, const Layer& of, const 
         const int row = lane / ROWS, own = column + lane % ROWS;
         const bool there = row < BATCH && own < layer.written;
         float y = 0.0f;
-        if (there && own < layer.columns) {
-            y = activate<Way>(layer.post, Real<Sum>::of({of.bias, of.scales, nullptr, nullptr}, own, mine));
-        }
+        if (there && own < layer.columns) y = activate<Way>(layer.post, Real<Sum>::of(ahead.term, mine));
         store(row, own, y, there);
     }
 }
@@ -224,27 +248,31 @@ chain_gemv(const void* a, const uint4* __restrict__ w0, const uint4* __restrict_
     prefetch_weights(w0, p.layers[0], first);
     prefetch_weights(w1, p.layers[1], first);
     if (p.count > 2) prefetch_weights(w2, p.layers[2], first);
+    const auto layer = [&](int index) {
+        return index == 0 ? Layer{w0, bias0, scales0} : index == 1 ? Layer{w1, bias1, scales1} : Layer{w2, bias2, scales2};
+    };
+    Ahead ahead(layer(0), p.layers[0], first);
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();
     read_rows(a, reinterpret_cast<ELEMENT*>(shared), p);
     __syncthreads();
     // Nobody writes to a block that has not begun.
     barrier_cluster_wait();
+    const int last = p.count - 1;
 #pragma unroll 1
-    for (int index = 0; index + 1 < p.count; ++index) {
-        const Layer of = {index == 0 ? w0 : w1, index == 0 ? bias0 : bias1, index == 0 ? scales0 : scales1};
-        const ChainLayer& layer = p.layers[index];
+    for (int index = 0; index < last; ++index) {
         ELEMENT* const made = reinterpret_cast<ELEMENT*>(shared + (index + 1) * rows);
-        multiply(shared + index * rows, of, layer, p, first, [&](int row, int column, float x, bool there) {
-            ELEMENT* const four = made + row * p.row_vectors * WIDTH + column / ROWS * ROWS;
-            send(four, x, layer.inv_scale, there ? full + index : nullptr);
-        });
+        multiply(shared + index * rows, ahead, layer(index), p.layers[index], p, first,
+                 [&](int row, int column, float x, bool there) {
+                     ELEMENT* const four = made + row * p.row_vectors * WIDTH + column / ROWS * ROWS;
+                     send(four, x, p.layers[index].inv_scale, there ? full + index : nullptr);
+                 });
+        ahead = Ahead(layer(index + 1), p.layers[index + 1], first);
         mbarrier_wait(full + index, 0);
     }
-    const int last = p.count - 1;
-    const Layer of = {last == 1 ? w1 : w2, last == 1 ? bias1 : bias2, last == 1 ? scales1 : scales2};
-    multiply(shared + last * rows, of, p.layers[last], p, first, [&](int row, int column, float x, bool there) {
-        if (!there || row >= p.rows) return;
-        store_1(y, p.y_type, static_cast<int64_t>(row) * p.y_pitch + column, p.layers[last].inv_scale, x);
-    });
+    multiply(shared + last * rows, ahead, layer(last), p.layers[last], p, first,
+             [&](int row, int column, float x, bool there) {
+                 if (!there || row >= p.rows) return;
+                 store_1(y, p.y_type, static_cast<int64_t>(row) * p.y_pitch + column, p.layers[last].inv_scale, x);
+             });
 }

@@ -14,7 +14,7 @@ pub use wgmma::Wgmma;
 use crate::epilogue::{COLUMNS_PER_THREAD, bias_len, check_terms, scales_len};
 use crate::gemm;
 use crate::launch::{Arg, Role};
-use crate::site::{ChainSite, GemmOperand, GemmSite, vector_width};
+use crate::site::{ChainSite, GemmOperand, GemmSite};
 use crate::target::{Arch, Target};
 use crate::weights::Packing;
 use limpid_graph::ir::Precision;
@@ -66,10 +66,12 @@ fn multiplied(precision: Precision) -> DType {
     }
 }
 
-/// Rows and columns of a layer's packed weights.
+/// Rows and columns of a layer's packed weights. Rows are whole lines of memory: what a tensor copy takes of a row, 128
+/// bytes, is then one line and not parts of two.
 fn padded(layer: &GemmSite) -> (u32, u32) {
-    let width = vector_width(multiplied(layer.precision));
-    (layer.n.next_multiple_of(COLUMNS_PER_THREAD), layer.k.next_multiple_of(width))
+    const LINE_BYTES: u32 = 128;
+    let line = LINE_BYTES / multiplied(layer.precision).size() as u32;
+    (layer.n.next_multiple_of(COLUMNS_PER_THREAD), layer.k.next_multiple_of(line))
 }
 
 /// A kernel's pointers to bias and scales, layer by layer.

@@ -7,12 +7,12 @@
 //            s8 s32.
 // Requires   sm_90a; rows of a 16-byte aligned; layers of at most 256 columns, the last of 128; activations that
 //            clip.
-// Grid       x: 64 rows a block, in clusters of 1, 2 or 4, which share the weights they read: each block fetches its part
-//            of a tile for all of them (multicast).
+// Grid       x: 64 rows a block. (Clusters that share the weights they read were no faster: what a multiprocessor takes in
+//            is the limit, not what L2 gives.)
 // Block      two warpgroups that multiply, each half of a layer's columns, and one of which one thread copies.
 // Shared     STAGES of (64 rows of a and 256 of w, 128 bytes of K of w each), the rows between layers, two mbarriers a
 //            stage.
-// Work       Σ 2·M·N·K operations; a is read once, w once a cluster (from L2), y written once.
+// Work       Σ 2·M·N·K operations; a is read once, w once a block (from L2), y written once.
 // Sources    PTX ISA, "Asynchronous Warpgroup Level Matrix Multiply-Accumulate Operations"; NVIDIA, CUTLASS, example
 //            13 ("two tensor op fusion").
 //
@@ -24,15 +24,16 @@ constexpr int BLOCK_M = 64, CONSUMERS = 256, THREADS = CONSUMERS + 128;
 constexpr int ROW_BYTES = 128;      // of K, of a row of w in a stage; the swizzle's
 constexpr int MOST_COLUMNS = 256;
 constexpr int BOX_BYTES = BLOCK_M * ROW_BYTES;  // of one copy of a
+constexpr int PITCH = MOST_COLUMNS * 2 + 16;    // bytes of a row of y on its way out, f32; rows begin 4 banks apart
+constexpr int BETWEEN_BYTES = BLOCK_M * PITCH;
 
 // f16 products, f32 sums.
 struct Fp16 {
     typedef float Sum;
     static constexpr int SIZE = 2;
     static constexpr int SPREAD = 2;  // rows of f32 apart that lanes read together; see `row_of`
-    template <int N>
-    static __device__ __forceinline__ void multiply(float (&d)[N / 2], const uint32_t (&a)[4], uint64_t b,
-                                                    bool accumulate) {
+    template <int N, class A>
+    static __device__ __forceinline__ void multiply(float (&d)[N / 2], const A& a, uint64_t b, bool accumulate) {
         wgmma_m64k16_f16<N>(d, a, b, accumulate);
     }
     // The register of a fragment whose two numbers are these.
@@ -51,8 +52,8 @@ struct Int8 {
     typedef int Sum;
     static constexpr int SIZE = 1;
     static constexpr int SPREAD = 4;
-    template <int N>
-    static __device__ __forceinline__ void multiply(int (&d)[N / 2], const uint32_t (&a)[4], uint64_t b, bool accumulate) {
+    template <int N, class A>
+    static __device__ __forceinline__ void multiply(int (&d)[N / 2], const A& a, uint64_t b, bool accumulate) {
         wgmma_m64k32_s8<N>(d, a, b, accumulate);
     }
     static __device__ __forceinline__ uint32_t converted(const unsigned char* reals, int t, int row, int chunk,
@@ -71,7 +72,6 @@ constexpr int STEP = ROW_BYTES / Math::SIZE;                // numbers of K
 constexpr int BOXES = A_IS_REAL ? 4 / Math::SIZE : 1;       // copies of a in a step
 constexpr int A_BYTES = BOXES * BOX_BYTES;
 constexpr int STAGE_BYTES = A_BYTES + MOST_COLUMNS * ROW_BYTES;
-constexpr int PITCH = MOST_COLUMNS * 2 + 16;                // bytes of a row between layers; rows begin 4 banks apart
 
 // Mirrored in `kernels/src/chain/wgmma.rs`.
 struct ChainLayer {
@@ -138,39 +138,26 @@ struct Consumer {
         first = threadIdx.x / 32 % 4 * 16;
     }
 
-    // The row, of eight, that wgmma's g-th is. Rows may come in any order, if they go in the same; in this one the lanes
-    // that shared memory serves together read f32 from different banks.
+    // The row, of eight, that wgmma's g-th is. Where rows are converted in registers they may come in any order, if they go
+    // in the same; in this one the lanes that shared memory serves together read f32 from different banks.
+    template <bool OF_A>
     static __device__ __forceinline__ int row_of(int g) {
-        constexpr int SPREAD = Math::SPREAD, RUN = 8 / SPREAD;
+        constexpr int SPREAD = OF_A && A_IS_REAL ? Math::SPREAD : 1, RUN = 8 / SPREAD;
         return g % RUN * SPREAD + g / RUN;
     }
 
-    // This warp's rows of a step along K, as wgmma's fragments: of what the layer before left, or of a.
-    template <bool OF_A>
-    __device__ __forceinline__ void load(uint32_t (&fragments)[4][4], int step) const {
-        const int matrix_row = first + lane / 8 % 2 * 8 + row_of(lane % 8);  // that this lane points an ldmatrix to
+    // This warp's rows of a stage of f32, as wgmma's fragments.
+    __device__ __forceinline__ void convert(uint32_t (&fragments)[4][4]) const {
         const unsigned char* const rows = ring.stages + place.stage * STAGE_BYTES;
-        if constexpr (!OF_A) {
-            const unsigned char* const row = ring.between + matrix_row * PITCH + step * ROW_BYTES + lane / 16 * 16;
+        const int g = row_of<true>(lane / 4), t = lane % 4;
 #pragma unroll
-            for (int k = 0; k < 4; ++k) ldmatrix_x4(fragments[k], row + k * 32);
-        } else if constexpr (A_IS_REAL) {
-            const int g = row_of(lane / 4), t = lane % 4;
+        for (int k = 0; k < 4; ++k) {
 #pragma unroll
-            for (int k = 0; k < 4; ++k) {
-#pragma unroll
-                for (int i = 0; i < 4; ++i) {
-                    // In 16-byte vectors of f32: where the fragment's 32 bytes begin, and its second half.
-                    const int vector = k * (8 / Math::SIZE) + i / 2 * (4 / Math::SIZE), row = first + i % 2 * 8 + g;
-                    const unsigned char* const reals = rows + vector / 8 * BOX_BYTES + row * ROW_BYTES;
-                    fragments[k][i] = Math::converted(reals, t, row, vector % 8, p.inv_scale_a);
-                }
-            }
-        } else {
-#pragma unroll
-            for (int k = 0; k < 4; ++k) {
-                const int vector = (2 * k + lane / 16) ^ matrix_row % 8;
-                ldmatrix_x4(fragments[k], rows + matrix_row * ROW_BYTES + vector * 16);
+            for (int i = 0; i < 4; ++i) {
+                // In 16-byte vectors of f32: where the fragment's 32 bytes begin, and its second half.
+                const int vector = k * (8 / Math::SIZE) + i / 2 * (4 / Math::SIZE), row = first + i % 2 * 8 + g;
+                const unsigned char* const reals = rows + vector / 8 * BOX_BYTES + row * ROW_BYTES;
+                fragments[k][i] = Math::converted(reals, t, row, vector % 8, p.inv_scale_a);
             }
         }
     }
@@ -182,12 +169,12 @@ struct Consumer {
             Sum d[32];
             const Terms<64> terms(t, column<64>(), layer.columns);
             multiply<OF_A, 64>(d, layer);
-            pass_on<64>(d, layer, terms);
+            pass_on<OF_A, 64>(d, layer, terms);
         } else {
             Sum d[64];
             const Terms<128> terms(t, column<128>(), layer.columns);
             multiply<OF_A, 128>(d, layer);
-            pass_on<128>(d, layer, terms);
+            pass_on<OF_A, 128>(d, layer, terms);
         }
     }
 
@@ -215,29 +202,46 @@ struct Consumer {
     // One layer's sums of this warpgroup's N columns.
     template <bool OF_A, int N>
     __device__ __forceinline__ void multiply(Sum (&d)[N / 2], const ChainLayer& layer) {
-        const uint64_t b =
-            wgmma_descriptor(ring.stages + A_BYTES + warpgroup * N * ROW_BYTES, 16, 8 * ROW_BYTES, WgmmaSwizzle::B128);
+        const uint64_t b = descriptor(ring.stages + A_BYTES + warpgroup * N * ROW_BYTES);
+        const uint64_t rows = descriptor(OF_A ? ring.stages : ring.between);
         int last = 0;
 #pragma unroll 1
         for (int step = 0; step < layer.steps; ++step) {
             mbarrier_wait(ring.full + place.stage, place.parity);
-            // Products read their registers as long as they are under way, and the compiler loads into the same ones again;
-            // meanwhile the other warpgroup multiplies.
-            if (step > 0) finish(d, last);
-            uint32_t fragments[4][4];
-            load<OF_A>(fragments, step);
-            wgmma_hold(d);
-            wgmma_fence();
-#pragma unroll
-            for (int k = 0; k < 4; ++k) {
-                Math::multiply<N>(d, fragments[k], b + place.stage * (STAGE_BYTES / 16) + 2 * k, step > 0 || k > 0);
+            // Descriptors count in units of 16 bytes.
+            const int stage = place.stage * (STAGE_BYTES / 16);
+            if constexpr (OF_A && A_IS_REAL) {
+                // Products read their registers as long as they are under way, and the compiler loads into the same ones
+                // again; meanwhile the other warpgroup multiplies.
+                if (step > 0) finish(d, last);
+                uint32_t fragments[4][4];
+                convert(fragments);
+                start<N>(d, step, [&](int k) -> const uint32_t(&)[4] { return fragments[k]; }, b + stage);
+            } else {
+                const uint64_t a = rows + (OF_A ? stage : step * (BOX_BYTES / 16));
+                start<N>(d, step, [&](int k) { return a + 2 * k; }, b + stage);
+                wgmma_wait_group<1>();
+                if (step > 0) ring.release(last);
             }
-            wgmma_commit_group();
-            wgmma_hold(d);
             last = place.stage;
             place.advance();
         }
         finish(d, last);
+    }
+
+    // Begins the products of a step; `a` gives rows for the k-th 32 bytes along K.
+    template <int N, class A>
+    __device__ __forceinline__ void start(Sum (&d)[N / 2], int step, const A& a, uint64_t b) const {
+        wgmma_hold(d);
+        wgmma_fence();
+#pragma unroll
+        for (int k = 0; k < 4; ++k) Math::template multiply<N>(d, a(k), b + 2 * k, step > 0 || k > 0);
+        wgmma_commit_group();
+        wgmma_hold(d);
+    }
+
+    static __device__ __forceinline__ uint64_t descriptor(const unsigned char* rows) {
+        return wgmma_descriptor(rows, 16, 8 * ROW_BYTES, WgmmaSwizzle::B128);
     }
 
     template <int COUNT>
@@ -247,36 +251,44 @@ struct Consumer {
         ring.release(stage);
     }
 
-    // Sum 2h + e of the j-th four.
-    template <int N>
+    // Sum 2h + e of the j-th four; zero behind the layer's columns, if it has not all of them.
+    template <bool WHOLE, int N>
     __device__ __forceinline__ float finished(const Sum (&d)[N / 2], const ChainLayer& layer, const Terms<N>& terms, int j,
                                               int h, int e) const {
         typedef typename Real<Sum>::Way Way;
         const float x = terms.of(d[4 * j + 2 * h + e], j, e == 1);
         const float clipped = Way::at_most(Way::at_least(x, layer.low), layer.high);
-        return column<N>() + 8 * j + e < layer.columns ? clipped : 0.0f;
+        return WHOLE || column<N>() + 8 * j + e < layer.columns ? clipped : 0.0f;
     }
 
-    // To the rows between layers. Numbers of K behind them, up to a whole step, are zeros.
-    template <int N>
+    // To the rows between layers, as tensor copies bring rows: step after step along K, swizzled.
+    template <bool OF_A, int N>
     __device__ __forceinline__ void pass_on(const Sum (&d)[N / 2], const ChainLayer& layer, const Terms<N>& terms) const {
-        bar_sync(1, CONSUMERS);  // everyone has read what the layer before left
-        const int row = first + row_of(lane / 4);
+        static_assert(2 * N * Math::SIZE % ROW_BYTES == 0, "the next layer reads whole steps");
+        if (!OF_A) bar_sync(1, CONSUMERS);  // everyone has multiplied what the layer before left
+        if (layer.columns == 2 * N) {
+            write<OF_A, true, N>(d, layer, terms);
+        } else {
+            write<OF_A, false, N>(d, layer, terms);
+        }
+        fence_proxy_async();  // wgmma reads it
+        bar_sync(1, CONSUMERS);
+    }
+
+    template <bool OF_A, bool WHOLE, int N>
+    __device__ __forceinline__ void write(const Sum (&d)[N / 2], const ChainLayer& layer, const Terms<N>& terms) const {
+        const int top = first + row_of<OF_A>(lane / 4);
 #pragma unroll
         for (int j = 0; j < N / 8; ++j) {
+            const int at = (column<N>() + 8 * j) * Math::SIZE, vector = at % ROW_BYTES / 16;
 #pragma unroll
             for (int h = 0; h < 2; ++h) {
-                unsigned char* const to = ring.between + (row + 8 * h) * PITCH + (column<N>() + 8 * j) * Math::SIZE;
-                Math::store_pair(to, finished<N>(d, layer, terms, j, h, 0), finished<N>(d, layer, terms, j, h, 1),
-                                 layer.inv_scale);
+                const int row = top + 8 * h;
+                unsigned char* const line = ring.between + at / ROW_BYTES * BOX_BYTES + row * ROW_BYTES;
+                Math::store_pair(line + (vector ^ row % 8) * 16 + at % 16, finished<WHOLE>(d, layer, terms, j, h, 0),
+                                 finished<WHOLE>(d, layer, terms, j, h, 1), layer.inv_scale);
             }
         }
-        constexpr int WRITTEN = 2 * N * Math::SIZE, VECTORS = WRITTEN < ROW_BYTES ? (ROW_BYTES - WRITTEN) / 16 : 0;
-        for (int i = threadIdx.x; i < BLOCK_M * VECTORS; i += CONSUMERS) {
-            unsigned char* const line = ring.between + i / (VECTORS > 0 ? VECTORS : 1) * PITCH;
-            reinterpret_cast<uint4*>(line + WRITTEN)[i % (VECTORS > 0 ? VECTORS : 1)] = zero_vector();
-        }
-        bar_sync(1, CONSUMERS);
     }
 
     // To memory, by way of the rows between layers: threads write neighbours, and a loop converts, which is long.
@@ -284,15 +296,15 @@ struct Consumer {
     __device__ __forceinline__ void store(const Sum (&d)[N / 2], const ChainLayer& layer, const Terms<N>& terms,
                                           void* y) const {
         static_assert(2 * N * sizeof(float) <= PITCH, "a row of reals fits");
-        bar_sync(1, CONSUMERS);  // everyone has read what the layer before left
-        const int row = first + row_of(lane / 4);
+        bar_sync(1, CONSUMERS);  // everyone has multiplied what the layer before left
+        const int row = first + lane / 4;
 #pragma unroll
         for (int j = 0; j < N / 8; ++j) {
 #pragma unroll
             for (int h = 0; h < 2; ++h) {
                 unsigned char* const to = ring.between + (row + 8 * h) * PITCH + (column<N>() + 8 * j) * sizeof(float);
                 *reinterpret_cast<float2*>(to) =
-                    make_float2(finished<N>(d, layer, terms, j, h, 0), finished<N>(d, layer, terms, j, h, 1));
+                    make_float2(finished<false>(d, layer, terms, j, h, 0), finished<false>(d, layer, terms, j, h, 1));
             }
         }
         bar_sync(1, CONSUMERS);
@@ -314,25 +326,26 @@ chain_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorM
             const float* bias2, const float* scales2, void* y,
             const __grid_constant__ ChainParams p) {
     DYNAMIC_SHARED_1024(unsigned char, shared);
-    if (threadIdx.x == CONSUMERS) {
-        prefetch_tensormap(&a);
-        prefetch_tensormap(&w0);
-    }
     const Ring ring(shared);
-    ring.initialise();
+    Producer producer = {ring, a, w0, w1, w2};
+    if (threadIdx.x == CONSUMERS + 32) {
+        prefetch_tensormap(&a);
+        prefetch_tensormap(&w1);
+        prefetch_tensormap(&w2);
+    }
+    if (threadIdx.x == CONSUMERS) {
+        prefetch_tensormap(&w0);
+        ring.initialise();
+        producer.run(p, STAGES);  // ahead of the others, who need only know the barriers
+    }
+    __syncthreads();
+    griddepcontrol_wait();
     if (threadIdx.x >= CONSUMERS) {
         setmaxnreg_dec<40>();
-        const Producer producer{ring, a, w0, w1, w2};
-        griddepcontrol_wait();
-        if (threadIdx.x == CONSUMERS) producer.begin(p);
-        __syncwarp();
-        ring.wait();
-        if (threadIdx.x == CONSUMERS) producer.run(p);
+        if (threadIdx.x == CONSUMERS) producer.run(p, 1 << 30);
         __syncwarp();
     } else {
         setmaxnreg_inc<232>();
-        ring.wait();
-        griddepcontrol_wait();
         Consumer consumer(ring, p);
         consumer.inner<true>(p.layers[0], {bias0, scales0});
         if (p.count == 3) consumer.inner<false>(p.layers[1], {bias1, scales1});
@@ -340,7 +353,4 @@ chain_wgmma(const __grid_constant__ TensorMap a, const __grid_constant__ TensorM
         consumer.last(third ? p.layers[2] : p.layers[1], {third ? bias2 : bias1, third ? scales2 : scales1}, y);
     }
     griddepcontrol_launch_dependents();
-    // No block may end while others still copy into it, or tell its barriers.
-    ring.arrive();
-    ring.wait();
 }

@@ -19,12 +19,10 @@ const BLOCK_M: u32 = 64;
 const THREADS: u32 = 384;
 const MOST_LAYERS: usize = 3;
 const MOST_COLUMNS: u32 = 256;
-/// Bytes of a row between layers: f16, or of the last layer, which is half as wide, f32.
+/// Bytes of a row on its way out, f32: of 128 columns. Between layers rows take no more.
 const PITCH: u32 = 2 * MOST_COLUMNS + VECTOR_BYTES;
 /// Bytes of K in a step.
 const ROW_BYTES: u32 = 128;
-/// Blocks that share the weights they read.
-const CLUSTERS: [u32; 3] = [1, 2, 4];
 /// Columns of a warpgroup in the last layer, and in those before.
 const LAST: [u32; 2] = [16, 64];
 const INNER: [u32; 2] = [64, 128];
@@ -172,12 +170,10 @@ fn candidates(site: &ChainSite, target: &Target) -> Result<Vec<Candidate>, Strin
         y_pitch: last.pitch_y as i32,
         y_padded: y.padded_columns() as i32,
     };
-    let blocks = first.m.div_ceil(BLOCK_M);
-    let clusters = CLUSTERS.into_iter().filter(|&cluster| cluster <= blocks);
-    clusters.map(|cluster| candidate(site, build, cluster, &params)).collect()
+    Ok(vec![candidate(site, build, &params)?])
 }
 
-fn candidate(site: &ChainSite, build: Build, cluster: u32, params: &ChainParams) -> Result<Candidate, String> {
+fn candidate(site: &ChainSite, build: Build, params: &ChainParams) -> Result<Candidate, String> {
     let (first, last) = (&site.layers[0], &site.layers[site.layers.len() - 1]);
     let a_size = first.dtype_a.size() as u32;
     let box_of_a = [ROW_BYTES / a_size, BLOCK_M];
@@ -191,8 +187,9 @@ fn candidate(site: &ChainSite, build: Build, cluster: u32, params: &ChainParams)
     );
     let weights = |index: usize, layer: &GemmSite| {
         let (n_pad, k_pad) = padded(layer);
-        let rows = 2 * params.layers[index].width as u32 / cluster;
-        let dims = [k_pad, n_pad].map(u64::from);
+        let rows = 2 * params.layers[index].width as u32;
+        // What is padded along K need not be fetched to be zero.
+        let dims = [layer.k, n_pad].map(u64::from);
         let box_of_w = [ROW_BYTES / build.size(), rows];
         let row = [u64::from(k_pad * build.size())];
         TensorMap::tiled(ChainSite::weights(index), build.math.dtype(), &dims, &row, &box_of_w, Swizzle::B128)
@@ -207,19 +204,19 @@ fn candidate(site: &ChainSite, build: Build, cluster: u32, params: &ChainParams)
     let mut args: Vec<Arg> = maps.into_iter().map(Arg::TensorMap).collect();
     args.extend(super::terms(site, MOST_LAYERS));
     args.extend([Arg::Pointer(Role::Output(0)), Arg::params(params)]);
-    let blocks = first.m.div_ceil(BLOCK_M).next_multiple_of(cluster);
+    let blocks = first.m.div_ceil(BLOCK_M);
     let elements = |layer: &GemmSite| padded(layer).0 as u64 * u64::from(padded(layer).1);
     let columns = |index: usize| u64::from(2 * params.layers[index].width as u32);
     let flops = site.layers.iter().enumerate().map(|(index, layer)| columns(index) * u64::from(padded(layer).1));
     let read: u64 = site.layers.iter().map(elements).sum::<u64>() * u64::from(build.size());
     let rows = u64::from(first.m);
     Ok(Candidate::plain(
-        Tactic::new("chain/wgmma", &[("layers", site.layers.len() as u32), ("cluster", cluster)]),
+        Tactic::new("chain/wgmma", &[("layers", site.layers.len() as u32)]),
         Launch {
             unit: build.unit(),
             grid: [blocks, 1, 1],
             block: [THREADS, 1, 1],
-            cluster: [cluster, 1, 1],
+            cluster: Launch::ALONE,
             shared_bytes: build.shared_bytes(),
             args,
             dependent: false,

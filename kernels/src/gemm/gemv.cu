@@ -6,6 +6,8 @@
 //            float: rounded to f16 or quantized to s8 as it is read; y (M,N) and residual f32, f16 or s8. Sums are
 //            f32, of s8 s32.
 // Grid       x: ROWS rows of w for each group of WARPS_K warps; a block is 4 warps, so 4/WARPS_K groups.
+// Pipeline   what no kernel writes is asked for before the kernels ahead have ended: the first vectors of w, the bias; the
+//            others a step of K before they are multiplied.
 // Work       2·M·N·K operations; w is read once (the point of it), a from L1 and L2.
 // Sums       each lane takes every 32nd vector along K (every 32·WARPS_K-th); lanes are added by shuffles in a tree.
 //
@@ -122,6 +124,19 @@ struct Left<ELEMENT> {
     }
 };
 
+// One vector of each of a group's rows of w.
+struct Weights {
+    uint4 vectors[ROWS];
+
+    __device__ __forceinline__ void load(const uint4* w, int column, int v, const GemvParams& p) {
+#pragma unroll
+        for (int j = 0; j < ROWS; ++j) {
+            const bool inside = column + j < p.n_padded && v < p.depth_vectors;
+            vectors[j] = inside ? w[static_cast<int64_t>(column + j) * p.depth_vectors + v] : zero_vector();
+        }
+    }
+};
+
 // Asks for the rows of w that a group of warps will read: no grid writes weights, so they need not wait for one.
 __device__ __forceinline__ void prefetch_rows(const uint4* w, int column, int thread, const GemvParams& p) {
     constexpr int LINE = 128 / sizeof(uint4);
@@ -134,7 +149,7 @@ __device__ __forceinline__ void prefetch_rows(const uint4* w, int column, int th
     }
 }
 
-extern "C" __global__ void __launch_bounds__(32 * WARPS, 4)
+extern "C" __global__ void __launch_bounds__(32 * WARPS, BATCH * ROWS > 16 ? 3 : 4)
 gemv(const A_ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ bias,
      const float* __restrict__ scales, const void* residual, void* __restrict__ y, const GemvParams p,
      const EpilogueParams epilogue) {
@@ -142,19 +157,24 @@ gemv(const A_ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ 
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int column = (blockIdx.x * (WARPS / WARPS_K) + warp / WARPS_K) * ROWS;
 
-    prefetch_rows(w, column, warp % WARPS_K * 32 + lane, p);
+    const int own = column + lane % ROWS;
+    int v = warp % WARPS_K * 32 + lane;
+
+    prefetch_rows(w, column, v, p);
+    Weights ahead;
+    ahead.load(w, column, v, p);
+    const EpilogueTensors tensors = {bias, scales, residual, y};
+    const Real<Sum>::Term term = load_term<Sum>(epilogue, tensors, own);
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();
 
     Sum sums[BATCH][ROWS] = {};
 #pragma unroll 2
-    for (int v = warp % WARPS_K * 32 + lane; v < p.depth_vectors; v += 32 * WARPS_K) {
+    for (; v < p.depth_vectors; v += 32 * WARPS_K) {
         Operand<ELEMENT> weights[ROWS];
 #pragma unroll
-        for (int j = 0; j < ROWS; ++j) {
-            const bool inside = column + j < p.n_padded;
-            weights[j].take(inside ? w[static_cast<int64_t>(column + j) * p.depth_vectors + v] : zero_vector());
-        }
+        for (int j = 0; j < ROWS; ++j) weights[j].take(ahead.vectors[j]);
+        ahead.load(w, column, v + 32 * WARPS_K, p);
 #pragma unroll
         for (int i = 0; i < BATCH; ++i) {
             if (i < p.m) {
@@ -184,6 +204,6 @@ gemv(const A_ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ 
         Sum sum = 0;
 #pragma unroll
         for (int s = 0; s < WARPS_K; ++s) sum += shares[warp + s][lane];
-        epilogue_1(epilogue, {bias, scales, residual, y}, lane / ROWS, column + lane % ROWS, sum);
+        epilogue_1(epilogue, tensors, term, lane / ROWS, own, sum);
     }
 }

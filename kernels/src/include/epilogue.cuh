@@ -41,7 +41,7 @@ struct EpilogueTensors {
 };
 
 // How sums of a type become reals, and which activations follow. `Terms` are what eight columns from `column` on are
-// scaled by and added to, the same for every row; columns behind the last have padding there.
+// scaled by and added to, the same for every row; columns behind the last have padding there. `Term` is that of one.
 template <typename Sum>
 struct Real;
 
@@ -50,6 +50,9 @@ struct Real<float> {
     typedef Fast Way;
     struct Terms {
         float bias[8];
+    };
+    struct Term {
+        float bias;
     };
     static __device__ __forceinline__ Terms terms(const EpilogueTensors& t, int column) {
         Terms terms = {};
@@ -60,9 +63,10 @@ struct Real<float> {
 #pragma unroll
         for (int i = 0; i < 8; ++i) x[i] = sums[i] + terms.bias[i];
     }
-    static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, float sum) {
-        return t.bias ? sum + t.bias[column] : sum;
+    static __device__ __forceinline__ Term term(const EpilogueTensors& t, int column) {
+        return {t.bias ? t.bias[column] : 0.0f};
     }
+    static __device__ __forceinline__ float of(const Term& term, float sum) { return sum + term.bias; }
 };
 
 // A sum of integers as f32: rounded from s32, or summed up there where it stays below 2^24 and so is exact.
@@ -76,6 +80,9 @@ struct Real<Whole> {
     struct Terms {
         float bias[8], scales[8];
     };
+    struct Term {
+        float bias, scale;
+    };
     static __device__ __forceinline__ Terms terms(const EpilogueTensors& t, int column) {
         Terms terms = {};
         if (t.bias) load_row_8(t.bias + column, terms.bias);
@@ -86,8 +93,11 @@ struct Real<Whole> {
 #pragma unroll
         for (int i = 0; i < 8; ++i) x[i] = __fmaf_rn(sums[i].value, terms.scales[i], terms.bias[i]);
     }
-    static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, Whole sum) {
-        return __fmaf_rn(sum.value, t.scales[column], t.bias ? t.bias[column] : 0.0f);
+    static __device__ __forceinline__ Term term(const EpilogueTensors& t, int column) {
+        return {t.bias ? t.bias[column] : 0.0f, t.scales[column]};
+    }
+    static __device__ __forceinline__ float of(const Term& term, Whole sum) {
+        return __fmaf_rn(sum.value, term.scale, term.bias);
     }
 };
 
@@ -95,8 +105,12 @@ template <>
 struct Real<int> {
     typedef Exact Way;
     typedef Real<Whole>::Terms Terms;
+    typedef Real<Whole>::Term Term;
     static __device__ __forceinline__ Terms terms(const EpilogueTensors& t, int column) {
         return Real<Whole>::terms(t, column);
+    }
+    static __device__ __forceinline__ Term term(const EpilogueTensors& t, int column) {
+        return Real<Whole>::term(t, column);
     }
     static __device__ __forceinline__ void of(const Terms& terms, const int (&sums)[8], float (&x)[8]) {
         Whole whole[8];
@@ -104,20 +118,28 @@ struct Real<int> {
         for (int i = 0; i < 8; ++i) whole[i].value = __int2float_rn(sums[i]);
         Real<Whole>::of(terms, whole, x);
     }
-    static __device__ __forceinline__ float of(const EpilogueTensors& t, int column, int sum) {
-        return Real<Whole>::of(t, column, Whole{__int2float_rn(sum)});
+    static __device__ __forceinline__ float of(const Term& term, int sum) {
+        return Real<Whole>::of(term, Whole{__int2float_rn(sum)});
     }
 };
 
+// The term of one column; whoever asks for it ahead of the sum waits for memory once instead of twice.
+template <typename Sum>
+__device__ __forceinline__ typename Real<Sum>::Term load_term(const EpilogueParams& p, const EpilogueTensors& t,
+                                                              int column) {
+    if (column >= p.columns) return {};
+    return Real<Sum>::term(t, column);
+}
+
 // Finishes and stores one sum. For kernels whose threads own single channels; they come to the padding by themselves.
 template <typename Sum>
-__device__ __forceinline__ void epilogue_1(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
-                                           int column, Sum sum) {
+__device__ __forceinline__ void epilogue_1(const EpilogueParams& p, const EpilogueTensors& t,
+                                           const typename Real<Sum>::Term& term, int64_t row, int column, Sum sum) {
     if (column >= p.padded_columns) return;
     float x = 0.0f;
     if (column < p.columns) {
         typedef typename Real<Sum>::Way Way;
-        x = Real<Sum>::of(t, column, sum);
+        x = Real<Sum>::of(term, sum);
         if (t.residual) {
             const float addend = load_1(t.residual, p.residual_type, row * p.residual_pitch + column);
             x = __fmaf_rn(addend, p.residual_scale, activate<Way>(p.pre, x));
@@ -125,6 +147,12 @@ __device__ __forceinline__ void epilogue_1(const EpilogueParams& p, const Epilog
         x = activate<Way>(p.post, x);
     }
     store_1(t.y, p.y_type, row * p.y_pitch + column, p.inv_scale, x);
+}
+
+template <typename Sum>
+__device__ __forceinline__ void epilogue_1(const EpilogueParams& p, const EpilogueTensors& t, int64_t row,
+                                           int column, Sum sum) {
+    epilogue_1(p, t, load_term<Sum>(p, t, column), row, column, sum);
 }
 
 // The residual's share of eight sums, loaded ahead of their epilogue so that the wait overlaps other work.
