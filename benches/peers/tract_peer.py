@@ -20,7 +20,7 @@ class TractPeer:
     """The program at `command` with one of tract's runtimes, working in the folder `work`."""
 
     precisions = ("fp32",)
-    seconds = 30
+    seconds = 60
     LIMIT = 150  # a row that takes longer is given up
 
     def __init__(self, command, work, runtime, title):
