@@ -8,7 +8,8 @@ BATCHES = {
 PRECISIONS = ("fp16", "tf32", "fp32", "int8")
 # In the tables' order.
 PEERS = (
-    "limpid", "cudnn", "xla", "cudnn_fused", "onnxruntime_cuda", "onnxruntime_cpu", "eager", "compile", "tract_cuda", "tract_cpu",
+    "limpid", "cudnn", "xla", "cudnn_fused", "onnxruntime_cuda", "onnxruntime_cpu", "eager", "compile", "tract_cuda",
+    "tract_cpu",
 )
 KEY = ("network", "batch", "precision", "peer")
 

@@ -80,7 +80,6 @@ def wait_for_compilers():
     from torch._inductor.async_compile import AsyncCompile
 
     AsyncCompile.warm_pool()
-    AsyncCompile.use_process_pool()  # which asks for the first of them
     AsyncCompile.wait_pool_ready()
 
 
