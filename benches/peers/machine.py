@@ -1,5 +1,6 @@
 """What the machine is, and what a worker of several has of it."""
 
+import functools
 import importlib.metadata
 import os
 import pathlib
@@ -25,6 +26,7 @@ def difference(one, other):
     return "; ".join(f"{key}: {one.get(key)}, not {other.get(key)}" for key in unlike) or None
 
 
+@functools.cache
 def query(fields):
     """A line for each GPU, as nvidia-smi has them; none without a GPU."""
     try:

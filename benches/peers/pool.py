@@ -120,7 +120,7 @@ class Plan:
         """Measures with this worker until nothing is left."""
         try:
             while (unit := self.next()) is not None:
-                while unit:
+                while unit and not self.stopped:
                     self.record(unit[0], *self.measure(worker, unit[0]))
                     unit.pop(0)
         except Unable:
@@ -137,9 +137,9 @@ class Plan:
 
     def measure(self, worker, key):
         """A row's figures, or why there are none, and versions."""
-        left, expected = self.end - time.monotonic(), self.peers[key["peer"]].seconds
-        if left < expected:
-            return {"not_measured": f"budget: less than {expected} s were left"}, {}
+        expected = self.expected(key)
+        if self.end - time.monotonic() < expected:
+            return {"not_measured": f"budget: less than {expected:g} s were left"}, {}
         try:
             return worker.ask(key, self.limit, self.end)
         except TimeoutError:
@@ -148,6 +148,12 @@ class Plan:
             return {"failed": f"not done after {self.limit:g} s"}, {}
         except Lost as lost:
             return {"failed": str(lost)}, {}
+
+    def expected(self, key):
+        """Seconds that a row will take: as the longest of its peer's with this network, or the peer's own estimate."""
+        with self.lock:
+            seen = self.results.seconds(key["peer"], key["network"])
+        return max(seen, default=self.peers[key["peer"]].seconds)
 
     def record(self, key, found, versions):
         """Writes a row down."""

@@ -38,6 +38,11 @@ class Results:
         """The row of this key, or None."""
         return next((row for row in self.file["rows"] if all(row[part] == key[part] for part in order.KEY)), None)
 
+    def seconds(self, peer, network):
+        """What each row of this peer and network took."""
+        rows = (row for row in self.file["rows"] if (row["peer"], row["network"]) == (peer, network))
+        return [row["seconds"] for row in rows if "seconds" in row]
+
     def add_versions(self, versions):
         """Versions of what is installed here; a peer that is a program of its own tells its when it is measured."""
         self.file["versions"] |= versions

@@ -135,7 +135,7 @@ def measure(plan, team):
             for worker in team:
                 worker.stop()
             raise
-    return [str(future.exception()) for future in running if future.exception()]
+    return sorted({str(future.exception()) for future in running if future.exception()})
 
 
 if __name__ == "__main__":
