@@ -9,6 +9,8 @@ import contextlib
 
 import numpy as np
 
+from machine import cores
+
 SLOTS = 256  # at most; only the MLP's single samples of 3 kB would need more to leave the cache
 
 
@@ -75,7 +77,9 @@ class OnnxReferences:
     def answer(self, network, batch):
         """What the network answers to `sample(network, batch)`."""
         if (network.name, batch) not in self.known:
-            session = self.ort.InferenceSession(str(network.path), providers=["CPUExecutionProvider"])
+            settings = self.ort.SessionOptions()
+            settings.intra_op_num_threads = len(cores())
+            session = self.ort.InferenceSession(str(network.path), settings, providers=["CPUExecutionProvider"])
             self.known = {(network.name, batch): session.run(None, {network.input: sample(network, batch)})[0]}
         return self.known[network.name, batch]
 

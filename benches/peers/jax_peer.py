@@ -27,7 +27,7 @@ def load():
 class XlaPeer:
     """Jitted JAX. `jax` is the package, or None where it is not installed."""
 
-    name, title, seconds = "xla", "XLA (JAX)", 60
+    name, title, seconds = "xla", "XLA (JAX)", 25
     precisions = ("fp32", "tf32", "fp16")
 
     def __init__(self, jax):

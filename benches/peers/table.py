@@ -28,12 +28,21 @@ def text(results):
 
 
 def machine(results):
-    """A line on what it was measured on, and one on the versions."""
-    known = results["machine"]
-    parts = [f"{name} {known[key]}".strip() for key, name in
-             (("gpu", ""), ("driver", "driver"), ("highest_clock", "up to"), ("cpu", ""), ("cores", "cores:")) if key in known]
+    """A line on what it was measured on, one on how it was shared out, and one on the versions."""
+    known, names = results["machine"], {"gpus": "GPUs:", "driver": "driver", "highest_clock": "up to", "cores": "cores:"}
+    order = ("gpu", "gpus", "driver", "highest_clock", "cpu", "cores")
+    parts = [f"{names.get(key, '')} {known[key]}".strip() for key in order if key in known]
     versions = ", ".join(f"{name} {version}" for name, version in sorted(results["versions"].items()))
-    return f"{'; '.join(parts)} ({results['date']})\n{versions}"
+    return f"{'; '.join(parts)} ({results['date']})\n{shares(results)}{versions}"
+
+
+def shares(results):
+    """A line on what each row had of the machine, where it was not all of it."""
+    rows, workers = results["rows"], results.get("workers", 1)
+    threads = sorted({row["threads"] for row in rows if "threads" in row})
+    parts = [f"rows measured at once: {workers}, each with a GPU and an equal share of the cores"] if workers > 1 else []
+    parts += [f"peers on the CPU have {' or '.join(map(str, threads))} threads"] if threads else []
+    return "; ".join(parts) + "\n" if parts else ""
 
 
 def table(results, rows, clock):

@@ -94,14 +94,19 @@ def second_level_cache():
 class Clocks:
     """The clocks that a GPU runs at, from NVML; a time without its clock is half a figure."""
 
-    def __init__(self):
+    def __init__(self, name="0"):
+        """`name` is a GPU's index or UUID, as CUDA_VISIBLE_DEVICES has it, which NVML does not read."""
         self.library = self.device = None
         try:
             library = ctypes.CDLL("libnvidia-ml.so.1")
         except OSError:
             return
-        device = ctypes.c_void_p()
-        if library.nvmlInit_v2() == 0 and library.nvmlDeviceGetHandleByIndex_v2(0, ctypes.byref(device)) == 0:
+        name, device = name.split(",")[0].strip(), ctypes.c_void_p()
+        if library.nvmlInit_v2() != 0:
+            return
+        by_index = name.isdigit()
+        find = library.nvmlDeviceGetHandleByIndex_v2 if by_index else library.nvmlDeviceGetHandleByUUID
+        if find(int(name) if by_index else name.encode(), ctypes.byref(device)) == 0:
             self.library, self.device = library, device
 
     def read(self):

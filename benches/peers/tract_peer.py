@@ -4,9 +4,14 @@ tract has no clock of the GPU's to read and takes its inputs from the host, so t
 program is not part of limpid's build, which compiles tract to be built fast:
 
     cargo build --release --manifest-path benches/peers/tract/Cargo.toml --features cuda
+
+On a GPU it needs CUDA's headers (CUDA_HOME says where), NVRTC, cuBLAS and cuDNN; the libraries may be those of Python's
+wheels, which PyTorch brings.
 """
 
+import importlib.util
 import json
+import os
 import pathlib
 import subprocess
 
@@ -20,7 +25,7 @@ class TractPeer:
     """The program at `command` with one of tract's runtimes, working in the folder `work`."""
 
     precisions = ("fp32",)
-    seconds = 30
+    seconds = 60
     LIMIT = 150  # a row that takes longer is given up
 
     def __init__(self, command, work, runtime, title):
@@ -36,7 +41,8 @@ class TractPeer:
 
     def run(self, *arguments):
         """What the program prints."""
-        done = subprocess.run([self.command, *map(str, arguments)], capture_output=True, text=True, timeout=self.LIMIT)
+        command, environment = [self.command, *map(str, arguments)], os.environ | {"LD_LIBRARY_PATH": libraries()}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=self.LIMIT)
         if done.returncode != 0:
             raise RuntimeError(f"tract: {' '.join(done.stderr.split())[:300]}")
         return done.stdout
@@ -47,6 +53,14 @@ class TractPeer:
 
     def release(self):
         """Nothing is kept."""
+
+
+def libraries():
+    """Where to look for libraries: as before, then in NVIDIA's wheels."""
+    found = importlib.util.find_spec("nvidia")
+    roots = found.submodule_search_locations if found else ()
+    wheels = [str(path) for root in roots for path in pathlib.Path(root).glob("*/lib")]
+    return ":".join(filter(None, [os.environ.get("LD_LIBRARY_PATH"), *sorted(wheels)]))
 
 
 class TractSession:

@@ -82,6 +82,13 @@ impl<'a> Speed<'a> {
         list.iter().map(|peer| (peer["name"].as_str().expect("a name"), peer["title"].as_str().expect("a title")))
     }
 
+    /// What peers on the CPU have of it. Rows from before there were workers do not tell, and had all.
+    fn threads(&self) -> String {
+        let told: BTreeSet<u64> = self.rows.values().filter_map(|row| row["threads"].as_u64()).collect();
+        let told: Vec<String> = told.iter().map(u64::to_string).collect();
+        if told.is_empty() { "all its cores".to_owned() } else { format!("{} threads", told.join(" or ")) }
+    }
+
     fn heads(&self, columns: &[&str]) -> String {
         let title = |name: &&str| self.peers().find(|(known, _)| known == name).expect("a known peer").1;
         columns.iter().map(title).collect::<Vec<_>>().join(" | ")
@@ -143,10 +150,13 @@ impl<'a> Speed<'a> {
         if columns.len() < 2 {
             return;
         }
-        out.push_str(
+        writeln!(
+            out,
             "\nIn fp32 from an array on the host to an answer on the host, transfers included, µs; ONNX Runtime and tract on \
-             the CPU have all its cores:\n\n",
-        );
+             the CPU have {}:\n",
+            self.threads(),
+        )
+        .expect("text");
         writeln!(out, "| network | batch | {} |", self.heads(&columns)).expect("text");
         writeln!(out, "|---|---:|{}", "---:|".repeat(columns.len())).expect("text");
         for &place in &self.order {
@@ -201,7 +211,7 @@ fn every_network_is_told_from_host_to_host() {
         let median = serde_json::json!({ "median": us });
         serde_json::json!({ "network": network, "batch": batch, "precision": precision, "peer": peer, "host_us": median })
     };
-    let file = serde_json::json!({
+    let mut file = serde_json::json!({
         "date": "2026-01-01", "machine": { "gpu": "a GPU", "driver": "1" },
         "peers": [{ "name": "limpid", "title": "limpid" }, { "name": "tract_cpu", "title": "tract, CPU" }],
         "rows": [row("mlp", 8192, "fp32", "limpid", 500.0), row("mlp", 1, "fp32", "limpid", 30.0),
@@ -209,7 +219,13 @@ fn every_network_is_told_from_host_to_host() {
                  row("vgg16", 1, "fp16", "limpid", 1.0)],
     });
     let text = Speed::new(&file).tables();
+    assert!(text.contains("the CPU have all its cores:\n\n| network"), "{text}");
     let rows =
         "| mlp | 1 | 30.0 | 90.0 |\n| mlp | 8192 | 500.0 | not measured |\n| unet | 1 | not measured | 7000000.0 |\n";
     assert!(text.ends_with(rows), "{text}");
+    for (row, threads) in [(2, 16), (3, 8)] {
+        file["rows"][row]["threads"] = threads.into();
+    }
+    let text = Speed::new(&file).tables();
+    assert!(text.contains("the CPU have 8 or 16 threads:\n"), "{text}");
 }
