@@ -28,7 +28,7 @@ struct GemvParams {
 template <typename T>
 struct Operand {
     typedef float Sum;
-    float x[WIDTH];
+    float x[16 / sizeof(T)];
 
     __device__ __forceinline__ void take(uint4 vector) { unpack(vector, x); }
     // `count` elements one by one, zeros behind them.

@@ -14,7 +14,7 @@ const MANY: usize = 500;
 pub enum Extent {
     /// Every candidate at every site.
     Whole,
-    /// What a CPU has time for. The first target runs every candidate, or a third of a site's if the kernel has many. The
+    /// What a CPU has time for. The first target runs every candidate, or a fourth of a site's if the kernel has many. The
     /// others run a fourth of a site's, and of a kernel with many only those of every fourth tactic. All this beside the
     /// first turn, which each tactic has.
     Sampled,
@@ -39,10 +39,9 @@ pub fn choose(kernel: &dyn Kernel, sites: &[Site], targets: &[Target], extent: E
     let many = offers[0].iter().flatten().map(Vec::len).sum::<usize>() > MANY;
     let choices = |(beside, offers)| match (extent, beside, many) {
         (Extent::Whole, ..) | (Extent::Sampled, 0, false) => take_turns(offers, 1, 1),
-        (Extent::Sampled, 0, true) => take_turns(offers, 1, 3),
-        (Extent::Sampled, _, false) => take_turns(offers, 1, 4),
+        (Extent::Sampled, 0, true) | (Extent::Sampled, 1.., false) => take_turns(offers, 1, 4),
         // Most of the time goes into compiling them.
-        (Extent::Sampled, _, true) => take_turns(offers, 4, 4),
+        (Extent::Sampled, 1.., true) => take_turns(offers, 4, 4),
         (Extent::Least, ..) => take_turns(offers, 1, usize::MAX),
     };
     offers.into_iter().enumerate().map(choices).collect()
