@@ -7,8 +7,10 @@
 #
 # The steps, in this order if none is named: device kernels hopper demo networks int8 shapes streams memcheck latency.
 # LIMPID_NETWORKS and LIMPID_BATCHES, lists with commas, narrow the last ones down. A step that fails does not stop those
-# after it; the summary says which failed, and the exit status is theirs. Three steps must be named: `micro` measures what
-# the chip can do, `ladder` times the kernel ladder, `compile` compiles every kernel for every architecture.
+# after it; the summary says which failed, and the exit status is theirs. Four steps must be named: `micro` measures what
+# the chip can do, `ladder` times the kernel ladder, `compile` compiles every kernel for every architecture, `races` has
+# compute-sanitizer look for races and misused barriers in Hopper's own kernels, each tactic once; LIMPID_KERNELS names
+# others, LIMPID_EXTENT=whole takes all candidates at all sites.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 bin=target/gpu_round
@@ -52,6 +54,16 @@ memcheck() {
     "$bin/limpid" build "$work/resnet18.onnx" -o "$work/memcheck.engine" --backend cuda --precision fp16 >"$out/memcheck_build.log" 2>&1
     step memcheck 200 compute-sanitizer --tool memcheck --error-exitcode 1 \
         "$bin/limpid" bench "$work/memcheck.engine" --backend cuda --iterations 1 --warmup 1
+}
+
+races() {
+    local -x LIMPID_KERNELS=${LIMPID_KERNELS:-chain,wgmma,stem} LIMPID_EXTENT=${LIMPID_EXTENT:-least}
+    local tool
+    for tool in racecheck synccheck; do
+        # Left to itself a tool follows as many barriers as the compiler told it of, which may be too few.
+        step "$tool" 250 compute-sanitizer --tool "$tool" --num-cuda-barriers 64 --error-exitcode 1 \
+            "$bin/gpu_catalog" --ignored --nocapture
+    done
 }
 
 latency() {
@@ -101,7 +113,7 @@ run() {
             int8) step int8 560 "$bin/gpu_networks" --ignored --nocapture int8 ;;
             shapes) step shapes 560 "$bin/gpu_shapes" --ignored --nocapture --test-threads=1 ;;
             streams) step streams 300 "$bin/gpu_streams" --ignored --nocapture --test-threads=1 ;;
-            memcheck | latency) "$name" ;;
+            memcheck | latency | races) "$name" ;;
             *) echo "no step is called $name" >&2; exit 2 ;;
         esac
     done
@@ -112,5 +124,5 @@ run() {
 case ${1:-} in
     build) build ;;
     run) shift; run "$@" ;;
-    *) sed -n '2,11p' "$0"; exit 2 ;;
+    *) sed -n '2,13p' "$0"; exit 2 ;;
 esac

@@ -2,20 +2,22 @@
 
 #[path = "support/emulator.rs"]
 mod emulator;
+#[path = "support/measure.rs"]
+mod measure;
 
 use emulator::{emulator, random_input};
 use limpid::builder::{Batches, Builder, Destination, Int8};
-use limpid::plan::select::{Measure, MeasureError};
-use limpid::plan::{Buffer, Plan, TimingCache, Tuner, Work, plan};
+use limpid::plan::{Plan, TimingCache, Tuner, Work, plan};
 use limpid::port::Layouts;
 use limpid::runtime::emulated::EmulatedSession;
 use limpid_graph::ir::{Graph, Precision};
 use limpid_graph::reference::Interpreter;
 use limpid_graph::tensor::{DType, Tensor, relative_l2};
 use limpid_graph::{onnx, passes};
-use limpid_kernels::launch::{Candidate, CompileUnit};
+use limpid_kernels::launch::Candidate;
 use limpid_kernels::site::Site;
 use limpid_kernels::target::{Arch, Target};
+use measure::Says;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -44,35 +46,16 @@ fn int8() -> Graph {
     builder.build(&path, &mut ()).expect("it is built").graph
 }
 
-/// "Measures" that the works of one kind take 1 µs, all other joins 100 and all other pieces 10.
-struct Prefers(fn(&Site) -> bool);
-
-impl Measure for Prefers {
-    fn identity(&self) -> String {
-        "a preference".to_owned()
-    }
-
-    fn prepare(&mut self, _units: &[CompileUnit]) {}
-
-    fn measure(
-        &mut self,
-        work: &Work,
-        _buffers: &[Buffer],
-        _candidate: &Candidate,
-        _best: Option<f64>,
-    ) -> Result<f64, MeasureError> {
-        Ok(match (self.0)(&work.site) {
-            true => 1.0,
-            false if work.parts.is_empty() => 10.0,
-            false => 100.0,
-        })
-    }
-}
-
+/// The works of one kind take 1 µs, all other joins 100 and all other pieces 10.
 fn planned(graph: &Graph, batch: usize, prefers: fn(&Site) -> bool) -> Plan {
     let bindings = graph.bind(&[&[batch, 1, 28, 28]]).expect("the shape fits");
     let target = Target::typical(Arch(90));
-    let (mut measure, mut cache) = (Prefers(prefers), TimingCache::new());
+    let mut measure = Says(|work: &Work, _: &Candidate| match prefers(&work.site) {
+        true => 1.0,
+        false if work.parts.is_empty() => 10.0,
+        false => 100.0,
+    });
+    let mut cache = TimingCache::new();
     let tuner = Tuner { measure: &mut measure, cache: &mut cache, larger: None, thorough: true, most: 2 };
     plan(graph, &bindings, &Layouts::default(), &target, Some(tuner)).unwrap_or_else(|error| panic!("{error}"))
 }

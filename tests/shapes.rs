@@ -3,13 +3,15 @@
 
 #[path = "support/emulator.rs"]
 mod emulator;
+#[path = "support/measure.rs"]
+mod measure;
 
 use emulator::{emulator, random_input};
 use limpid::builder::{Batches, Builder, Destination, Int8};
 use limpid::engine::{Engine, StoredCubin};
 use limpid::input::random;
-use limpid::plan::select::{MOST_MEASURED, Measure, MeasureError};
-use limpid::plan::{Buffer, Plan, Step, TimingCache, Tuner, Work, plan, units_within};
+use limpid::plan::select::{MOST_MEASURED, Measure};
+use limpid::plan::{Plan, Step, TimingCache, Tuner, Work, plan, units_within};
 use limpid::runtime::emulated::EmulatedSession;
 use limpid::runtime::shape_plans::ShapePlans;
 use limpid::runtime::{Backend, RunError, Session};
@@ -22,6 +24,7 @@ use limpid_kernels::device::{Cubin, Resources};
 use limpid_kernels::emulator::Emulator;
 use limpid_kernels::launch::{Candidate, CompileUnit, Tactic};
 use limpid_kernels::target::{Arch, Target};
+use measure::Says;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,26 +45,12 @@ fn extents(pairs: &[(&str, usize)]) -> Bindings {
     extents
 }
 
-/// "Measures" times that depend on the tactic in no way the cost model knows of.
-struct ByName;
-
-impl Measure for ByName {
-    fn identity(&self) -> String {
-        "by name".to_owned()
-    }
-
-    fn prepare(&mut self, _units: &[CompileUnit]) {}
-
-    fn measure(
-        &mut self,
-        _work: &Work,
-        _buffers: &[Buffer],
-        candidate: &Candidate,
-        _best: Option<f64>,
-    ) -> Result<f64, MeasureError> {
+/// Times that depend on the tactic in no way the cost model knows of.
+fn by_name() -> impl Measure {
+    Says(|_: &Work, candidate: &Candidate| {
         let hash = blake3::hash(candidate.tactic.to_string().as_bytes());
-        Ok(1.0 + f64::from(hash.as_bytes()[0]))
-    }
+        1.0 + f64::from(hash.as_bytes()[0])
+    })
 }
 
 /// Gives an engine the plans of its profiles that a build on a GPU would give it, and cubins that say nothing but what
@@ -180,7 +169,7 @@ fn work(plan: &Plan) -> [u64; 3] {
 #[test]
 fn between_tuned_batches_the_tactics_of_the_next_larger_one_run() {
     for measured in [false, true] {
-        let mut by_name = ByName;
+        let mut by_name = by_name();
         let measure: Option<&mut dyn Measure> = if measured { Some(&mut by_name) } else { None };
         let engine = planned(resnet18(Range::BATCH, 32), Arch(90), measure);
         let carried: BTreeSet<&CompileUnit> = engine.cubins.iter().map(|cubin| &cubin.unit).collect();

@@ -78,6 +78,7 @@ pub const SOURCES: &[(&str, &str)] = &[
     ("resize/cubic.cu", include_str!("resize/cubic.cu")),
     ("resize/nhwc.cu", include_str!("resize/nhwc.cu")),
     ("resize/picture.cu", include_str!("resize/picture.cu")),
+    ("resize/points.cuh", include_str!("resize/points.cuh")),
     ("softmax/block.cu", include_str!("softmax/block.cu")),
     ("softmax/columns.cu", include_str!("softmax/columns.cu")),
     ("softmax/online.cuh", include_str!("softmax/online.cuh")),

@@ -1,29 +1,19 @@
 //! The emulator itself: small kernels whose answers are known, and planted faults that it must name.
 
+#[path = "support/emulator.rs"]
+mod emulated;
+
+use emulated::emulator;
 use half::f16;
 use limpid_graph::ops::{Activation, exact};
-use limpid_kernels::emulator::{Buffer, Emulator, EmulatorError, Fault, FaultKind, Memory, Traffic};
+use limpid_kernels::emulator::{Buffer, EmulatorError, Fault, FaultKind, Memory, Traffic};
 use limpid_kernels::epilogue::ActivationParams;
 use limpid_kernels::launch::{Arg, CompileUnit, Launch, Role};
 use limpid_kernels::target::Arch;
-use std::path::Path;
-use std::sync::LazyLock;
 
 const SOUND: &str = include_str!("emulator/sound.cu");
 const ACTIVATIONS: &str = include_str!("emulator/activations.cu");
 const PLANTED: &str = include_str!("emulator/planted.cu");
-
-/// The emulator, or `None` (said aloud) on a machine that cannot have one.
-static EMULATOR: LazyLock<Option<Emulator>> =
-    LazyLock::new(|| match Emulator::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator")) {
-        Ok(emulator) => Some(emulator),
-        Err(error @ (EmulatorError::NoCompiler { .. } | EmulatorError::NotLinux)) => {
-            assert!(std::env::var_os("LIMPID_REQUIRE_CXX").is_none(), "{error}");
-            eprintln!("SKIPPED: {error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
-    });
 
 struct Case {
     text: &'static str,
@@ -36,7 +26,7 @@ struct Case {
 
 impl Case {
     fn run(self, memory: &mut Memory) -> Result<Option<Traffic>, Box<Fault>> {
-        let Some(emulator) = &*EMULATOR else { return Ok(None) };
+        let Some(emulator) = emulator() else { return Ok(None) };
         let program = emulator.compile_text(&self.unit, self.text, Arch(80)).unwrap_or_else(|e| panic!("{e}"));
         let launch = Launch {
             unit: self.unit,

@@ -13,6 +13,7 @@ use limpid_kernels::launch::{Launch, Role};
 use limpid_kernels::target::Arch;
 use std::collections::BTreeMap;
 use support::catalog::check_kernel;
+use support::choice::Extent;
 use support::executor::Executor;
 use support::infinite::stays_in_its_channel;
 
@@ -75,9 +76,14 @@ fn every_candidate_is_right_on_this_gpu() {
     let stream = Stream::new(&device).expect("a stream");
     let gpu = Gpu { stream, compiler: Compiler::new().expect("NVRTC"), cache: CubinCache::for_user() };
     println!("{} ({})", target.name, target.arch);
+    let extent = match std::env::var("LIMPID_EXTENT").ok().as_deref() {
+        None | Some("whole") => Extent::Whole,
+        Some("least") => Extent::Least,
+        Some(other) => panic!("LIMPID_EXTENT is `{other}`; it may be `whole` or `least`"),
+    };
     // Kernels for other architectures have nothing to offer here.
     let right = |kernel: &&&dyn limpid_kernels::catalog::Kernel| {
-        check_kernel(&gpu, **kernel, std::slice::from_ref(&target), true)
+        check_kernel(&gpu, **kernel, std::slice::from_ref(&target), extent)
     };
     let words = std::env::var("LIMPID_KERNELS").unwrap_or_default();
     let wanted =

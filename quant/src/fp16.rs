@@ -9,11 +9,11 @@
 //! ```
 
 use crate::activations::{Ranges, largest_magnitude};
-use limpid_graph::ir::{Fact, Graph, GraphError, Node, NodeId, Precision, ValueId};
-use limpid_graph::ops::{Cast, Op};
+use limpid_graph::ir::{Casts, Graph, GraphError, Node, NodeId, Precision, ValueId};
+use limpid_graph::ops::Op;
 use limpid_graph::rewrite::Ledger;
 use limpid_graph::tensor::DType;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The largest finite number of half precision.
 pub const LARGEST: f32 = 65504.0;
@@ -50,7 +50,7 @@ pub fn convert(
             }
         }
     }
-    Conversion { graph, halves, casts: BTreeMap::new() }.run()?;
+    Conversion { graph, halves, casts: Casts::default() }.run()?;
     Ok(kept)
 }
 
@@ -99,8 +99,7 @@ struct Conversion<'g> {
     graph: &'g mut Graph,
     /// Nodes that compute in FP16.
     halves: BTreeSet<NodeId>,
-    /// A value in another type, once made.
-    casts: BTreeMap<(ValueId, DType), ValueId>,
+    casts: Casts,
 }
 
 impl Conversion<'_> {
@@ -142,7 +141,7 @@ impl Conversion<'_> {
             .collect();
         for (index, value) in readable {
             if self.graph.fact(value).dtype != dtype {
-                let cast = self.cast(value, dtype)?;
+                let cast = self.casts.take(self.graph, value, dtype)?;
                 self.graph.node_mut(id).inputs[index] = cast;
             }
         }
@@ -161,39 +160,10 @@ impl Conversion<'_> {
             if !self.graph.outputs.contains(&value) {
                 self.graph.value_mut(value).fact.dtype = DType::F16;
             } else if !writes_any_type {
-                let fact = Fact { dtype: DType::F16, ..self.graph.fact(value).clone() };
-                let name = format!("{}/f16", self.graph.value(value).name);
-                let half = self.graph.add_value(&name, fact);
-                self.graph.value_mut(half).producer = Some(id);
-                self.graph.node_mut(id).outputs[index] = half;
-                self.graph.value_mut(value).producer = None;
-                let dtype = self.graph.fact(value).dtype;
-                self.graph.add_node_making(
-                    &name.replace("/f16", "/cast"),
-                    Cast { to: dtype }.into(),
-                    &[half],
-                    &[value],
-                )?;
-                self.casts.insert((value, DType::F16), half);
+                self.casts.make(self.graph, id, index, DType::F16)?;
             }
         }
         Ok(())
-    }
-
-    fn cast(&mut self, value: ValueId, dtype: DType) -> Result<ValueId, GraphError> {
-        if let Some(&cast) = self.casts.get(&(value, dtype)) {
-            return Ok(cast);
-        }
-        let name = format!("{}/{dtype}", self.graph.value(value).name);
-        let cast = match self.graph.constant(value).map(|c| c.cast(dtype)) {
-            Some(tensor) => self.graph.add_constant(&name, tensor),
-            None => {
-                let node = self.graph.add_node(&name, Cast { to: dtype }.into(), &[value])?;
-                self.graph.node(node).outputs[0]
-            }
-        };
-        self.casts.insert((value, dtype), cast);
-        Ok(cast)
     }
 }
 

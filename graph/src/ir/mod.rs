@@ -4,6 +4,7 @@
 //! (perhaps symbolic) and, if quantized, its scales. A [`Node`] applies an [`Op`](crate::ops::Op) to values.
 //! Each node remembers the ONNX nodes it stands for, so that nothing a rewrite does is lost from sight.
 
+mod casts;
 mod error;
 mod fact;
 mod graph;
@@ -11,6 +12,7 @@ mod precision;
 mod print;
 mod verify;
 
+pub use casts::Casts;
 pub use error::GraphError;
 pub use fact::Fact;
 pub use graph::{Graph, Node, NodeId, OriginId, Value, ValueId};

@@ -16,6 +16,7 @@
 // Defined on the command line: ELEMENT, A_IS_REAL, BATCH (1, 4, 8).
 #include "include/epilogue.cuh"
 #include "include/ptx_hopper.cuh"
+#include "include/reduce.cuh"
 
 constexpr int BLOCKS = 8, WARPS = 8, ROWS = 4;
 constexpr int WIDTH = 16 / sizeof(ELEMENT);
@@ -43,12 +44,6 @@ struct Layer {
     const float* bias;
     const float* scales;
 };
-
-__device__ __forceinline__ void unpack(uint4 vector, float (&x)[8]) { unpack_f16(vector, x); }
-__device__ __forceinline__ void unpack(uint4 vector, float (&x)[4]) {
-    x[0] = __uint_as_float(vector.x), x[1] = __uint_as_float(vector.y);
-    x[2] = __uint_as_float(vector.z), x[3] = __uint_as_float(vector.w);
-}
 
 // Products of the numbers of two vectors, added to a sum.
 __device__ __forceinline__ float add_products(float sum, uint4 a, uint4 b) {
@@ -209,11 +204,8 @@ __device__ __forceinline__ void multiply(const uint4* x, Ahead ahead, const Laye
         for (int i = 0; i < BATCH; ++i) {
 #pragma unroll
             for (int j = 0; j < ROWS; ++j) {
-#pragma unroll
-                for (int distance = 16; distance > 0; distance /= 2) {
-                    sums[i][j] += __shfl_xor_sync(0xffffffffu, sums[i][j], distance);
-                }
-                mine = lane == i * ROWS + j ? sums[i][j] : mine;
+                const Sum sum = lanes_reduce<WARP>(sums[i][j], Add());
+                mine = lane == i * ROWS + j ? sum : mine;
             }
         }
         // One lane finishes one number.

@@ -13,6 +13,7 @@
 //
 // Defined on the command line: ELEMENT, A_ELEMENT (ELEMENT or float), BATCH (1, 2, 4, 8), ROWS, WARPS_K.
 #include "include/epilogue.cuh"
+#include "include/reduce.cuh"
 
 constexpr int WARPS = 4;
 constexpr int WIDTH = 16 / sizeof(ELEMENT);
@@ -29,13 +30,7 @@ struct GemvParams {
 template <typename T>
 struct Operand {
     typedef float Sum;
-    float x[WIDTH];
-
-    __device__ __forceinline__ void unpack(uint4 vector, float (&values)[4]) {
-        values[0] = __uint_as_float(vector.x), values[1] = __uint_as_float(vector.y);
-        values[2] = __uint_as_float(vector.z), values[3] = __uint_as_float(vector.w);
-    }
-    __device__ __forceinline__ void unpack(uint4 vector, float (&values)[8]) { unpack_f16(vector, values); }
+    float x[16 / sizeof(T)];
 
     __device__ __forceinline__ void take(uint4 vector) { unpack(vector, x); }
     // `count` elements one by one, zeros behind them.
@@ -190,11 +185,8 @@ gemv(const A_ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ 
     for (int i = 0; i < BATCH; ++i) {
 #pragma unroll
         for (int j = 0; j < ROWS; ++j) {
-#pragma unroll
-            for (int distance = 16; distance > 0; distance /= 2) {
-                sums[i][j] += __shfl_xor_sync(0xffffffffu, sums[i][j], distance);
-            }
-            if (lane == 0) shares[warp][i * ROWS + j] = sums[i][j];
+            const Sum sum = lanes_reduce<WARP>(sums[i][j], Add());
+            if (lane == 0) shares[warp][i * ROWS + j] = sum;
         }
     }
     __syncthreads();

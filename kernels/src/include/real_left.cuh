@@ -13,48 +13,35 @@ struct Reals {
 // a register of its fragment. Lanes that are served together read a vector or two of f16's four rows, or four of s8's
 // two: SPREAD lets them meet every bank once.
 template <class Math>
-struct RealLeft;
-
-template <>
-struct RealLeft<Fp16> {
-    typedef TileLayout<BLOCK_M, BLOCK_K / 4, 2> Tile;
-    float unused;
+struct RealLeft {
+    // Of f32, in 16 bytes of the numbers that are multiplied: those of a fragment's row are as many as four lanes read.
+    static constexpr int VECTORS = Math::WIDTH / 4;
+    typedef TileLayout<BLOCK_M, BLOCK_K / 4, VECTORS> Tile;
+    float inv_scale;  // of s8
 
     template <int COUNT>
     __device__ __forceinline__ void load(uint32_t (&fragments)[COUNT][4], const uint4* shared, int tile, int row,
                                          int step) const {
         const int lane = threadIdx.x % 32;
-        const int at = tile + Tile::slot(row + lane / 4, lane % 4 / 2);
+        const int at = tile + Tile::slot(row + lane / 4, lane % 4 * VECTORS / 4);
 #pragma unroll
         for (int m = 0; m < COUNT; ++m) {
 #pragma unroll
             for (int i = 0; i < 4; ++i) {
-                const uint4* const vector = Tile::shifted(shared, at, 16 * m + i % 2 * 8, 4 * step + i / 2 * 2);
-                const float2 x = reinterpret_cast<const float2*>(vector)[lane % 2];
-                fragments[m][i] = cvt_rn_f16x2_f32(x.x, x.y);
+                const int vector = (2 * step + i / 2) * VECTORS;
+                fragments[m][i] = converted(Math(), Tile::shifted(shared, at, 16 * m + i % 2 * 8, vector), lane);
             }
         }
     }
-};
 
-template <>
-struct RealLeft<Int8> {
-    typedef TileLayout<BLOCK_M, BLOCK_K / 4, 4> Tile;
-    float inv_scale;
-
-    template <int COUNT>
-    __device__ __forceinline__ void load(uint32_t (&fragments)[COUNT][4], const uint4* shared, int tile, int row,
-                                         int step) const {
-        const int lane = threadIdx.x % 32;
-        const int at = tile + Tile::slot(row + lane / 4, lane % 4);
-#pragma unroll
-        for (int m = 0; m < COUNT; ++m) {
-#pragma unroll
-            for (int i = 0; i < 4; ++i) {
-                const uint4* const vector = Tile::shifted(shared, at, 16 * m + i % 2 * 8, 8 * step + i / 2 * 4);
-                const float4 x = *reinterpret_cast<const float4*>(vector);
-                fragments[m][i] = quantize_4(x.x, x.y, x.z, x.w, inv_scale);
-            }
-        }
+  private:
+    // This lane's of the neighbours from a vector on.
+    __device__ __forceinline__ uint32_t converted(Fp16, const uint4* from, int lane) const {
+        const float2 x = reinterpret_cast<const float2*>(from)[lane % 2];
+        return cvt_rn_f16x2_f32(x.x, x.y);
+    }
+    __device__ __forceinline__ uint32_t converted(Int8, const uint4* from, int) const {
+        const float4 x = *reinterpret_cast<const float4*>(from);
+        return quantize_4(x.x, x.y, x.z, x.w, inv_scale);
     }
 };

@@ -19,14 +19,17 @@ struct Larger {
     __device__ __forceinline__ float operator()(float a, float b) const { return larger(a, b); }
 };
 
-struct Sum {
-    __device__ __forceinline__ float operator()(float a, float b) const { return a + b; }
+struct Add {
+    template <typename T>
+    __device__ __forceinline__ T operator()(T a, T b) const {
+        return a + b;
+    }
 };
 
 // Reduces over groups of GROUP neighbouring lanes (a power of two up to 32); all of them get the result. Every
 // lane of the warp takes part.
-template <int GROUP, typename Combine>
-__device__ __forceinline__ float lanes_reduce(float x, Combine combine) {
+template <int GROUP, typename T, typename Combine>
+__device__ __forceinline__ T lanes_reduce(T x, Combine combine) {
 #pragma unroll
     for (int offset = GROUP / 2; offset > 0; offset /= 2) x = combine(x, __shfl_xor_sync(ALL_LANES, x, offset));
     return x;

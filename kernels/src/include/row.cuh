@@ -23,6 +23,13 @@ __device__ __forceinline__ void unpack_f16(uint4 vector, float (&x)[8]) {
     }
 }
 
+// The numbers of a vector: of halves, and of reals.
+__device__ __forceinline__ void unpack(uint4 vector, float (&x)[8]) { unpack_f16(vector, x); }
+__device__ __forceinline__ void unpack(uint4 vector, float (&x)[4]) {
+    x[0] = __uint_as_float(vector.x), x[1] = __uint_as_float(vector.y);
+    x[2] = __uint_as_float(vector.z), x[3] = __uint_as_float(vector.w);
+}
+
 __device__ __forceinline__ uint4 pack_f16(const float (&x)[8]) {
     return make_uint4(cvt_rn_f16x2_f32(x[0], x[1]), cvt_rn_f16x2_f32(x[2], x[3]), cvt_rn_f16x2_f32(x[4], x[5]),
                       cvt_rn_f16x2_f32(x[6], x[7]));

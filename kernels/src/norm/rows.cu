@@ -52,10 +52,10 @@ __device__ __forceinline__ void fetch(float (&v)[VECTOR], const X_TYPE* x, int f
 // The sum over the threads of a row; all of them get it.
 __device__ __forceinline__ float row_sum(float x) {
     if constexpr (LANES <= WARP) {
-        return lanes_reduce<LANES>(x, Sum());
+        return lanes_reduce<LANES>(x, Add());
     } else {
         __shared__ float shared[THREADS / WARP];
-        return block_reduce(x, Sum(), shared);
+        return block_reduce(x, Add(), shared);
     }
 }
 

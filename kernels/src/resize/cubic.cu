@@ -11,28 +11,15 @@
 // Source     Keys, "Cubic convolution interpolation for digital image processing", 1981;
 //            https://onnx.ai/onnx/operators/onnx__Resize.html
 
-#include "include/index.cuh"
-#include "include/vector.cuh"
+#include "resize/points.cuh"
 
 // Channels of a thread.
 constexpr int VECTOR = 16 / sizeof(TYPE);
 
 struct CubicParams {
-    int64_t x_pitch;
-    int64_t y_pitch;
-    int32_t x_h, x_w;
-    float a_h, a_w;
-    float b_h, b_w;
+    Points points;
     float coefficient;  // Keys' a
     int32_t exclude_outside;
-    int32_t extrapolate;
-    float extrapolation;
-    int32_t channels;  // lanes from here on are zero
-    uint32_t threads;
-    Divisor channel_vectors;
-    Divisor columns;  // of y
-    Divisor rows;
-    uint32_t reserved;
 };
 
 // The four neighbours of a coordinate along one axis, and what they count.
@@ -68,27 +55,21 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     resize_cubic(const TYPE* x, TYPE* __restrict__ y, const CubicParams p) {
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();
-    uint32_t n = thread_number();
-    if (n >= p.threads) return;
-    const int channel = static_cast<int>(take_index(n, p.channel_vectors)) * VECTOR;
-    const int64_t pixel = n;
-    const float w = __fmaf_rn(p.a_w, static_cast<float>(take_index(n, p.columns)), p.b_w);
-    const float h = __fmaf_rn(p.a_h, static_cast<float>(take_index(n, p.rows)), p.b_h);
-    const TYPE* const picture = x + static_cast<int64_t>(n) * p.x_h * p.x_w * p.x_pitch + channel;
+    if (thread_number() >= p.points.threads) return;
+    const Point at = point_of<VECTOR>(p.points, thread_number());
 
     float v[VECTOR];
-    const bool outside = h < 0.0f || h > static_cast<float>(p.x_h - 1) || w < 0.0f || w > static_cast<float>(p.x_w - 1);
-    if (p.extrapolate && outside) {
-        splat(v, p.extrapolation);
+    if (at.outside) {
+        splat(v, p.points.extrapolation);
     } else {
-        const Taps rows = taps_of(h, p.x_h, p), columns = taps_of(w, p.x_w, p);
+        const Taps rows = taps_of(at.h, p.points.x_h, p), columns = taps_of(at.w, p.points.x_w, p);
         splat(v, 0.0f);
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const TYPE* const line = picture + static_cast<int64_t>(rows.index[i]) * p.x_w * p.x_pitch;
+            const TYPE* const line = x + at.picture + static_cast<int64_t>(rows.index[i]) * p.points.x_w * p.points.x_pitch;
             Vector<TYPE, VECTOR> from[4];
 #pragma unroll
-            for (int j = 0; j < 4; ++j) from[j] = load_vector<VECTOR>(line + columns.index[j] * p.x_pitch);
+            for (int j = 0; j < 4; ++j) from[j] = load_vector<VECTOR>(line + columns.index[j] * p.points.x_pitch);
             float sum[VECTOR] = {};
 #pragma unroll
             for (int j = 0; j < 4; ++j) {
@@ -99,6 +80,6 @@ extern "C" __global__ void __launch_bounds__(512, 1)
             for (int k = 0; k < VECTOR; ++k) v[k] += rows.weight[i] * sum[k];
         }
     }
-    clear_from(v, p.channels - channel);
-    store(y + pixel * p.y_pitch + channel, v);
+    clear_from(v, p.points.channels - at.channel);
+    store(y + at.pixel * p.points.y_pitch + at.channel, v);
 }

@@ -1,7 +1,7 @@
 //! When and how `cubic.cu` runs: cubic convolution of f16 or f32 images.
 
+use super::points::Points;
 use crate::catalog::Kernel;
-use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic, cuda_type};
 use crate::picture::{bytes, check};
 use crate::site::{Image, Interpolation, ResizeSite, Scale, Site, vector_width};
@@ -17,21 +17,9 @@ pub struct Cubic;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    x_pitch: i64,
-    y_pitch: i64,
-    x_extent: [i32; 2],
-    a: [f32; 2],
-    b: [f32; 2],
+    points: Points,
     coefficient: f32,
     exclude_outside: i32,
-    extrapolate: i32,
-    extrapolation: f32,
-    channels: i32,
-    threads: u32,
-    channel_vectors: Divisor,
-    columns: Divisor,
-    rows: Divisor,
-    reserved: u32,
 }
 
 /// Blocks offered.
@@ -57,25 +45,8 @@ impl Kernel for Cubic {
         if x.dtype != y.dtype || !TYPES.contains(&x.dtype) {
             return Err(format!("needs f16 or f32 images of one type, got {} and {}", x.dtype, y.dtype));
         }
-        let vectors = y.padded_channels() / vector_width(y.dtype);
-        let count = y.pixels() * u64::from(vectors);
-        let params = Params {
-            x_pitch: i64::from(x.pitch),
-            y_pitch: i64::from(y.pitch),
-            x_extent: [x.h as i32, x.w as i32],
-            a: site.a,
-            b: site.b,
-            coefficient,
-            exclude_outside: i32::from(exclude_outside),
-            extrapolate: i32::from(site.extrapolation.is_some()),
-            extrapolation: site.extrapolation.unwrap_or(0.0),
-            channels: y.c as i32,
-            threads: count as u32,
-            channel_vectors: Divisor::new(vectors),
-            columns: Divisor::new(y.w),
-            rows: Divisor::new(y.h),
-            reserved: 0,
-        };
+        let (points, count) = Points::new(site, vector_width(y.dtype), site.extrapolation.unwrap_or(0.0));
+        let params = Params { points, coefficient, exclude_outside: i32::from(exclude_outside) };
         // Twenty products and sums an element.
         let least = Cost { flops: y.pixels() * u64::from(y.c) * 40, bytes: bytes(x, y) };
         let candidate = |threads: u32| {

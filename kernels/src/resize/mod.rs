@@ -4,6 +4,7 @@
 mod cubic;
 mod nhwc;
 mod picture;
+mod points;
 
 pub use cubic::Cubic;
 pub use nhwc::Nhwc;

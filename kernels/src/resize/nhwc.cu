@@ -12,8 +12,7 @@
 //            LINEAR          1: linear; 0: nearest
 // Source     https://onnx.ai/onnx/operators/onnx__Resize.html
 
-#include "include/index.cuh"
-#include "include/vector.cuh"
+#include "resize/points.cuh"
 
 // Channels of a thread.
 constexpr int VECTOR = PAIR_WIDTH<X_TYPE, Y_TYPE>;
@@ -21,21 +20,9 @@ constexpr int VECTOR = PAIR_WIDTH<X_TYPE, Y_TYPE>;
 enum Nearest { ROUND_PREFER_FLOOR, ROUND_PREFER_CEIL, FLOOR, CEIL };
 
 struct ResizeParams {
-    int64_t x_pitch;
-    int64_t y_pitch;
-    int32_t x_h, x_w;
-    float a_h, a_w;
-    float b_h, b_w;
+    Points points;
     int32_t nearest;
-    int32_t extrapolate;
-    float extrapolation;  // as y's number
-    float factor;         // scale_x / scale_y; 1 between floats
-    int32_t channels;  // lanes from here on are zero
-    uint32_t threads;
-    Divisor channel_vectors;
-    Divisor columns;  // of y
-    Divisor rows;
-    uint32_t reserved;
+    float factor;  // scale_x / scale_y; 1 between floats
 };
 
 __device__ __forceinline__ int inside(int at, int extent) { return min(max(at, 0), extent - 1); }
@@ -66,11 +53,12 @@ __device__ __forceinline__ Between between(float at, int extent) {
 __device__ __forceinline__ float blend(float a, float b, float share) { return __fmaf_rn(share, __fsub_rn(b, a), a); }
 
 // The four neighbours are fetched before the first of them is waited for.
-__device__ __forceinline__ void linear(float (&v)[VECTOR], const X_TYPE* picture, float h, float w,
-                                       const ResizeParams& p) {
-    const Between row = between(h, p.x_h), column = between(w, p.x_w);
-    const int64_t line = p.x_w * p.x_pitch;
-    const X_TYPE *const left = picture + column.first * p.x_pitch, *const right = picture + column.second * p.x_pitch;
+__device__ __forceinline__ void linear(float (&v)[VECTOR], const X_TYPE* picture, const Point& at,
+                                       const Points& points) {
+    const Between row = between(at.h, points.x_h), column = between(at.w, points.x_w);
+    const int64_t line = points.x_w * points.x_pitch;
+    const X_TYPE *const left = picture + column.first * points.x_pitch,
+                 *const right = picture + column.second * points.x_pitch;
     const Vector<X_TYPE, VECTOR> top_left = load_vector<VECTOR>(left + row.first * line),
                                  top_right = load_vector<VECTOR>(right + row.first * line),
                                  bottom_left = load_vector<VECTOR>(left + row.second * line),
@@ -83,14 +71,14 @@ __device__ __forceinline__ void linear(float (&v)[VECTOR], const X_TYPE* picture
     }
 }
 
-__device__ __forceinline__ void sample(float (&v)[VECTOR], const X_TYPE* picture, float h, float w,
+__device__ __forceinline__ void sample(float (&v)[VECTOR], const X_TYPE* picture, const Point& at,
                                        const ResizeParams& p) {
     if (LINEAR) {
-        linear(v, picture, h, w, p);
+        linear(v, picture, at, p.points);
     } else {
-        const int row = inside(nearest(h, p.nearest), p.x_h);
-        const int column = inside(nearest(w, p.nearest), p.x_w);
-        load(v, picture + (static_cast<int64_t>(row) * p.x_w + column) * p.x_pitch);
+        const int row = inside(nearest(at.h, p.nearest), p.points.x_h);
+        const int column = inside(nearest(at.w, p.nearest), p.points.x_w);
+        load(v, picture + (static_cast<int64_t>(row) * p.points.x_w + column) * p.points.x_pitch);
     }
     if (sizeof(X_TYPE) == 1) scale_by(v, p.factor);
 }
@@ -99,20 +87,15 @@ extern "C" __global__ void __launch_bounds__(512, 1)
     resize(const X_TYPE* x, Y_TYPE* __restrict__ y, const ResizeParams p) {
     griddepcontrol_wait();
     griddepcontrol_launch_dependents();
-    uint32_t n = thread_number();
-    if (n >= p.threads) return;
-    const int channel = static_cast<int>(take_index(n, p.channel_vectors)) * VECTOR;
-    const int64_t pixel = n;
-    const float w = __fmaf_rn(p.a_w, static_cast<float>(take_index(n, p.columns)), p.b_w);
-    const float h = __fmaf_rn(p.a_h, static_cast<float>(take_index(n, p.rows)), p.b_h);
+    if (thread_number() >= p.points.threads) return;
+    const Point at = point_of<VECTOR>(p.points, thread_number());
 
     float v[VECTOR];
-    const bool outside = h < 0.0f || h > static_cast<float>(p.x_h - 1) || w < 0.0f || w > static_cast<float>(p.x_w - 1);
-    if (p.extrapolate && outside) {
-        splat(v, p.extrapolation);
+    if (at.outside) {
+        splat(v, p.points.extrapolation);
     } else {
-        sample(v, x + static_cast<int64_t>(n) * p.x_h * p.x_w * p.x_pitch + channel, h, w, p);
+        sample(v, x + at.picture, at, p);
     }
-    clear_from(v, p.channels - channel);
-    store(y + pixel * p.y_pitch + channel, v);
+    clear_from(v, p.points.channels - at.channel);
+    store(y + at.pixel * p.points.y_pitch + at.channel, v);
 }

@@ -1,7 +1,7 @@
 //! When and how `nhwc.cu` runs: any resize of f16, f32 or i8 images.
 
+use super::points::Points;
 use crate::catalog::Kernel;
-use crate::index::Divisor;
 use crate::launch::{Arg, Candidate, CandidateCost, CompileUnit, Launch, Role, Tactic};
 use crate::picture::{TYPES, bytes, check, edge_image, pair_width, type_defines};
 use crate::site::{Image, Interpolation, NearestMode, ResizeSite, Scale, Site};
@@ -17,21 +17,9 @@ pub struct Nhwc;
 #[repr(C)]
 #[derive(Clone, Copy, Pod, Zeroable)]
 struct Params {
-    x_pitch: i64,
-    y_pitch: i64,
-    x_extent: [i32; 2],
-    a: [f32; 2],
-    b: [f32; 2],
+    points: Points,
     nearest: i32,
-    extrapolate: i32,
-    extrapolation: f32,
     factor: f32,
-    channels: i32,
-    threads: u32,
-    channel_vectors: Divisor,
-    columns: Divisor,
-    rows: Divisor,
-    reserved: u32,
 }
 
 /// Blocks offered.
@@ -62,25 +50,8 @@ impl Kernel for Nhwc {
         };
         let (x, y) = (&site.x, &site.y);
         check(x, y)?;
-        let vectors = y.padded_channels() / pair_width(x, y);
-        let count = y.pixels() * u64::from(vectors);
-        let params = Params {
-            x_pitch: i64::from(x.pitch),
-            y_pitch: i64::from(y.pitch),
-            x_extent: [x.h as i32, x.w as i32],
-            a: site.a,
-            b: site.b,
-            nearest: nearest as i32,
-            extrapolate: i32::from(site.extrapolation.is_some()),
-            extrapolation: extrapolation(site),
-            factor: exact::rescale(x.scale.get(), y.scale.get()),
-            channels: y.c as i32,
-            threads: count as u32,
-            channel_vectors: Divisor::new(vectors),
-            columns: Divisor::new(y.w),
-            rows: Divisor::new(y.h),
-            reserved: 0,
-        };
+        let (points, count) = Points::new(site, pair_width(x, y), extrapolation(site));
+        let params = Params { points, nearest: nearest as i32, factor: exact::rescale(x.scale.get(), y.scale.get()) };
         let flops = y.pixels() * u64::from(y.c) * if linear { 9 } else { 0 };
         let least = Cost { flops, bytes: bytes(x, y) };
         let candidate = |threads: u32| {

@@ -82,7 +82,7 @@ extern "C" __global__ void __launch_bounds__(256, 1)
             v[k][i] = p.variant ? shifted : exponential;
         }
     }
-    sum = lanes_reduce<LANES>(sum, Sum());
+    sum = lanes_reduce<LANES>(sum, Add());
 
     const float logarithm = logf(sum);
 #pragma unroll

@@ -2,9 +2,9 @@
 //! the emulator counts what a block asks for, and shared memory must not have to serve it more often than it would at
 //! best.
 
-use crate::support::check::{Turn, check_site};
 use crate::support::executor::Executor;
 use crate::support::problem::Problem;
+use crate::verdict::check_site;
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::Epilogue;
 use limpid_graph::tensor::DType;
@@ -62,7 +62,7 @@ pub fn are_met_once(emulator: &Emulator) -> bool {
     ];
     let (mut tactics, mut failures) = (0, Vec::new());
     for (kernel, site) in &cases {
-        let verdict = check_site(&Strict(emulator), *kernel, site, &Problem::new(site), &target, Turn::ALL);
+        let verdict = check_site(&Strict(emulator), *kernel, site, &Problem::new(site), &target);
         tactics += verdict.candidates;
         failures.extend(verdict.failures.into_iter().chain(verdict.refusal));
     }

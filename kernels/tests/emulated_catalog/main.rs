@@ -1,24 +1,29 @@
-//! Every kernel of the catalog, every tactic, at its edge sites, on the CPU by the emulator, against the reference. Each
-//! tactic of a kernel with many takes every third site, and on the second architecture a fourth of them; all are for the GPU.
+//! Every kernel of the catalog, every tactic, at its edge sites, on the CPU by the emulator, against the reference. What a
+//! CPU has no time for is left to the GPU: see [`Extent::Sampled`].
 //!
 //! `cargo test -p limpid-kernels --test emulated_catalog` runs all; names select kernels, as in
 //! `… --test emulated_catalog -- conv/mma pool`. It has its own `main` so that kernels are listed with their counts
 //! and times, and share all cores. `gpu_catalog.rs` runs the same on a GPU.
 
 mod banks;
+mod choices;
+#[path = "../support/emulator.rs"]
+mod emulated;
 mod planted;
 mod spoilt;
 #[path = "../support/mod.rs"]
 mod support;
+mod verdict;
 
+use emulated::emulator;
 use limpid_kernels::catalog::{KERNELS, Kernel};
-use limpid_kernels::emulator::{Emulator, EmulatorError, Memory};
+use limpid_kernels::emulator::{Emulator, Memory};
 use limpid_kernels::launch::Launch;
 use limpid_kernels::target::{Arch, Target};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 use support::catalog::check_kernel;
+use support::choice::Extent;
 use support::executor::Executor;
 use support::infinite::stays_in_its_channel;
 
@@ -38,11 +43,15 @@ fn main() -> ExitCode {
         selected.for_each(|kernel| println!("{}: test", kernel.name()));
         return ExitCode::SUCCESS;
     }
+    if !choices::leave_nothing_out() {
+        return ExitCode::FAILURE;
+    }
     let Some(emulator) = emulator() else { return ExitCode::SUCCESS };
     let start = Instant::now();
-    let blind = !spoilt::are_found(&emulator) | !planted::are_found(&emulator) | !banks::are_met_once(&emulator);
-    let spreads = !ARCHS.into_iter().all(|arch| stays_in_its_channel(&emulator, arch));
-    let failed = selected.filter(|kernel| !check_kernel(&emulator, **kernel, &targets(**kernel), false)).count();
+    let blind = !spoilt::are_found(emulator) | !planted::are_found(emulator) | !banks::are_met_once(emulator);
+    let spreads = !ARCHS.into_iter().all(|arch| stays_in_its_channel(emulator, arch));
+    let failed =
+        selected.filter(|kernel| !check_kernel(emulator, **kernel, &targets(**kernel), Extent::Sampled)).count();
     println!("emulated catalog: {failed} kernels failed, {:.1} s", start.elapsed().as_secs_f32());
     if failed == 0 && !blind && !spreads { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -65,19 +74,5 @@ impl Executor for Emulator {
 
     fn knows_written(&self) -> bool {
         true
-    }
-}
-
-/// The emulator with its cache under `target/`, or `None`, said aloud, on a machine that cannot have one.
-/// With `LIMPID_REQUIRE_CXX` set, as continuous integration sets it, it must be there.
-fn emulator() -> Option<Emulator> {
-    match Emulator::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator")) {
-        Ok(emulator) => Some(emulator),
-        Err(error @ (EmulatorError::NoCompiler { .. } | EmulatorError::NotLinux)) => {
-            assert!(std::env::var_os("LIMPID_REQUIRE_CXX").is_none(), "{error}");
-            eprintln!("SKIPPED, nothing was emulated: {error}");
-            None
-        }
-        Err(error) => panic!("{error}"),
     }
 }

@@ -1,9 +1,9 @@
 //! Faults planted into a kernel of the catalog, the implicit convolution on tensor cores, one line changed each: every
 //! one must be found, and named for what it is. Those of Hopper's instructions are planted in `tests/hopper`.
 
-use crate::support::check::{Turn, check_site};
 use crate::support::executor::Executor;
 use crate::support::problem::Problem;
+use crate::verdict::check_site;
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Epilogue};
 use limpid_graph::tensor::DType;
@@ -293,7 +293,7 @@ pub fn are_found(emulator: &Emulator) -> bool {
     let cases = PLANTS.iter().map(|plant| (plant, &Ways as &dyn Kernel, &target)).chain(others);
     for (plant, kernel, target) in cases {
         let executor = Changed(emulator, plant);
-        let verdict = check_site(&executor, kernel, &site(), &problem, target, Turn::ALL);
+        let verdict = check_site(&executor, kernel, &site(), &problem, target);
         let named = |failure: &&String| {
             let told = plant.words.iter().any(|word| failure.contains(word));
             told && [": got ", ".cuh:", "the thread ends"].iter().any(|place| failure.contains(place))
@@ -305,7 +305,7 @@ pub fn are_found(emulator: &Emulator) -> bool {
             right = false;
         }
     }
-    let beside = check_site(emulator, &Beside, &site(), &problem, &target, Turn::ALL);
+    let beside = check_site(emulator, &Beside, &site(), &problem, &target);
     for failure in &beside.failures {
         println!("beside the grid before: {failure}");
         right = false;

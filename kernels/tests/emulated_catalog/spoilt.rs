@@ -1,7 +1,7 @@
 //! The checks are themselves checked: candidates spoilt on purpose must be found out, and for what they are.
 
-use crate::support::check::{Turn, check_site};
 use crate::support::problem::Problem;
+use crate::verdict::check_site;
 use limpid_graph::ir::Precision;
 use limpid_graph::ops::{Activation, Epilogue};
 use limpid_graph::tensor::DType;
@@ -78,7 +78,7 @@ const CASES: [Case; 5] = [
 pub fn are_found(emulator: &Emulator) -> bool {
     let site = site();
     let problem = Problem::new(&site);
-    let judge = |spoil| check_site(emulator, &Spoilt(spoil), &site, &problem, &Target::typical(Arch(80)), Turn::ALL);
+    let judge = |spoil| check_site(emulator, &Spoilt(spoil), &site, &problem, &Target::typical(Arch(80)));
     let mut right = judge(|_| ()).failures.is_empty();
     for (index, (spoil, signs)) in CASES.into_iter().enumerate() {
         let verdict = judge(spoil);

@@ -7,8 +7,6 @@ use limpid_kernels::source::SOURCES;
 use limpid_kernels::target::Arch;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::sync::LazyLock;
 
 const HOPPER: Arch = Arch(90);
 
@@ -16,21 +14,6 @@ const HOPPER: Arch = Arch(90);
 pub trait Machine {
     /// Leaves in `memory` what the kernel left there.
     fn run(&self, text: &str, launch: &Launch, memory: &mut Memory) -> Result<(), EmulatorError>;
-}
-
-/// The emulator, or `None` (said aloud) on a machine that cannot have one.
-pub fn emulator() -> Option<&'static Emulator> {
-    static EMULATOR: LazyLock<Option<Emulator>> =
-        LazyLock::new(|| match Emulator::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("emulator")) {
-            Ok(emulator) => Some(emulator),
-            Err(error @ (EmulatorError::NoCompiler { .. } | EmulatorError::NotLinux)) => {
-                assert!(std::env::var_os("LIMPID_REQUIRE_CXX").is_none(), "{error}");
-                eprintln!("SKIPPED: {error}");
-                None
-            }
-            Err(error) => panic!("{error}"),
-        });
-    EMULATOR.as_ref()
 }
 
 impl Machine for Emulator {

@@ -3,12 +3,15 @@
 //! ordinary test run; `-- --ignored` runs the same kernels and holds them to the same answers on an sm_90 GPU.
 
 mod copies;
+#[path = "../support/emulator.rs"]
+mod emulated;
 mod machine;
 mod peaks;
 mod planted;
 mod products;
 
-use machine::{Gpu, emulator};
+use emulated::emulator;
+use machine::Gpu;
 
 #[test]
 fn products_are_right_in_the_emulator() {

@@ -1,7 +1,8 @@
 //! Faults planted into Hopper kernels, one a run, which the emulator must find and name.
 
 use crate::copies;
-use crate::machine::{Machine, emulator};
+use crate::emulated::emulator;
+use crate::machine::Machine;
 use crate::products::Case;
 use limpid_kernels::emulator::{EmulatorError, FaultKind};
 use limpid_kernels::tensor_map::Swizzle;

@@ -1,64 +1,24 @@
-//! Runs every candidate of a site and compares.
+//! Runs candidates of a site and compares.
 
 use super::executor::Executor;
 use super::problem::Problem;
-use limpid_kernels::catalog::{self, Kernel};
 use limpid_kernels::emulator::{Buffer, Memory};
 use limpid_kernels::launch::{Candidate, Role};
-use limpid_kernels::site::Site;
 use limpid_kernels::target::Target;
 use rayon::prelude::*;
 
-/// What became of a site's candidates.
-pub struct Verdict {
-    /// Candidates that ran.
-    pub candidates: usize,
-    /// What was wrong, each with the tactic's name.
-    pub failures: Vec<String>,
-    /// The kernel's own reason for offering nothing on this target.
-    pub refusal: Option<String>,
-}
-
-/// Which of a site's candidates run: every `of`-th, counted from one that depends on the site, so that over the sites
-/// each has its turn; of those whose number by the letters of their tactic's name is a multiple of `names`, if there are.
-#[derive(Clone, Copy)]
-pub struct Turn {
-    pub of: usize,
-    pub site: usize,
-    pub names: usize,
-}
-
-impl Turn {
-    /// All of them.
-    pub const ALL: Self = Self { of: 1, site: 0, names: 1 };
-}
-
-/// Holds the candidates that a kernel offers for a site, and whose turn it is, against the reference.
-pub fn check_site(
+/// Holds candidates for a problem's site against the reference; returns what was wrong, each with the tactic's name.
+pub fn check_candidates(
     executor: &dyn Executor,
-    kernel: &dyn Kernel,
-    site: &Site,
+    candidates: &[Candidate],
     problem: &Problem,
     target: &Target,
-    turn: Turn,
-) -> Verdict {
-    let candidates = match catalog::candidates(kernel, site, target) {
-        Ok(candidates) => candidates,
-        Err(reason) => return Verdict { candidates: 0, failures: Vec::new(), refusal: Some(reason) },
-    };
+) -> Vec<String> {
     let check = |candidate: &Candidate| {
         let outcome = check_candidate(executor, candidate, problem, target);
         outcome.err().map(|what| format!("{} on {}: {what}", candidate.tactic, target.arch))
     };
-    let number = |candidate: &Candidate| candidate.tactic.to_string().bytes().map(usize::from).sum::<usize>();
-    let mut candidates: Vec<&Candidate> = candidates.iter().collect();
-    if candidates.iter().any(|candidate| number(candidate).is_multiple_of(turn.names)) {
-        candidates.retain(|candidate| number(candidate).is_multiple_of(turn.names));
-    }
-    let first = turn.site % turn.of.min(candidates.len()).max(1);
-    let candidates: Vec<&Candidate> = candidates.into_iter().skip(first).step_by(turn.of).collect();
-    let failures = candidates.par_iter().copied().filter_map(check).collect();
-    Verdict { candidates: candidates.len(), failures, refusal: None }
+    candidates.par_iter().filter_map(check).collect()
 }
 
 /// Runs one candidate with its output and workspace poisoned, and judges what it leaves.

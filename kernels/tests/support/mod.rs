@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod check;
+pub mod choice;
 pub mod executor;
 pub mod finish;
 pub mod infinite;

@@ -11,14 +11,13 @@
 //!
 //! Of INT8 groups and of what meets integers the reals are f32, as their scales are.
 
-use crate::ir::{Fact, Graph, GraphError, Node, NodeId, Precision, ValueId};
-use crate::ops::{Cast, Op, Unary, UnaryFunction};
+use crate::ir::{Casts, Graph, GraphError, Node, NodeId, Precision};
+use crate::ops::{Op, Unary, UnaryFunction};
 use crate::tensor::DType;
-use std::collections::BTreeMap;
 
 /// The graph with one type of reals at each node.
 pub(super) fn uniform(graph: &Graph) -> Result<Graph, GraphError> {
-    let mut typing = Typing { graph: graph.clone(), casts: BTreeMap::new() };
+    let mut typing = Typing { graph: graph.clone(), casts: Casts::default() };
     for id in graph.topological_order()? {
         if let Some(dtype) = reals(graph, graph.node(id)) {
             typing.inputs(id, dtype)?;
@@ -46,8 +45,7 @@ pub(super) fn reals(graph: &Graph, node: &Node) -> Option<DType> {
 
 struct Typing {
     graph: Graph,
-    /// A value in another type, once made.
-    casts: BTreeMap<(ValueId, DType), ValueId>,
+    casts: Casts,
 }
 
 impl Typing {
@@ -56,7 +54,7 @@ impl Typing {
             let value = self.graph.node(id).inputs[index];
             let own = self.graph.fact(value).dtype;
             if own.is_float() && own != dtype {
-                let cast = self.cast(value, dtype)?;
+                let cast = self.casts.take(&mut self.graph, value, dtype)?;
                 self.graph.node_mut(id).inputs[index] = cast;
             }
         }
@@ -68,34 +66,10 @@ impl Typing {
         for index in 0..self.graph.node(id).outputs.len() {
             let value = self.graph.node(id).outputs[index];
             let own = self.graph.fact(value).dtype;
-            if !own.is_float() || own == dtype {
-                continue;
+            if own.is_float() && own != dtype {
+                self.casts.make(&mut self.graph, id, index, dtype)?;
             }
-            let name = format!("{}/{dtype}", self.graph.value(value).name);
-            let made = self.graph.add_value(&name, Fact { dtype, ..self.graph.fact(value).clone() });
-            self.graph.value_mut(made).producer = Some(id);
-            self.graph.node_mut(id).outputs[index] = made;
-            self.graph.value_mut(value).producer = None;
-            let cast = format!("{}/cast", self.graph.value(value).name);
-            self.graph.add_node_making(&cast, Cast { to: own }.into(), &[made], &[value])?;
-            self.casts.insert((value, dtype), made);
         }
         Ok(())
-    }
-
-    fn cast(&mut self, value: ValueId, dtype: DType) -> Result<ValueId, GraphError> {
-        if let Some(&cast) = self.casts.get(&(value, dtype)) {
-            return Ok(cast);
-        }
-        let name = format!("{}/{dtype}", self.graph.value(value).name);
-        let cast = match self.graph.constant(value).map(|constant| constant.cast(dtype)) {
-            Some(tensor) => self.graph.add_constant(&name, tensor),
-            None => {
-                let node = self.graph.add_node(&name, Cast { to: dtype }.into(), &[value])?;
-                self.graph.node(node).outputs[0]
-            }
-        };
-        self.casts.insert((value, dtype), cast);
-        Ok(cast)
     }
 }
