@@ -148,7 +148,6 @@ extern "C" __global__ void __launch_bounds__(32 * WARPS, BATCH * ROWS > 16 ? 3 :
 gemv(const A_ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ bias,
      const float* __restrict__ scales, const void* residual, void* __restrict__ y, const GemvParams p,
      const EpilogueParams epilogue) {
-    __shared__ Sum shares[WARPS][BATCH * ROWS];
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const int column = (blockIdx.x * (WARPS / WARPS_K) + warp / WARPS_K) * ROWS;
 
@@ -181,21 +180,25 @@ gemv(const A_ELEMENT* a, const uint4* __restrict__ w, const float* __restrict__ 
         }
     }
 
+    // One lane has one number.
+    Sum mine = 0;
 #pragma unroll
     for (int i = 0; i < BATCH; ++i) {
 #pragma unroll
         for (int j = 0; j < ROWS; ++j) {
             const Sum sum = lanes_reduce<WARP>(sums[i][j], Add());
-            if (lane == 0) shares[warp][i * ROWS + j] = sum;
+            mine = lane == i * ROWS + j ? sum : mine;
         }
     }
-    __syncthreads();
-
-    // One lane finishes one number.
-    if (warp % WARPS_K == 0 && lane < BATCH * ROWS && lane / ROWS < p.m) {
-        Sum sum = 0;
+    const bool has = lane < BATCH * ROWS && lane / ROWS < p.m;
+    if constexpr (WARPS_K > 1) {
+        __shared__ Sum shares[WARPS][BATCH * ROWS];
+        if (has) shares[warp][lane] = mine;
+        __syncthreads();
+        if (warp % WARPS_K != 0 || !has) return;
+        mine = 0;
 #pragma unroll
-        for (int s = 0; s < WARPS_K; ++s) sum += shares[warp + s][lane];
-        epilogue_1(epilogue, tensors, term, lane / ROWS, own, sum);
+        for (int s = 0; s < WARPS_K; ++s) mine += shares[warp + s][lane];
     }
+    if (has) epilogue_1(epilogue, tensors, term, lane / ROWS, own, mine);
 }
