@@ -12,7 +12,7 @@ class LimpidPeer:
     """The binary at `command`, working in the folder `work`."""
 
     name, title, seconds = "limpid", "limpid", 25
-    precisions = ("fp32", "tf32", "fp16", "int8")
+    precisions = ("fp32", "tf32", "fp16", "fp16_io", "int8")
 
     def __init__(self, command, work, backend):
         self.command, self.work, self.backend = command, pathlib.Path(work), backend
@@ -31,14 +31,18 @@ class LimpidPeer:
     def prepare(self, network, precision, batch):
         """The network as an engine."""
         engine = self.work / "peer.engine"
-        build = ["build", network.path, "-o", engine, "--backend", self.backend, "--precision", precision, "--batch", batch]
+        build = ["build", network.path, "-o", engine, "--backend", self.backend, "--batch", batch]
+        build += ["--precision", precision.removesuffix("_io")]
+        io = np.float16 if precision == "fp16_io" else np.float32
+        if io == np.float16:
+            build += ["--input-formats", "fp16:chw", "--output-formats", "fp16:chw"]
         if self.backend != "cpu":
             build += ["--timing-cache", self.work / "timings.json"]
         if precision == "int8":
             build += ["--calib", "random:2"]  # scales do not change speed
         begin = time.perf_counter()
         self.run(*build)
-        return LimpidSession(self, engine, batch, time.perf_counter() - begin)
+        return LimpidSession(self, engine, batch, io, time.perf_counter() - begin)
 
     def release(self):
         """Removes the last engine."""
@@ -48,13 +52,13 @@ class LimpidPeer:
 class LimpidSession:
     """An engine."""
 
-    def __init__(self, peer, engine, batch, build_seconds):
-        self.peer, self.engine, self.batch, self.build_seconds = peer, engine, batch, build_seconds
+    def __init__(self, peer, engine, batch, io, build_seconds):
+        self.peer, self.engine, self.batch, self.io, self.build_seconds = peer, engine, batch, io, build_seconds
 
     def answer(self, x):
         """What it answers to `x`."""
         given, result = self.peer.work / "input.npy", self.peer.work / "output.npy"
-        np.save(given, x)
+        np.save(given, x.astype(self.io))
         self.peer.run("--quiet", "run", self.engine, "--input", given, "--output", result, "--backend", self.peer.backend)
         return np.load(result)
 

@@ -6,6 +6,8 @@ BATCHES = {
     "vgg16": (1, 32), "unet": (1, 8), "deeplabv3plus": (1, 8),
 }
 PRECISIONS = ("fp16", "tf32", "fp32", "int8")
+# FP16 whose inputs and outputs are FP16 as well: measured where it is asked for.
+ASKED = ("fp16_io",)
 # In the tables' order.
 PEERS = (
     "limpid", "cudnn", "xla", "cudnn_fused", "onnxruntime_cuda", "onnxruntime_cpu", "eager", "compile", "tract_cuda",
@@ -22,7 +24,7 @@ SLOW = "compile"
 
 def place(row):
     """Where a row is in the file: peers, precisions and networks as above, batches by size."""
-    return PEERS.index(row["peer"]), PRECISIONS.index(row["precision"]), list(BATCHES).index(row["network"]), row["batch"]
+    return PEERS.index(row["peer"]), (*PRECISIONS, *ASKED).index(row["precision"]), list(BATCHES).index(row["network"]), row["batch"]
 
 
 def wanted(peers, options):
@@ -56,4 +58,4 @@ def units(rows):
 def worth(row):
     """Sorts rows of the same kind of peer."""
     peers = (*QUICK, *ON_CPU, SLOW)
-    return peers.index(row["peer"]), PRECISIONS.index(row["precision"]), LONGEST.index(row["network"]), -row["batch"]
+    return peers.index(row["peer"]), (*PRECISIONS, *ASKED).index(row["precision"]), LONGEST.index(row["network"]), -row["batch"]

@@ -1,9 +1,9 @@
 """limpid beside what else there is, on the same networks: python3 benches/peers/run.py --limpid BINARY -o RESULTS.json
 
 Networks are limpid's zoo, read by everybody from the ONNX files that `limpid zoo` writes. Every peer takes FP32, channels
-first, from the same random numbers and gives FP32; its answer is held to PyTorch's in FP32 (ONNX Runtime's, where there is
-no PyTorch) before it is timed, and the time of a wrong answer does not count. Peers that are not installed are listed as
-such. At the end the tables are printed (table.py).
+first, from the same random numbers and gives FP32, and in the "precision" fp16_io FP16; its answer is held to PyTorch's in
+FP32 (ONNX Runtime's, where there is no PyTorch) before it is timed, and the time of a wrong answer does not count. Peers
+that are not installed are listed as such. At the end the tables are printed (table.py).
 
     cudnn             PyTorch: BatchNormalization folded, channels last, cudnn.benchmark, one CUDA graph
     cudnn_fused       the same with cuDNN's fused convolution + bias (+ addition) + ReLU where PyTorch has it
@@ -35,7 +35,7 @@ import sys
 import tempfile
 
 import table
-from order import BATCHES, PEERS, PRECISIONS, wanted
+from order import ASKED, BATCHES, PEERS, PRECISIONS, wanted
 from pool import Plan, Worker
 from results import Results
 from worker import known
@@ -74,7 +74,7 @@ def arguments():
     parser.add_argument("--limit", type=float, default=300, help="seconds that one row may take [300]")
     parser.add_argument("--networks", type=listed(BATCHES), default=list(BATCHES), help=",".join(BATCHES))
     parser.add_argument("--batches", type=lambda text: [int(n) for n in text.split(",")], help="instead of each network's own")
-    parser.add_argument("--precisions", type=listed(PRECISIONS), default=PRECISIONS, help=",".join(PRECISIONS))
+    parser.add_argument("--precisions", type=listed((*PRECISIONS, *ASKED)), default=PRECISIONS, help=f"{','.join(PRECISIONS)}; also {','.join(ASKED)}")
     parser.add_argument("--peers", type=listed(PEERS), default=PEERS, help=",".join(PEERS))
     parser.add_argument("--work", help="a folder for networks, engines and compiled kernels, kept [a temporary one]")
     return parser.parse_args()

@@ -12,7 +12,7 @@ CLOCKS = {
     "device_us": "One inference on the GPU, transfers left out",
     "host_us": "From an array on the host to an answer on the host, transfers included",
 }
-PRECISIONS = ("fp16", "tf32", "fp32", "int8")
+PRECISIONS = ("fp16", "tf32", "fp32", "int8", "fp16_io")
 OWN = "limpid"
 
 

@@ -110,13 +110,13 @@ def _call(network, node, addend, value, graph):
 
 
 class AnyInput(torch.nn.Module):
-    """A network that takes and gives FP32, channels first, as limpid's engines do: what converting costs is part of
-    the measured time, for everybody."""
+    """A network that takes and gives numbers of the type `io`, channels first, as limpid's engines do: what converting
+    costs is part of the measured time, for everybody."""
 
-    def __init__(self, body, dtype):
+    def __init__(self, body, dtype, io):
         super().__init__()
-        self.body, self.dtype = body, dtype
+        self.body, self.dtype, self.io = body, dtype, io
 
     def forward(self, x):
         x = x.to(dtype=self.dtype, memory_format=torch.channels_last) if x.dim() == 4 else x.to(self.dtype)
-        return self.body(x).to(torch.float32).contiguous()
+        return self.body(x).to(self.io).contiguous()

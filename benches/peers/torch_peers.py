@@ -30,7 +30,7 @@ def load():
 class TorchPeer:
     """One of the ways. `torch` is the package, or None where it is not installed."""
 
-    precisions = ("fp32", "tf32", "fp16")
+    precisions = ("fp32", "tf32", "fp16", "fp16_io")
 
     def __init__(self, torch, name, title, seconds, graph=True, fused=False, compiled=False):
         self.torch, self.name, self.title, self.seconds = torch, name, title, seconds
@@ -53,11 +53,12 @@ class TorchPeer:
         torch = self.torch
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
         torch.backends.cudnn.benchmark = True
-        dtype = torch.float16 if precision == "fp16" else torch.float32
-        if self.cached[0] != (network.name, dtype):
+        dtype = torch.float16 if precision.startswith("fp16") else torch.float32
+        io = torch.float16 if precision == "fp16_io" else torch.float32
+        if self.cached[0] != (network.name, dtype, io):
             self.cached = (None, None)
             body = module(network, dtype, self.device, fused=self.fused)
-            self.cached = ((network.name, dtype), AnyInput(body, dtype))
+            self.cached = ((network.name, dtype, io), AnyInput(body, dtype, io))
         runnable = self.cached[1]
         if self.compiled:
             torch._dynamo.reset()
@@ -65,7 +66,7 @@ class TorchPeer:
             # Its own graphs are left to ours, which leaves out what Python does before each of them is launched.
             runnable = torch.compile(runnable, mode="max-autotune-no-cudagraphs", dynamic=False)
         session = GraphSession if self.graph else EagerSession
-        return session(torch, runnable, (batch, *network.shape), self.device)
+        return session(torch, runnable, (batch, *network.shape), io, self.device)
 
     def release(self):
         """Gives memory back before somebody else is measured."""
@@ -86,9 +87,9 @@ def wait_for_compilers():
 class GraphSession:
     """A network captured as one CUDA graph."""
 
-    def __init__(self, torch, runnable, shape, device):
+    def __init__(self, torch, runnable, shape, io, device):
         self.torch, self.shape = torch, shape
-        self.input = torch.zeros(shape, device=device)
+        self.input = torch.zeros(shape, dtype=io, device=device)
         with torch.inference_mode():
             side = torch.cuda.Stream()
             side.wait_stream(torch.cuda.current_stream())
@@ -110,15 +111,16 @@ class GraphSession:
         """Times on the GPU, and from host to host."""
         torch = self.torch
         cache = torch.cuda.get_device_properties(0).L2_cache_size
-        ring = torch.randn((slots(x.nbytes, cache), *self.shape), device="cuda")
+        ring = torch.randn((slots(self.input.nbytes, cache), *self.shape), device="cuda").to(self.input.dtype)
 
         def refresh(number):
             self.input.copy_(ring[number % len(ring)])
 
         device = timing.event_times(torch, self.graph.replay, refresh)
         del ring
-        source, target = (torch.empty(tuple(like.shape), pin_memory=True) for like in (self.input, self.output))
-        given, result = torch.from_numpy(x), np.empty(tuple(self.output.shape), dtype=np.float32)
+        ends = self.input, self.output
+        source, target = (torch.empty(tuple(end.shape), dtype=end.dtype, pin_memory=True) for end in ends)
+        given, result = torch.from_numpy(x).to(source.dtype), np.empty_like(target.numpy())
 
         def host(_):
             source.copy_(given)
@@ -134,19 +136,20 @@ class GraphSession:
 class EagerSession:
     """A network called operator by operator, as PyTorch comes."""
 
-    def __init__(self, torch, runnable, shape, device):
-        self.torch, self.runnable, self.shape, self.device = torch, runnable, shape, device
+    def __init__(self, torch, runnable, shape, io, device):
+        self.torch, self.runnable, self.shape, self.io, self.device = torch, runnable, shape, io, device
 
     def answer(self, x):
         """What it answers to `x`."""
         with self.torch.inference_mode():
-            return self.runnable(self.torch.from_numpy(x).to(self.device)).cpu().numpy()
+            return self.runnable(self.torch.from_numpy(x).to(self.device, self.io)).cpu().numpy()
 
     def times(self, x):
         """Times on the GPU, Python's way to it included, which is part of what it is; and from host to host."""
         torch, found = self.torch, {}
         if self.device == "cuda":
-            ring = torch.randn((slots(x.nbytes, torch.cuda.get_device_properties(0).L2_cache_size), *self.shape), device="cuda")
+            cache = torch.cuda.get_device_properties(0).L2_cache_size
+            ring = torch.randn((slots(x.nbytes, cache), *self.shape), device="cuda").to(self.io)
             at = [0]
 
             def refresh(number):
