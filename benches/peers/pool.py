@@ -141,7 +141,10 @@ class Plan:
         if self.end - time.monotonic() < expected:
             return {"not_measured": f"budget: less than {expected:g} s were left"}, {}
         try:
-            return worker.ask(key, self.limit, self.end)
+            found, versions = worker.ask(key, self.limit, self.end)
+            if "failed" in found:
+                worker.stop()  # after one illegal access CUDA answers a process with nothing but errors
+            return found, versions
         except TimeoutError:
             if time.monotonic() >= self.end:
                 return {"not_measured": "budget: the time was up before it was done"}, {}

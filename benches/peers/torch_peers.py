@@ -168,5 +168,5 @@ def peers(torch):
         TorchPeer(torch, "cudnn", "cuDNN + CUDA graph", 8),
         TorchPeer(torch, "cudnn_fused", "cuDNN, fused + CUDA graph", 8, fused=True),
         TorchPeer(torch, "eager", "PyTorch eager", 8, graph=False),
-        TorchPeer(torch, "compile", "torch.compile max-autotune", 120, compiled=True),
+        TorchPeer(torch, "compile", "torch.compile max-autotune", 80, compiled=True),
     ]

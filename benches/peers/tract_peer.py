@@ -24,13 +24,15 @@ from network import Unsupported
 class TractPeer:
     """The program at `command` with one of tract's runtimes, working in the folder `work`."""
 
-    precisions = ("fp32",)
+    # On GPUs that have them, its kernels multiply TF32, as its errors tell.
+    PRECISIONS = {"cuda": ("tf32",), "cpu": ("fp32",)}
     seconds = 60
     LIMIT = 150  # a row that takes longer is given up
 
     def __init__(self, command, work, runtime, title):
         self.command, self.work, self.runtime = command, pathlib.Path(work), runtime
         self.name, self.title, self.runtimes = f"tract_{runtime}", title, None
+        self.precisions = self.PRECISIONS[runtime]
 
     def absent(self):
         """Why it cannot run here, or None."""

@@ -149,9 +149,16 @@ fn hold(file: &str, tables: &[(&str, String)]) {
 #[test]
 fn tables_are_those_of_the_results() {
     let speed = peers::tables("peers_h200.json");
+    let fp16_io = peers::table_of_fp16_io(&results("peers_h200_fp16_io.json"));
     hold(
         "README.md",
-        &[("speed", speed), ("latency", latency()), ("errors", errors()), ("calibrators", calibrators())],
+        &[
+            ("speed", speed),
+            ("fp16_io", fp16_io),
+            ("latency", latency()),
+            ("errors", errors()),
+            ("calibrators", calibrators()),
+        ],
     );
     hold("benches/ladder/README.md", &[("ladder", ladder::table("ladder_h200.json"))]);
 }

@@ -22,6 +22,13 @@ pub fn tables(name: &str) -> String {
     }
 }
 
+/// The table of FP16 whose inputs and outputs are FP16 too, of a file that has nothing else.
+pub fn table_of_fp16_io(file: &Value) -> String {
+    let mut out = String::new();
+    Speed::new(file).device("fp16_io", &mut out);
+    out
+}
+
 struct Speed<'a> {
     file: &'a Value,
     rows: Rows<'a>,

@@ -38,10 +38,10 @@ impl Repetitions {
 
 /// Samples enqueued while the GPU is held busy.
 const AHEAD: usize = 64;
-/// What holds it: fills of a buffer, which take two milliseconds on the fastest memory of 2025 and longer on others. The
-/// CPU takes half a millisecond to enqueue as many samples.
+/// What holds it: fills of a buffer, which take four milliseconds on the fastest memory of 2025 and longer on others. The
+/// CPU takes half a millisecond to enqueue as many samples, and more where other programs want it as well.
 const HOLD_BYTES: usize = 64 << 20;
-const HOLD_FILLS: usize = 256;
+const HOLD_FILLS: usize = 512;
 
 /// Events to measure with, kept from one measurement to the next.
 #[derive(Debug)]
