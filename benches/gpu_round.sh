@@ -56,13 +56,17 @@ memcheck() {
         "$bin/limpid" bench "$work/memcheck.engine" --backend cuda --iterations 1 --warmup 1
 }
 
+# A kernel at a time: these tools take a hundred times as long as the kernels.
 races() {
-    local -x LIMPID_KERNELS=${LIMPID_KERNELS:-chain,wgmma,stem} LIMPID_EXTENT=${LIMPID_EXTENT:-least}
-    local tool
-    for tool in racecheck synccheck; do
-        # Left to itself a tool follows as many barriers as the compiler told it of, which may be too few.
-        step "$tool" 250 compute-sanitizer --tool "$tool" --num-cuda-barriers 64 --error-exitcode 1 \
-            "$bin/gpu_catalog" --ignored --nocapture
+    local names=${LIMPID_KERNELS:-chain/gemv,chain/wgmma,gemm/wgmma,conv/stem,conv/wgmma} tool kernel
+    local -x LIMPID_KERNELS LIMPID_EXTENT=${LIMPID_EXTENT:-least}
+    for kernel in ${names//,/ }; do
+        LIMPID_KERNELS=$kernel
+        for tool in synccheck racecheck; do
+            # Left to itself a tool follows as many barriers as the compiler told it of, and 64 were too few.
+            step "${tool}_${kernel//\//_}" 120 compute-sanitizer --tool "$tool" --num-cuda-barriers 16384 \
+                --error-exitcode 1 "$bin/gpu_catalog" --ignored --nocapture
+        done
     done
 }
 
