@@ -24,7 +24,8 @@ SLOW = "compile"
 
 def place(row):
     """Where a row is in the file: peers, precisions and networks as above, batches by size."""
-    return PEERS.index(row["peer"]), (*PRECISIONS, *ASKED).index(row["precision"]), list(BATCHES).index(row["network"]), row["batch"]
+    precisions, networks = (*PRECISIONS, *ASKED), list(BATCHES)
+    return PEERS.index(row["peer"]), precisions.index(row["precision"]), networks.index(row["network"]), row["batch"]
 
 
 def wanted(peers, options):

@@ -7,8 +7,8 @@
 //            s8 s32.
 // Requires   sm_90a; rows of a 16-byte aligned; layers of at most 256 columns, the last of 128; activations that
 //            clip.
-// Grid       x: 64 rows a block. (Clusters that share the weights they read were no faster: what a multiprocessor takes in
-//            is the limit, not what L2 gives.)
+// Grid       x: 64 rows a block. (In clusters that share the weights they read, weights came no sooner, measured without
+//            any products.)
 // Block      two warpgroups that multiply, each half of a layer's columns, and one of which one thread copies.
 // Shared     STAGES of (64 rows of a and 256 of w, 128 bytes of K of w each), the rows between layers, two mbarriers a
 //            stage.
